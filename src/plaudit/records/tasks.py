@@ -1,0 +1,58 @@
+"""Questions about segments."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from plaudit.errors import RecordError
+from plaudit.records.codec import content_id
+
+
+class QueryKind(enum.Enum):
+    """What form an answer takes; the values are the names in `FEEDBACK_KINDS`."""
+
+    COMPARISON = "comparison"
+    RATING = "rating"
+    STEPS = "steps"
+
+    @property
+    def segments(self) -> int:
+        """How many segments such a query shows."""
+        return 2 if self is QueryKind.COMPARISON else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question about segments; its id is a hash of everything else."""
+
+    kind: QueryKind
+    segments: tuple[str, ...]
+    """segment ids; answers refer to this order"""
+    shown: tuple[int, ...]
+    """order on the screen, as indices into `segments`"""
+    round: int
+    """round of the loop that asked"""
+    index: int
+    """number of the query within the round"""
+    strategy: str
+    """how it was chosen: uniform, disagreement, ..."""
+    score: float | None = None
+    """acquisition score"""
+    propensity: float | None = None
+    """probability with which the strategy chose this query, where it is known"""
+    reward: str | None = None
+    """version of the reward model that asked; None before there is one"""
+    levels: int | None = None
+    """grades on the scale, for ratings"""
+    id: str = field(default="")
+
+    def __post_init__(self) -> None:
+        if len(self.segments) != self.kind.segments or sorted(self.shown) != list(range(len(self.segments))):
+            raise RecordError(
+                f"A {self.kind.value} query does not fit its segments",
+                got=f"segments {self.segments}, shown {self.shown}",
+                expected=f"{self.kind.segments} segments and an order of them",
+            )
+        if not self.id:
+            object.__setattr__(self, "id", content_id("qry", self))

@@ -1,0 +1,1 @@
+"""The run: directory, configuration, seeds, commit protocol, what a learner is told. No torch."""
