@@ -1,1 +1,21 @@
-"""."""
+"""Which questions are asked, when, and who answers: annotators, acquisition, schedules, sessions. No torch."""
+
+from plaudit.ask.acquisition import Proposal, Strategy, candidate_split, propose
+from plaudit.ask.annotator import Annotator, People, feedback_id
+from plaudit.ask.schedule import schedule
+from plaudit.ask.session import Session
+from plaudit.ask.teachers import Teacher, TeacherConfig
+
+__all__ = [
+    "Annotator",
+    "People",
+    "Proposal",
+    "Session",
+    "Strategy",
+    "Teacher",
+    "TeacherConfig",
+    "candidate_split",
+    "feedback_id",
+    "propose",
+    "schedule",
+]

@@ -1,1 +1,6 @@
-"""."""
+"""The loop: run file, stages, `Run`, report."""
+
+from plaudit.loop.config import RunConfig
+from plaudit.loop.run import Run
+
+__all__ = ["Run", "RunConfig"]

@@ -102,6 +102,10 @@ def _decode(hint: Any, value: Json, where: str) -> Any:
             raise RecordError(f"{where} has the wrong type", got=type(value).__name__, expected="a list")
         item = typing.get_args(hint)[0]
         return tuple(_decode(item, entry, where) for entry in value)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise RecordError(f"{where} has the wrong type", got=type(value).__name__, expected="a table")
+        return value
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         try:
             return hint(value)

@@ -1,0 +1,57 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements/lock.txt
+export PYTHONHASHSEED := 0
+
+.PHONY: demo test test-all lint types unit wheel docs licences claims lock clean
+
+demo: $(VENV)/.control  ## install the control extra, teach Pendulum from 50 comparisons, write a report
+	@du -sm $(VENV) | awk '{printf "size of the control install: %.2f GB\n", $$1 / 1024}'
+	$(BIN)/plaudit demo
+
+test: $(VENV)/.dev lint types unit wheel docs licences  ## the gate: style, types, tests, wheel, docs, licences
+
+test-all: test  ## everything, with the slow tests
+	$(BIN)/python -m pytest -n 2 -m slow --timeout 1800
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+
+types: $(VENV)/.dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+wheel: $(VENV)/.dev  ## the built wheel carries all it needs: the tests of its outer layers run against it
+	rm -rf build/wheel && $(BIN)/python -m build --quiet --wheel --outdir build/wheel
+	$(BIN)/python -m pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
+	cd build/wheel && PYTHONPATH=site ../../$(BIN)/python -m pytest -p no:cacheprovider -q --rootdir ../.. -c ../../pyproject.toml \
+		../../tests/test_wheel.py ../../tests/test_cli.py ../../tests/test_records.py
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/zensical build --clean --strict
+
+licences: $(VENV)/.dev
+	$(BIN)/python requirements/check_licences.py
+
+claims: $(VENV)/.dev  ## compare committed results with every claim; SPOT=1 reruns one cheap row of each benchmark
+	$(BIN)/python benchmarks/claims.py $(if $(SPOT),--spot)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.control: $(VENV)/bin/python pyproject.toml requirements/lock.txt
+	$(PIP) --editable ".[control]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/lock.txt
+	$(PIP) --editable ".[all,dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist site

@@ -1,0 +1,95 @@
+"""What all benchmark scripts share: the machine's description, rows, and results files that append and resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+RAW = RESULTS / "raw"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: what case, what metric, its value, its interval, from how many runs, in what unit."""
+
+    case: str
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 1
+    unit: str = ""
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory, threads and load."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = lines[0].split(":", 1)[1].strip() if lines else name
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else None
+    return {
+        "processor": name,
+        "cores": os.cpu_count(),
+        "memory_gib": None if memory is None else round(memory, 1),
+        "threads": os.environ.get("OMP_NUM_THREADS", "default"),
+        "load_1min": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+    }
+
+
+def commit() -> str:
+    """Commit that the working tree stands on."""
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=HERE, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+def write(name: str, *, asked: str, rows: Iterable[Row], note: str = "") -> Path:
+    """Write `results/NAME.json`."""
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = {
+        "asked": asked,
+        "command": "python -m " + " ".join([_module(), *sys.argv[1:]]),
+        "commit": commit(),
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "note": note,
+        "rows": [asdict(row) for row in rows],
+    }
+    path.write_text(json.dumps(body, indent=1) + "\n")
+    return path
+
+
+def _module() -> str:
+    return f"benchmarks.{Path(sys.argv[0]).stem}"
+
+
+def read_raw(name: str) -> list[dict[str, Any]]:
+    """Finished rows of a long benchmark."""
+    path = RAW / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def append_raw(name: str, row: dict[str, Any]) -> None:
+    """Add a finished row of a long benchmark."""
+    RAW.mkdir(parents=True, exist_ok=True)
+    with (RAW / f"{name}.jsonl").open("a") as stream:
+        stream.write(json.dumps(row) + "\n")
+
+
+def missing(cells: Iterable[dict[str, Any]], finished: list[dict[str, Any]], keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Cells that no finished row covers."""
+    done = {tuple(row[key] for key in keys) for row in finished}
+    return (cell for cell in cells if tuple(cell[key] for key in keys) not in done)

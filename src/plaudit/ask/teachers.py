@@ -1,0 +1,196 @@
+"""Simulated teachers: they judge segments by the environment's own reward, as noisily as asked for.
+
+A teacher is rational up to logistic noise of scale `temperature` on whatever it judges, in units of true reward: the
+difference of two returns (Boltzmann or Bradley-Terry teacher, Christiano et al. 2017, eq. 1), one return on a scale of
+grades (ordinal logit), or the reward of one step. Temperature 0 is the error-free teacher.
+
+An answer is a function of (seed, query id, annotator id): asking again, in any order, gives the same record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plaudit.ask.annotator import feedback_id
+from plaudit.errors import ConfigError, RecordError
+from plaudit.records import (
+    AnnotatorKind,
+    AnnotatorProfile,
+    Choice,
+    Comparison,
+    Feedback,
+    Query,
+    QueryKind,
+    Rating,
+    SegmentData,
+    StepFeedback,
+)
+from plaudit.run.seeds import generator
+
+COMPARISON_SECONDS = 4.0
+"""people take 3-5 s to compare two clips of 1-2 s (Christiano et al. 2017, section 3; 5,000 labels in 5 h are 3.6 s)"""
+RATING_SECONDS = 3.0
+"""assumed: one clip to watch instead of two, but a grade to settle on"""
+STEP_SECONDS = 1.0
+"""assumed: per step that gets a score of its own"""
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherConfig:
+    """A simulated teacher that knows the true reward."""
+
+    temperature: float = 1.0
+    """scale of the teacher's noise, in units of true reward; 0 never errs, and answers exact ties with a tie"""
+    lapse: float = 0.0
+    """share of the answers that are given at random"""
+    skip: float = 0.0
+    """share of the questions that are skipped"""
+    low: float | None = None
+    """true reward per step at the bottom of the scale; needed for ratings and step scores"""
+    high: float | None = None
+    """true reward per step at the top of the scale; needed for ratings and step scores"""
+
+    def __post_init__(self) -> None:
+        shares = (self.lapse, self.skip)
+        if not np.isfinite(self.temperature) or self.temperature < 0 or not all(0 <= share <= 1 for share in shares):
+            raise ConfigError(
+                "The settings of the simulated teacher are out of range",
+                got=f"temperature {self.temperature}, lapse {self.lapse}, skip {self.skip}",
+                expected="temperature >= 0, lapse and skip in [0, 1]",
+            )
+        if (self.low is None) != (self.high is None) or (
+            self.low is not None and self.high is not None and not self.low < self.high
+        ):
+            raise ConfigError(
+                "The scale of the simulated teacher does not fit together",
+                got=f"low {self.low}, high {self.high}",
+                expected="both, with low < high, or neither",
+            )
+
+
+class Teacher:
+    """An annotator that answers by the segments' true rewards.
+
+    Args:
+        config: how well it judges.
+        seed: the run's seed.
+        name: its annotator id; teachers with other names err on other questions.
+    """
+
+    def __init__(self, config: TeacherConfig, *, seed: int, name: str = "teacher") -> None:
+        noise = "error-free" if config.temperature == 0 else f"Boltzmann, temperature {config.temperature:g}"
+        extras = [f"{label} {share:g}" for label, share in (("lapse", config.lapse), ("skip", config.skip)) if share]
+        self.config = config
+        self.profile = AnnotatorProfile(
+            id=name, kind=AnnotatorKind.SIMULATED, description=", ".join([f"simulated: {noise}", *extras])
+        )
+        self._seed = seed
+
+    def answer(self, query: Query, segments: Sequence[SegmentData]) -> Feedback:
+        """The answer to a query about `segments`, in the query's own order.
+
+        Raises:
+            RecordError: a segment has no true rewards, or their number does not fit the query.
+            ConfigError: the query asks for a grade or score, and the teacher has no scale.
+        """
+        rewards = [_rewards_of(segment) for segment in segments]
+        if len(rewards) != query.kind.segments:
+            raise RecordError(
+                f"A {query.kind.value} query came with the wrong segments",
+                got=len(rewards),
+                expected=query.kind.segments,
+            )
+        rng = generator(self._seed, "teacher", query.id, self.profile.id)
+        skips, lapses = (rng.random(2) < (self.config.skip, self.config.lapse)).tolist()
+        match query.kind:
+            case QueryKind.COMPARISON:
+                return self._compare(query, rewards, rng, skips=skips, lapses=lapses)
+            case QueryKind.RATING:
+                return self._rate(query, rewards[0], rng, skips=skips, lapses=lapses)
+            case QueryKind.STEPS:
+                return self._score(query, rewards[0], rng, skips=skips, lapses=lapses)
+            case _:
+                assert_never(query.kind)
+
+    def _compare(
+        self, query: Query, rewards: list[NDArray[np.float64]], rng: np.random.Generator, *, skips: bool, lapses: bool
+    ) -> Comparison:
+        difference = float(rewards[0].sum() - rewards[1].sum()) + self._noise(rng, 1).item()
+        if skips:
+            choice = Choice.SKIP
+        elif lapses:
+            choice = (Choice.FIRST, Choice.SECOND)[int(rng.integers(2))]
+        elif difference == 0:
+            choice = Choice.TIE
+        else:
+            choice = Choice.FIRST if difference > 0 else Choice.SECOND
+        return Comparison(
+            id=feedback_id(query.id, self.profile.id),
+            query=query.id,
+            annotator=self.profile.id,
+            response_seconds=COMPARISON_SECONDS,
+            choice=choice,
+        )
+
+    def _rate(
+        self, query: Query, rewards: NDArray[np.float64], rng: np.random.Generator, *, skips: bool, lapses: bool
+    ) -> Rating:
+        if query.levels is None:
+            raise RecordError("A rating query declares no scale", got=query.id, expected="levels")
+        low, high = self._scale()
+        value = (rewards.sum() + self._noise(rng, 1).item()) / len(rewards)
+        cuts = low + (high - low) * np.arange(1, query.levels) / query.levels
+        grade = int(rng.integers(query.levels)) if lapses else int(np.searchsorted(cuts, value, side="right"))
+        return Rating(
+            id=feedback_id(query.id, self.profile.id),
+            query=query.id,
+            annotator=self.profile.id,
+            response_seconds=RATING_SECONDS,
+            value=None if skips else grade,
+            levels=query.levels,
+        )
+
+    def _score(
+        self, query: Query, rewards: NDArray[np.float64], rng: np.random.Generator, *, skips: bool, lapses: bool
+    ) -> StepFeedback:
+        low, high = self._scale()
+        noisy = rewards + self._noise(rng, len(rewards))
+        scores = rng.random(len(rewards)) if lapses else np.clip((noisy - low) / (high - low), 0.0, 1.0)
+        return StepFeedback(
+            id=feedback_id(query.id, self.profile.id),
+            query=query.id,
+            annotator=self.profile.id,
+            response_seconds=STEP_SECONDS * len(rewards),
+            steps=() if skips else tuple(range(len(rewards))),
+            scores=() if skips else tuple(scores.tolist()),
+        )
+
+    def _noise(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+        # difference + logistic noise > 0 has probability sigmoid(difference / temperature)
+        return self.config.temperature * rng.logistic(size=size)
+
+    def _scale(self) -> tuple[float, float]:
+        if self.config.low is None or self.config.high is None:
+            raise ConfigError(
+                "The simulated teacher has no scale to grade on",
+                got="no low and high",
+                expected="true reward per step at the bottom and the top of the scale",
+                next_step="set ask.teacher.low and ask.teacher.high",
+            )
+        return self.config.low, self.config.high
+
+
+def _rewards_of(segment: SegmentData) -> NDArray[np.float64]:
+    if segment.true_rewards is None or not np.isfinite(segment.true_rewards).all():
+        raise RecordError(
+            "A simulated teacher cannot judge a segment",
+            got="no true rewards" if segment.true_rewards is None else "true rewards that are not finite",
+            expected="the environment's reward of every step",
+            next_step="use a world that has a reward, or let people answer",
+        )
+    return segment.true_rewards

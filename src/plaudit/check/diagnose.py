@@ -1,0 +1,228 @@
+"""What can go wrong with learning from people, as small checks on arrays and counts that answer in plain words.
+
+Each check returns one `Finding`. None reads a store or a model: `plaudit.loop.doctor` gathers the evidence, and a
+notebook can call them one by one. Checks of the answers are here, checks of reward and policy in `plaudit.check.learned`.
+Thresholds are named, with the reason beside them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plaudit.stats.intervals import wilson
+
+FloatArray = NDArray[np.float64]
+
+
+class Severity(enum.Enum):
+    """How bad it is."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One number that a finding rests on."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found, in words that need no paper to understand."""
+
+    severity: Severity
+    name: str
+    """which check, for example `ties`"""
+    message: str
+    """what was found"""
+    evidence: tuple[Evidence, ...] = ()
+    """numbers that it rests on; only finite ones"""
+    advice: str = ""
+    """what to do about it; empty when nothing needs doing"""
+
+
+TIES_WARN, TIES_BAD = 0.3, 0.6
+"""a tie says little about order; above these shares most of the human time buys nothing"""
+
+
+def too_many_ties(ties: int, answered: int) -> Finding:
+    """Do the answers tell the clips apart? Judged by the lower end of a Wilson interval, so few answers never alarm."""
+    if answered == 0:
+        return Finding(Severity.OK, "ties", "There are no comparisons to judge ties by.")
+    low = wilson(ties, answered).low
+    evidence = (Evidence("ties", ties), Evidence("answers", answered), Evidence("at least this share", low))
+    if low < TIES_WARN:
+        return Finding(Severity.OK, "ties", "Most answers tell the two clips apart.", evidence)
+    severity = Severity.PROBLEM if low >= TIES_BAD else Severity.WARNING
+    return Finding(
+        severity,
+        "ties",
+        "Many clips look alike to those who judge: ties teach the reward model little.",
+        evidence,
+        "Show longer segments, ask by disagreement rather than uniformly, or let rounds act more before they ask.",
+    )
+
+
+NEAR = 0.01
+"""two clips closer than this share of the typical distance between clips show the same behaviour"""
+CROWDED = 0.25
+"""share of clips with a near twin above which questions repeat themselves"""
+
+
+def near_twins(features: FloatArray) -> NDArray[np.bool_]:
+    """Which of the clips have another one that is nearly the same. `features` is [clip, k]; constant columns are ignored."""
+    spread = features.std(axis=0)
+    scaled = features[:, spread > 0] / spread[spread > 0]
+    if len(scaled) < 2 or scaled.shape[1] == 0:
+        return np.full(len(features), len(features) > 1)
+    nearest = np.empty(len(scaled))
+    total = 0.0
+    for row, one in enumerate(scaled):  # row by row: memory stays flat for thousands of clips
+        square = ((scaled - one) ** 2).sum(axis=1)
+        total += float(square.sum())
+        square[row] = np.inf
+        nearest[row] = square.min()
+    typical = total / (len(scaled) * (len(scaled) - 1))
+    return nearest <= NEAR**2 * typical
+
+
+def overlapping(spans: Sequence[tuple[str, int, int]], share: float = 0.5) -> NDArray[np.bool_]:
+    """Which stretches `(episode, start, length)` share more than `share` of their steps with another one."""
+    found = np.zeros(len(spans), dtype=np.bool_)
+    order = sorted(range(len(spans)), key=lambda i: spans[i])
+    for position, i in enumerate(order):
+        episode, start, length = spans[i]
+        for j in order[position + 1 :]:
+            other, begin, steps = spans[j]
+            if other != episode or begin >= start + length:
+                break
+            if min(start + length, begin + steps) - begin > share * min(length, steps):
+                found[i] = found[j] = True
+    return found
+
+
+def crowding(twins: NDArray[np.bool_]) -> Finding:
+    """Do the questions show different behaviour? `twins` [clip] says which have a near duplicate among those asked about."""
+    share = float(twins.mean()) if len(twins) else 0.0
+    evidence = (Evidence("clips", len(twins)), Evidence("share with a near twin", share))
+    if len(twins) < 8 or share <= CROWDED:
+        return Finding(Severity.OK, "crowding", "The clips that were asked about differ from each other.", evidence)
+    return Finding(
+        Severity.WARNING,
+        "crowding",
+        "Many clips that were asked about are nearly the same, so people answer the same question again.",
+        evidence,
+        "Raise ask.pool, draw candidates from more of the behaviour (ask.newest), or ask in more and smaller rounds.",
+    )
+
+
+def side_bias(chose_first_shown: int, decided: int) -> Finding:
+    """Do annotators favour the clip that stands first on the screen, whatever it shows?
+
+    Which clip stands first is drawn at random, so without a bias half of the choices go to it.
+    """
+    if decided < 10:
+        return Finding(Severity.OK, "side bias", "Too few choices to tell a preference for one side of the screen.")
+    found = wilson(chose_first_shown, decided, level=SIDE_LEVEL)
+    share = chose_first_shown / decided
+    evidence = (Evidence("share that chose what stood first", share), Evidence("low", found.low), Evidence("high", found.high))
+    if found.low <= 0.5 <= found.high:
+        return Finding(Severity.OK, "side bias", "Choices do not depend on the side of the screen.", evidence)
+    side = "first" if share > 0.5 else "second"
+    return Finding(
+        Severity.WARNING,
+        "side bias",
+        f"Annotators favour the clip that stands {side} on the screen, more than chance would.",
+        evidence,
+        "Look at who does it in the table of annotators; ask again with sides swapped, or leave out those answers.",
+    )
+
+
+SIDE_LEVEL = 0.99
+"""the check runs in every report, so it may cry wolf in one of a hundred, not in one of twenty"""
+
+
+def balanced_sides(shown_in_order: int, asked: int) -> Finding:
+    """Are sides swapped at random? If not, a preference for one side cannot be told from a preference for behaviour."""
+    if asked < 10:
+        return Finding(Severity.OK, "sides", "Too few questions to tell whether sides are balanced.")
+    found = wilson(shown_in_order, asked, level=SIDE_LEVEL)
+    evidence = (Evidence("share shown in the query's order", shown_in_order / asked), Evidence("questions", asked))
+    if found.low <= 0.5 <= found.high:
+        return Finding(Severity.OK, "sides", "Which clip stands first on the screen is balanced.", evidence)
+    return Finding(
+        Severity.WARNING,
+        "sides",
+        "Which clip stands first on the screen is not balanced, so a habit of choosing one side would be learned as a wish.",
+        evidence,
+        "Draw the order on the screen at random for every question (Query.shown).",
+    )
+
+
+def starvation(asked: int, answered: int, waiting: int) -> Finding:
+    """Does the loop get its answers, or does it run ahead of people?"""
+    evidence = (Evidence("asked", asked), Evidence("answered", answered), Evidence("waiting", waiting))
+    if asked == 0:
+        return Finding(Severity.OK, "labels", "Nothing has been asked yet.", evidence)
+    if answered == 0:
+        return Finding(
+            Severity.PROBLEM,
+            "labels",
+            "No question has been answered, so there is nothing to learn from.",
+            evidence,
+            "Open the labelling page with `plaudit studio RUN` and answer, or set a simulated teacher in [ask.teacher].",
+        )
+    if waiting <= 0.5 * asked:
+        return Finding(Severity.OK, "labels", "Answers keep up with questions.", evidence)
+    return Finding(
+        Severity.WARNING,
+        "labels",
+        "More than half of the questions still wait for an answer: the loop waits for people, or went on without them.",
+        evidence,
+        "Answer in the studio, invite more annotators, ask less per round, or raise ask.patience_seconds.",
+    )
+
+
+FEW_HELD_OUT = 20
+"""below this a Wilson interval around 85 % is wider than 30 points"""
+
+
+def few_held_out(held_out: int) -> Finding:
+    """Are there enough held-out answers to say how good the reward model is?"""
+    evidence = (Evidence("held-out answers", held_out),)
+    if held_out >= FEW_HELD_OUT:
+        return Finding(Severity.OK, "held-out answers", "There are enough held-out answers to judge the reward model.", evidence)
+    if held_out == 0:
+        message = "No answers were held out, so nothing says how well the reward model agrees with people."
+    else:
+        message = "So few answers were held out that the measured agreement can be off by more than fifteen points."
+    return Finding(Severity.NOTE, "held-out answers", message, evidence, "Read the interval, not the number, or ask for more labels.")
+
+
+ORDER = (Severity.PROBLEM, Severity.WARNING, Severity.NOTE, Severity.OK)
+
+
+def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings by severity, else in the order given."""
+    return tuple(sorted(findings, key=lambda one: ORDER.index(one.severity)))
+
+
+def as_text(findings: Sequence[Finding]) -> str:
+    """Findings as plain lines, for a log or a terminal without colours."""
+    lines: list[str] = []
+    for one in findings:
+        numbers = ", ".join(f"{each.name} {each.value:.4g}" for each in one.evidence)
+        lines.append(f"{one.severity.value:<8} {one.name}: {one.message}" + (f" ({numbers})" if numbers else ""))
+        if one.advice:
+            lines.append(f"{'':<8} {one.advice}")
+    return "\n".join(lines)

@@ -1,0 +1,43 @@
+"""`plaudit studio RUN`: label in the browser; starts the media worker that renders the clips."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from plaudit.run.directory import RunDirectory
+from plaudit.studio.serve import serve
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Open the labelling page of a run in the browser (loopback only, one-time link)."""
+
+    directory: Annotated[Path, tyro.conf.Positional]
+    """the run's directory"""
+    annotator: str = "me"
+    """pseudonym under which the answers are stored"""
+    port: int = 0
+    """port on the loopback interface; 0 takes a free one"""
+    open_browser: bool = True
+    """open the browser"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry point of the verb."""
+    given = tyro.cli(Arguments, args=arguments, prog="plaudit studio")
+    directory = RunDirectory(given.directory)
+    directory.require()
+    worker = subprocess.Popen([sys.executable, "-m", "plaudit.worlds.media", str(directory.path)])
+    try:
+        serve(directory.store, annotator=given.annotator, port=given.port, open_browser=given.open_browser)
+    finally:
+        worker.terminate()
+        worker.wait(timeout=20)
+    return 0

@@ -1,0 +1,83 @@
+"""The run's way of writing to its log, and of replaying another run's log.
+
+A run is a function of (run file, event log). When a source log is given, answers that people gave there are copied at
+the very places where they stood, so every stage reads at the same position and comes to the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from plaudit.errors import RunError
+from plaudit.records import AnnotatorProfile, Feedback, Query, Segment, from_json
+from plaudit.records.feedback import FEEDBACK_KINDS
+from plaudit.store.store import Store
+
+
+class Journal:
+    """Writes events of one run.
+
+    Args:
+        store: where they go.
+        source: another run's store whose answers are replayed.
+        own_annotator: id of the simulated teacher, whose answers the run makes itself.
+    """
+
+    def __init__(self, store: Store, *, source: Store | None = None, own_annotator: str | None = None) -> None:
+        self.store = store
+        self._source = source
+        self._own = own_annotator
+        self._copied = 0
+        self._positions = {} if source is None else {event.key: event.seq for event in source.events() if event.key}
+
+    @property
+    def replaying(self) -> bool:
+        """Whether answers come from another run's log."""
+        return self._source is not None
+
+    def segments(self, segments: Sequence[Segment]) -> None:
+        """Log segments."""
+        self._write([segment.id for segment in segments], lambda: self.store.add_segments(list(segments)))
+
+    def queries(self, queries: Sequence[Query]) -> None:
+        """Log questions."""
+        self._write([query.id for query in queries], lambda: self.store.add_queries(list(queries)))
+
+    def annotator(self, profile: AnnotatorProfile) -> None:
+        """Log that an annotator takes part."""
+        self._write([profile.id], lambda: self.store.add_annotator(profile))
+
+    def feedback(self, feedback: Sequence[Feedback]) -> None:
+        """Log answers that the run's own teacher gave."""
+        self._write([answer.id for answer in feedback], lambda: self.store.add_feedback(list(feedback)))
+
+    def stage(self, key: str, payload: dict[str, object]) -> None:
+        """Log the end of a stage. Raises RunError when a repeated stage came to another result."""
+        self._write([key], lambda: self.store.append("stage.completed", payload, key))
+
+    def catch_up(self, key: str) -> None:
+        """When replaying: copy the answers that stand before event `key` in the source."""
+        if self._source is None:
+            return
+        end = self._positions.get(key)
+        if end is None:
+            raise RunError(
+                "The replayed log does not know this event",
+                got=key,
+                expected="a log of a run with the same run file",
+                next_step="replay with the run file, seed and versions that the log names",
+            )
+        for event in self._source.events(after=self._copied, upto=end - 1, kinds={"annotator.added", "feedback.given"}):
+            record = event.payload
+            if event.kind == "annotator.added":
+                if record["id"] != self._own:
+                    self.store.add_annotator(from_json(AnnotatorProfile, record))
+            elif record["annotator"] != self._own:
+                fields = {name: value for name, value in record.items() if name != "kind"}
+                self.store.add_feedback([from_json(FEEDBACK_KINDS[record["kind"]], fields)])
+        self._copied = max(self._copied, end)
+
+    def _write(self, keys: Sequence[str], write: Callable[[], object]) -> None:
+        if keys:
+            self.catch_up(keys[0])
+            write()

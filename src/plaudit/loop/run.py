@@ -1,0 +1,303 @@
+"""`Run`: one run of the loop, from Python. The command line is a thin layer over it.
+
+    from plaudit import Run, load_config
+    run = Run.create(load_config("examples/pendulum.toml"), "runs/pendulum")
+    run.finish()
+    run.policy.act(observations)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+
+from threadpoolctl import threadpool_limits
+
+from plaudit.ask.teachers import Teacher
+from plaudit.control.learner import Learner, fix_torch_threads, make_learner
+from plaudit.errors import RunError
+from plaudit.loop.config import RunConfig
+from plaudit.loop.journal import Journal
+from plaudit.loop.stages import EXECUTE, STAGES, Context, Outcome, restore_policy, stage_key
+from plaudit.records import from_json, to_json
+from plaudit.reward.model import RewardModel
+from plaudit.run import checkpoint
+from plaudit.run.directory import RunDirectory
+from plaudit.run.progress import Progress, Silent
+from plaudit.run.seeds import derive
+from plaudit.store.store import Event, Store
+from plaudit.worlds.vector import VectorWorld
+
+FORMAT = 1
+"""number of the run directory's format; `plaudit migrate` brings older ones up"""
+
+
+class Run:
+    """One run: act, ask, learn, improve, check, round after round; stops and resumes anywhere.
+
+    Made by `Run.create` or `Run.open`; close it, or use it in a `with` block.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        config: RunConfig,
+        store: Store,
+        *,
+        replay: Store | None = None,
+        rebuild: bool = False,
+    ) -> None:
+        self.directory = directory
+        self.config = config
+        self.store = store
+        self.progress: Progress = Silent()
+        self._limits = threadpool_limits(config.loop.threads)
+        fix_torch_threads(config.loop.threads)
+        teacher = None if config.ask.people or config.ask.teacher is None else Teacher(config.ask.teacher, config.seed)
+        own = None if teacher is None else teacher.profile.id
+        world = VectorWorld(config.world, derive(config.seed, "world"))
+        self._context = Context(
+            config=config,
+            directory=directory,
+            journal=Journal(store, source=replay, own_annotator=own),
+            progress=self.progress,
+            world=world,
+            learner=make_learner(config.policy, world, derive(config.seed, "policy")),
+            annotator=teacher,
+        )
+        self._done = self._take_up(rebuild)
+
+    @classmethod
+    def create(cls, config: RunConfig, path: Path | str, *, replay: Path | str | None = None) -> Run:
+        """Start a run in a new directory.
+
+        Args:
+            config: the settings.
+            path: directory of the run; it must not hold a run yet.
+            replay: directory of a run whose people's answers are replayed at their log positions.
+
+        Raises:
+            RunError: the directory already holds a run, or another process runs there.
+        """
+        directory = RunDirectory(path)
+        directory.acquire()
+        try:
+            if directory.exists:
+                raise RunError(
+                    "This directory already holds a run",
+                    got=str(path),
+                    next_step=f"continue it with `plaudit resume {path}`, or give another directory with --directory",
+                )
+            # the world is tried before anything is written, so a bad run file leaves no half-made run
+            VectorWorld(config.world, 0).close()
+            directory.config.write_text(json.dumps(to_json(config), indent=2) + "\n")
+            fresh = {"format": FORMAT, "config": to_json(config), "versions": versions()}
+            store = Store.create(directory.store, fresh)
+            return cls(directory, config, store, replay=None if replay is None else Store.open(RunDirectory(replay).store))
+        except BaseException:
+            directory.release()
+            raise
+
+    @classmethod
+    def open(cls, path: Path | str, *, rebuild: bool = False, replay: Path | str | None = None) -> Run:
+        """Continue a run where its log ends.
+
+        Args:
+            path: the run's directory.
+            rebuild: when a checkpoint is damaged or missing, go back to the last intact one and repeat the stages; they
+                come to the same bits, and answers are kept.
+            replay: as for `create`.
+
+        Raises:
+            RunError: no run is here, or another process runs here.
+            IntegrityError: a checkpoint is damaged and `rebuild` was not asked for.
+        """
+        directory = RunDirectory(path)
+        directory.require()
+        directory.acquire()
+        try:
+            store = Store.open(directory.store)
+            created = next(store.events(kinds={"run.created"})).payload
+            _require_format(created["format"], path)
+            source = None if replay is None else Store.open(RunDirectory(replay).store)
+            return cls(directory, from_json(RunConfig, created["config"]), store, replay=source, rebuild=rebuild)
+        except BaseException:
+            directory.release()
+            raise
+
+    @property
+    def policy(self) -> Learner:
+        """The policy as it is now; `act(observations)`, `export(path)`."""
+        return self._context.learner
+
+    @property
+    def reward(self) -> RewardModel | None:
+        """The reward model as it is now; None before the first fit."""
+        return self._context.reward
+
+    @property
+    def world(self) -> VectorWorld:
+        """The vector of environments, with all behaviour so far."""
+        return self._context.world
+
+    @property
+    def position(self) -> tuple[int, str] | None:
+        """Round and stage that come next; None when the run is finished."""
+        if self._done >= self.config.loop.rounds * len(STAGES):
+            return None
+        return self._done // len(STAGES), STAGES[self._done % len(STAGES)]
+
+    def step(self) -> dict[str, float] | None:
+        """Run the next stage and commit it. Returns its metrics; None when the run was finished already."""
+        position = self.position
+        if position is None:
+            return None
+        round_, stage = position
+        context = self._context
+        context.progress = self.progress
+        began, cpu = time.monotonic(), time.process_time()
+        self.progress.stage(round_, stage, PLAIN[stage])
+        outcome = EXECUTE[stage](context, round_)
+        self._commit(round_, stage, outcome)
+        seconds = time.monotonic() - began
+        self._note_timing(round_, stage, seconds, time.process_time() - cpu)
+        self.progress.finished(round_, stage, outcome.metrics, seconds)
+        self._done += 1
+        if self.position is None:
+            self._publish()
+        return outcome.metrics
+
+    def finish(self) -> None:
+        """Run all stages that are left."""
+        while self.step() is not None:
+            pass
+
+    def close(self) -> None:
+        """Flush and let go of the directory."""
+        self._context.world.close()
+        self.store.close()
+        self._limits.unregister()
+        self.directory.release()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _repr_html_(self) -> str:
+        where = "finished" if self.position is None else "round {} of {}, next: {}".format(
+            self.position[0] + 1, self.config.loop.rounds, self.position[1]
+        )
+        metrics = self._last_metrics()
+        rows = "".join(f"<tr><td>{name}</td><td>{value:.4g}</td></tr>" for name, value in sorted(metrics.items()))
+        return f"<b>{self.config.name}</b> ({self.config.world.id}): {where}<table>{rows}</table>"
+
+    def _last_metrics(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for event in self.store.events(kinds={"stage.completed"}):
+            found |= event.payload["metrics"]
+        return found
+
+    def _commit(self, round_: int, stage: str, outcome: Outcome) -> None:
+        """The ONE row that ends a stage; its files are in place already."""
+        context = self._context
+        payload: dict[str, object] = {
+            "round": round_,
+            "stage": stage,
+            "checkpoint": outcome.checkpoint,
+            "log_position": context.asked_until,
+            "metrics": outcome.metrics,
+            "versions": {"policy": context.learner.version, "reward": context.reward and context.reward.version},
+            "artefacts": outcome.artefacts,
+            "clips": outcome.clips,
+        }
+        context.journal.stage(stage_key(round_, stage), payload)
+
+    def _take_up(self, rebuild: bool) -> int:
+        """Bring policy, behaviour and reward to where the log ends. Returns the number of finished stages."""
+        finished = list(self.store.events(kinds={"stage.completed"}))
+        self._context.recorded = {str(event.key): event.payload["log_position"] for event in finished}
+        if rebuild:
+            finished = self._intact(finished)
+        policy = _newest(finished, {"act", "improve"})
+        reward = _newest(finished, {"learn"})
+        root = self.directory.checkpoints
+        if policy is not None:
+            restore_policy(self._context, checkpoint.locate(root, policy))
+        if reward is not None:
+            self._context.reward = RewardModel.load(checkpoint.locate(root, reward) / "reward.safetensors")
+        asked = [event.payload["log_position"] for event in finished if event.payload["stage"] == "ask"]
+        self._context.asked_until = asked[-1] if asked else 0
+        return len(finished)
+
+    def _intact(self, finished: list[Event]) -> list[Event]:
+        """The longest prefix of finished stages that intact checkpoints can take up."""
+        root = self.directory.checkpoints
+        while finished:
+            needed = [_newest(finished, {"act", "improve"}), _newest(finished, {"learn"})]
+            if all(checkpoint.is_intact(root, name) for name in needed if name is not None):
+                return finished
+            finished = finished[:-1]
+        return finished
+
+    def _note_timing(self, round_: int, stage: str, seconds: float, cpu_seconds: float) -> None:
+        row = {"round": round_, "stage": stage, "seconds": round(seconds, 4), "cpu_seconds": round(cpu_seconds, 4)}
+        with self.directory.timing.open("a") as stream:
+            stream.write(json.dumps(row) + "\n")
+
+    def _publish(self) -> None:
+        """Write what other tools open: the policy, the reward model and the metrics as a table of lines."""
+        self.policy.export(self.directory.policy)
+        if self.reward is not None:
+            self.reward.save(self.directory.reward)
+        lines = [
+            json.dumps({"round": e.payload["round"], "stage": e.payload["stage"], **e.payload["metrics"]})
+            for e in self.store.events(kinds={"stage.completed"})
+        ]
+        temporary = self.directory.metrics.with_suffix(".tmp")
+        temporary.write_text("\n".join(lines) + "\n")
+        os.replace(temporary, self.directory.metrics)
+
+
+PLAIN = {
+    "act": "the policy acts",
+    "ask": "choosing questions and collecting answers",
+    "learn": "fitting the reward model to all answers",
+    "improve": "training the policy on the learned reward",
+    "check": "measuring the policy",
+}
+"""what each stage does, in plain words"""
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    names = ("plaudit", "numpy", "torch", "gymnasium", "stable-baselines3", "mujoco", "sbx-rl")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _newest(finished: list[Event], stages: set[str]) -> str | None:
+    names = [event.payload["checkpoint"] for event in finished if event.payload["stage"] in stages]
+    return next((name for name in reversed(names) if name is not None), None)
+
+
+def _require_format(found: int, path: Path | str) -> None:
+    if found != FORMAT:
+        raise RunError(
+            "This run has another format",
+            got=found,
+            expected=FORMAT,
+            next_step=f"run `plaudit migrate {path}`" if found < FORMAT else "install a newer plaudit",
+        )
+

@@ -1,0 +1,78 @@
+"""The outcome of a run in plain words: one sentence for the top of the page, and what one should know beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plaudit.check.diagnose import Finding, Severity
+from plaudit.loop.markup import NARROW_SPACE, Style, format_number
+from plaudit.loop.summary import AskSummary, CheckSummary, LearnSummary
+
+NOUNS = {"comparison": "comparison", "rating": "rating", "steps": "step judgement"}
+
+
+def headline(ask: AskSummary, check: CheckSummary, *, rounds_done: int, rounds_planned: int | None) -> str:
+    """What came out, after how many answers and how much human time."""
+    cost = f"{_answers(ask)} {_human_time(ask)}".rstrip()
+    running = rounds_planned is not None and rounds_done < rounds_planned
+    so_far = f"After {rounds_done} of {rounds_planned} rounds: " if running else ""
+    if check.returns is None:
+        return f"{so_far}Nothing has been measured yet; {cost} so far."
+    value = format_number(check.returns.value, Style.RETURN)
+    if check.return_random is None:
+        return f"{so_far}The agent's return is {value} after {cost}; no reference was measured."
+    random = format_number(check.return_random, Style.RETURN)
+    if check.returns.low is not None and check.returns.low <= check.return_random:
+        return f"{so_far}The agent cannot be told from random actions after {cost}: return {value} against {random}."
+    if check.fraction is not None:
+        way = format_number(check.fraction.value, Style.PERCENT)
+        return f"{so_far}The agent reached {way} of the way from random to the oracle after {cost}."
+    return f"{so_far}The agent's return rose from {random} (random actions) to {value} after {cost}."
+
+
+def details(learn: LearnSummary, check: CheckSummary, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """How well the reward model agrees with people, and what the doctor says."""
+    found: list[str] = []
+    if learn.accuracy is not None:
+        agreement = format_number(learn.accuracy.value, Style.PERCENT)
+        text = f"The reward model agrees with {agreement} of the answers that it never saw"
+        if learn.noise_ceiling is not None:
+            text += f"; the teacher's noise allows {format_number(learn.noise_ceiling, Style.PERCENT)}"
+        found.append(text + ".")
+    if check.return_oracle is None:
+        found.append("The oracle was not trained, so how much better one could do is not known.")
+    found.append(_doctor(findings))
+    return tuple(found)
+
+
+def _answers(ask: AskSummary) -> str:
+    noun = NOUNS.get(ask.kind, "answer")
+    return f"{ask.answered:,} {noun}" + ("" if ask.answered == 1 else "s")
+
+
+def _human_time(ask: AskSummary) -> str:
+    if ask.human_seconds is not None:
+        return f"({_minutes(ask.human_seconds)} of human time)"
+    if ask.simulated_seconds is not None:
+        return f"by a simulated teacher (a person would need about {_minutes(ask.simulated_seconds)})"
+    if ask.answered and not ask.people:
+        return "by a simulated teacher"
+    return ""
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _doctor(findings: Sequence[Finding]) -> str:
+    problems = sum(one.severity is Severity.PROBLEM for one in findings)
+    warnings = sum(one.severity is Severity.WARNING for one in findings)
+    if not problems and not warnings:
+        return "The doctor found nothing to worry about." if findings else "The doctor has not examined this run."
+    parts = [f"{count} {noun}" + ("" if count == 1 else "s") for count, noun in ((problems, "problem"), (warnings, "warning")) if count]
+    return f"The doctor found {' and '.join(parts)}: see Check."
+
+
+__all__ = ["NARROW_SPACE", "NOUNS", "details", "headline"]

@@ -1,0 +1,132 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plaudit.ask import Strategy, candidate_split, propose
+from plaudit.ask.acquisition import disagreement
+from plaudit.errors import ConfigError
+from plaudit.records import QueryKind
+
+NO_MODEL = np.zeros((0, 12))
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-value))
+
+
+@given(
+    items=st.integers(2, 60),
+    share=st.floats(0.0, 1.0),
+    kind=st.sampled_from(QueryKind),
+    strategy=st.sampled_from(Strategy),
+    alike=st.sampled_from(["no features", "different", "all the same"]),
+    seed=st.integers(0, 100),
+)
+def test_every_batch_is_full_and_no_segment_comes_twice(
+    items: int, share: float, kind: QueryKind, strategy: Strategy, alike: str, seed: int
+) -> None:
+    count = int(share * items / kind.segments)
+    members = rng(seed).normal(size=(3, items))
+    features = {
+        "no features": None,
+        "different": rng(seed).normal(size=(items, 2)),
+        "all the same": np.ones((items, 2)),
+    }
+    proposals = propose(kind, strategy, members, count=count, rng=rng(seed), features=features[alike])
+    used = [item for proposal in proposals for item in proposal.indices]
+    assert [len(proposal.indices) for proposal in proposals] == [kind.segments] * count
+    assert len(set(used)) == len(used)
+    assert set(used) <= set(range(items))
+
+
+def test_disagreement_is_the_spread_of_the_probability_not_of_the_return() -> None:
+    # items 0 and 1: members differ by 8 in return, but all are sure; items 2 and 3: members take sides
+    members = np.array([[20.0, 0.0, 1.0, 0.0], [12.0, 0.0, -1.0, 0.0]])
+    pairs = np.array([[0, 1], [2, 3], [3, 2]])
+    expected = (sigmoid(1) - sigmoid(-1)) / 2
+    assert disagreement(members, pairs) == pytest.approx([0.0, expected, expected], abs=1e-5)
+
+
+def test_disagreement_on_single_segments_is_the_spread_of_the_return() -> None:
+    members = np.array([[1.0, 5.0], [3.0, 5.0]])
+    assert disagreement(members, np.array([[0], [1]])) == pytest.approx([1.0, 0.0])
+
+
+def test_members_that_take_sides_decide_which_pair_is_asked() -> None:
+    members = np.zeros((2, 12))
+    members[0, 5], members[1, 5] = 4.0, -4.0  # only pairs with item 5 are disputed
+    (asked,) = propose(QueryKind.COMPARISON, Strategy.DISAGREEMENT, members, count=1, rng=rng(), pool=60)
+    assert 5 in asked.indices
+    assert asked.score == pytest.approx((sigmoid(4) - sigmoid(-4)) / 2)
+    assert asked.propensity is None
+
+
+def test_the_most_disputed_segment_is_rated_first() -> None:
+    members = np.zeros((2, 12))
+    members[1, 7] = 3.0
+    asked = propose(QueryKind.RATING, Strategy.DISAGREEMENT, members, count=2, rng=rng())
+    assert asked[0].indices == (7,)
+    assert asked[0].score == pytest.approx(1.5)
+
+
+def test_uniform_propensity_is_the_share_of_batches_with_the_question() -> None:
+    wanted = {3, 8}
+    batches = [
+        propose(QueryKind.COMPARISON, Strategy.UNIFORM, NO_MODEL, count=4, rng=rng(seed)) for seed in range(3000)
+    ]
+    share = np.mean([any(set(proposal.indices) == wanted for proposal in batch) for batch in batches])
+    assert batches[0][0].propensity == pytest.approx(4 / 66)
+    assert batches[0][0].score is None
+    assert share == pytest.approx(4 / 66, abs=0.014)
+
+
+def test_uniform_pairs_come_in_either_order() -> None:
+    batches = [propose(QueryKind.COMPARISON, Strategy.UNIFORM, NO_MODEL, count=6, rng=rng(seed)) for seed in range(400)]
+    ascending = np.mean([proposal.indices[0] < proposal.indices[1] for batch in batches for proposal in batch])
+    assert ascending == pytest.approx(0.5, abs=0.04)
+
+
+def test_nearly_identical_segments_are_not_compared_and_questions_not_repeated() -> None:
+    # three behaviours, four copies each: one copy of each pair of behaviours is a question, the rest are repeats
+    centres = np.repeat([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]], 4, axis=0)
+    features = centres + 1e-3 * rng(1).normal(size=(12, 2))
+    for seed in range(20):
+        asked = propose(
+            QueryKind.COMPARISON, Strategy.UNIFORM, NO_MODEL, count=3, rng=rng(seed), pool=100, features=features
+        )
+        groups = [frozenset(item // 4 for item in proposal.indices) for proposal in asked]
+        assert [len(group) for group in groups] == [2, 2, 2]
+        assert len(set(groups)) == 3
+        assert asked[0].propensity is None
+
+
+def test_nearly_identical_segments_are_not_both_rated() -> None:
+    features = np.repeat([[0.0], [5.0], [9.0]], 4, axis=0)
+    asked = propose(QueryKind.RATING, Strategy.UNIFORM, NO_MODEL, count=3, rng=rng(), features=features)
+    assert {proposal.indices[0] // 4 for proposal in asked} == {0, 1, 2}
+
+
+def test_equal_streams_give_equal_batches() -> None:
+    members = rng(5).normal(size=(3, 30))
+    batches = [propose(QueryKind.COMPARISON, Strategy.DISAGREEMENT, members, count=5, rng=rng(9)) for _ in range(2)]
+    assert batches[0] == batches[1]
+
+
+def test_too_few_candidates_or_members_are_refused() -> None:
+    with pytest.raises(ConfigError, match="too few candidate"):
+        propose(QueryKind.COMPARISON, Strategy.UNIFORM, NO_MODEL, count=7, rng=rng())
+    with pytest.raises(ConfigError, match="two members"):
+        propose(QueryKind.COMPARISON, Strategy.DISAGREEMENT, np.zeros((1, 12)), count=1, rng=rng())
+
+
+def test_candidates_come_mostly_from_the_newest_behaviour() -> None:
+    split = candidate_split(50)
+    assert (split.newest, split.anywhere) == (35, 15)
+    assert sum((candidate_split(7, near_share=0.5).newest, candidate_split(7, near_share=0.5).anywhere)) == 7

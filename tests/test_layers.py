@@ -1,0 +1,48 @@
+"""The layers of ARCHITECTURE.md: imports only go up the list, and some packages stay free of torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import plaudit
+
+LAYERS = (
+    "errors", "records", "stats", "ops", "run", "store", "ask", "models", "worlds", "reward", "control", "check", "loop",
+    "studio", "cli",
+)  # fmt: skip
+SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}
+SOURCE = Path(plaudit.__file__).parent
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("plaudit."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("plaudit.")}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda p: p.relative_to(SOURCE).as_posix())
+def test_imports_only_go_up(path):
+    relative = path.relative_to(SOURCE)
+    here = relative.parts[0].removesuffix(".py")
+    if here == "__init__":
+        return  # the front door re-exports from everywhere
+    assert here in LAYERS, f"{here} is in no layer; add it to the list here and in ARCHITECTURE.md"
+    for other in imports_of(path):
+        assert other in LAYERS
+        assert LAYERS.index(other) <= LAYERS.index(here), f"{relative} imports {other}, which lies below it"
+
+
+@pytest.mark.parametrize("package", ["records", "stats", "run.config", "store.store", "ask.session", "ask.teachers", "studio.app", "worlds.media"])
+def test_stays_free_of_heavy_libraries(package):
+    code = (
+        f"import plaudit.{package}, sys; "
+        "heavy = {'torch', 'jax', 'transformers', 'stable_baselines3'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
