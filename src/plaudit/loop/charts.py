@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from plaudit.loop.markup import Html, Style, format_number, join, tag
+from plaudit.loop.markup import Html, Style, format_number, format_tick, tag
 
 WIDTH = 520
 
@@ -44,12 +44,18 @@ class Frame:
     x: Axis
     y: Axis
     height: int
-    left: int = 62
     right: int = 18
     top: int = 16
     bottom: int = 46
-    inner: float = field(default=12.0)
+    inner: float = 12.0
     """room between the plot's edge and the outermost x values"""
+    widest: int = 0
+    """characters to make room for beside the y axis, so that charts above each other line up"""
+
+    @property
+    def left(self) -> float:
+        """Room for the y axis: its title and its longest tick."""
+        return 34 + 8.4 * max(self.widest, longest_tick(self.y))
 
     def across(self, value: float) -> float:
         """Pixels from the left."""
@@ -62,7 +68,7 @@ class Frame:
         return start + (value - self.y.low) / (self.y.high - self.y.low) * (end - start)
 
 
-def nice_axis(title: str, values: Sequence[float], *, style: Style = Style.DECIMAL, count: int = 5) -> Axis:
+def nice_axis(title: str, values: Sequence[float], *, count: int = 5) -> Axis:
     """An axis that holds all values, with ticks at 1, 2 or 5 times a power of ten."""
     low, high = min(values), max(values)
     if high - low <= 1e-12 * max(abs(low), abs(high), 1.0):
@@ -76,7 +82,13 @@ def nice_axis(title: str, values: Sequence[float], *, style: Style = Style.DECIM
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
     ticks = tuple(k * step for k in range(first, math.floor(high / step + 1e-9) + 1))
-    return Axis(title, low, high, ticks, lambda value: format_number(value, style))
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return Axis(title, low, high, ticks, lambda value: format_tick(value, decimals))
+
+
+def longest_tick(axis: Axis) -> int:
+    """Characters of the longest tick."""
+    return max((len(axis.write(tick)) for tick in axis.ticks), default=0)
 
 
 def round_axis(title: str, numbers: Sequence[float]) -> Axis:
@@ -109,7 +121,7 @@ def axes(frame: Frame, *, under: Sequence[tuple[float, str]] = ()) -> list[Html]
     parts.append(_line(frame.left, bottom, end, bottom, "axis"))
     middle = (frame.left + end) / 2
     parts.append(_text(middle, frame.height - 5, frame.x.title, "label middle"))
-    turned = {"class": "label middle", "transform": f"translate(14 {_n((frame.top + bottom) / 2)}) rotate(-90)"}
+    turned = {"class": "label middle", "transform": f"translate(13 {_n((frame.top + bottom) / 2)}) rotate(-90)"}
     parts.append(tag("text", turned, frame.y.title))
     return parts
 
@@ -147,7 +159,7 @@ def _series(one: Series, frame: Frame) -> list[Html]:
             parts.append(_line(x, frame.down(low), x, frame.down(high), f"interval s{one.colour}"))
     path = "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in places)
     parts.append(tag("path", {"class": f"line s{one.colour}", "d": path}))
-    if len(places) <= 40:
+    if len(places) <= 15:
         parts.append(_dots(places, f"points s{one.colour}"))
     return parts
 
@@ -189,11 +201,11 @@ def reliability(bins: Sequence[Bin], *, title: str, description: str) -> Html:
 
     sure = Axis("confidence of the reward model", 0.5, 1.0, (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), write)
     ticks = tuple(k / 10 for k in range(round(start * 10), 11, 1 if start >= 0.5 else 2))
-    right = Axis("share that people or teacher agree with", start, 1.0, ticks, write)
+    right = Axis("share that agrees", start, 1.0, ticks, write)
     frame = Frame(sure, right, 320)
     parts = axes(frame)
     parts.append(_line(frame.across(0.5), frame.down(0.5), frame.across(1.0), frame.down(1.0), "reference"))
-    parts.append(_text(frame.across(0.97), frame.down(0.97) + 22, "calibrated", "reference-name end"))
+    parts.append(_text(frame.across(0.51), frame.down(0.51) + 20, "calibrated", "reference-name"))
     for one in bins:
         x = frame.across(one.confidence)
         parts.append(_line(x, frame.down(one.low), x, frame.down(one.high), "interval s1"))
@@ -213,7 +225,7 @@ class Mark:
 
 def ruler(mark: Mark, ends: tuple[Mark, Mark], interval: tuple[float, float] | None, *, title: str, description: str) -> Html:
     """One number between two references, with its interval: how far along are we?"""
-    height, y, left, right = 104, 58, 26, WIDTH - 26
+    height, y, left, right = 114, 62, 26, WIDTH - 26
     values = [mark.value, *(end.value for end in ends), *(interval or ())]
     low, high = min(values), max(values)
 
@@ -226,14 +238,14 @@ def ruler(mark: Mark, ends: tuple[Mark, Mark], interval: tuple[float, float] | N
         parts.append(_line(x, y - 11, x, y + 11, "axis strong"))
         anchor = "start" if x < WIDTH / 2 else "end"
         parts.append(_text(x, y + 29, end.name, f"label {anchor}"))
-        parts.append(_text(x, y + 43, end.text, f"tick {anchor}"))
+        parts.append(_text(x, y + 46, end.text, f"tick {anchor}"))
     if interval is not None:
         parts.append(_line(place(interval[0]), y, place(interval[1]), y, "interval wide s1"))
     x = place(mark.value)
     parts.append(_dots([(x, y)], "points big s1"))
     anchor = "start" if x < 90 else "end" if x > WIDTH - 90 else "middle"
     shifted = min(max(x, left), right) if anchor == "middle" else left if anchor == "start" else right
-    parts.append(_text(shifted, y - 32, mark.text, f"headline {anchor}"))
+    parts.append(_text(shifted, y - 36, mark.text, f"headline {anchor}"))
     parts.append(_text(shifted, y - 17, mark.name, f"tick {anchor}"))
     return drawing(height, title, description, parts)
 
@@ -244,11 +256,11 @@ OUTCOMES = ("answered", "tie", "skipped", "waiting")
 def outcomes(rows: Sequence[tuple[int, tuple[int, int, int, int]]], *, title: str, description: str) -> Html:
     """Stacked bars: per round, the questions that were answered with a side, tied, skipped, or still wait."""
     most = max(sum(counts) for _, counts in rows)
-    tall = nice_axis("questions", [0, most], style=Style.COUNT)
+    tall = nice_axis("questions", [0, most])
     whole = tuple(tick for tick in tall.ticks if tick >= 0 and tick == int(tick))
     frame = Frame(
         round_axis("round", [number for number, _ in rows]),
-        Axis("questions", 0, tall.high, whole, tall.write),
+        Axis("questions", 0, tall.high, whole, lambda value: format_tick(value, 0)),
         240,
         inner=26,
     )
@@ -297,8 +309,8 @@ __all__ = [
     "Mark",
     "Series",
     "drawing",
-    "join",
     "lines",
+    "longest_tick",
     "nice_axis",
     "outcomes",
     "reliability",

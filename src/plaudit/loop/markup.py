@@ -58,13 +58,22 @@ def format_number(value: float, style: Style) -> str:
         case Style.PERCENT:
             text = f"{100 * value:.0f}{NARROW_SPACE}%"
         case Style.DECIMAL:
-            text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+            text = f"{value:,.0f}" if abs(value) >= 1000 or value == round(value) else f"{value:#.3g}".removesuffix(".")
         case Style.RETURN:
             text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
         case Style.SECONDS:
             text = _duration(value)
         case _:
             assert_never(style)
+    return _sign(text)
+
+
+def format_tick(value: float, decimals: int) -> str:
+    """A number beside an axis, with as many digits as tell the ticks apart."""
+    return _sign(f"{value:,.{decimals}f}")
+
+
+def _sign(text: str) -> str:
     # -0 says nothing, and a real minus sign lines up with digits
     negative = text.startswith("-") and any(digit in "123456789" for digit in text)
     return (MINUS if negative else "") + text.removeprefix("-")

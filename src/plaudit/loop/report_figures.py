@@ -36,9 +36,10 @@ def fraction_ruler(facts: Facts) -> Html:
         title="Way from random to the oracle",
         description=f"The agent is {format_number(check.fraction.value, Style.PERCENT)} of the way.",
     )
-    caption = [name, " (return ", facts.number("check.returns.value", Style.RETURN), ")"]
+    caption = [name, " The agent's return is ", facts.number("check.returns.value", Style.RETURN)]
     if low is not None:
-        caption += [", 95 % interval ", facts.interval("check.fraction", Style.PERCENT), " over evaluation episodes; one seed"]
+        caption += ["; 95 % interval of the way ", facts.interval("check.fraction", Style.PERCENT)]
+        caption.append(", over evaluation episodes of this one seed")
     return figure(drawing, *caption, ". The oracle is the same algorithm with as many steps on the true reward.")
 
 
@@ -88,7 +89,7 @@ def return_chart(facts: Facts) -> Html:
     dots = [(float(one.number), value) for one in rounds for value in one.returns]
     series = _mean_series("mean", rounds)
     heights = [*series.y, *(value for _, value in known), *(y for _, y in dots)]
-    frame = Frame(_rounds_axis(rounds), charts.nice_axis("return per episode", heights, style=Style.RETURN), 330, bottom=60)
+    frame = Frame(_rounds_axis(rounds), charts.nice_axis("return per episode", heights), 330, bottom=60)
     drawing = charts.lines(
         [series],
         frame,
@@ -110,21 +111,30 @@ def learned_return_chart(facts: Facts) -> Html:
     if not rounds:
         return empty(name, " The learned return needs a reward model and a check.")
     learned = Series("learned", tuple(float(r.number) for r in rounds), tuple(_not_none(r.learned_return_mean) for r in rounds), colour=2)
-    upper = _panel(learned, rounds, "learned return")
     measured = [one for one in rounds if one.return_mean is not None]
-    lower = _panel(_mean_series("true", measured), measured, "true return") if measured else Html("")
+    panels = [("learned return", learned, rounds)]
+    panels += [("true return", _mean_series("true", measured), measured)] if measured else []
+    heights = [charts.nice_axis(title, _reach(series), count=3) for title, series, _ in panels]
+    widest = max(charts.longest_tick(axis) for axis in heights)
+    drawn = [
+        charts.lines(
+            [series],
+            Frame(_rounds_axis(among), axis, 180, widest=widest),
+            title=f"{title} over rounds",
+            description=f"From {format_number(series.y[0], Style.RETURN)} to {format_number(series.y[-1], Style.RETURN)}.",
+        )
+        for (title, series, among), axis in zip(panels, heights, strict=True)
+    ]
     caption = (
         " Above: mean return under the newest reward model of each round, in its own units. Below: true return. "
         "Above up and below down is over-optimisation."
     )
-    return tag("figure", None, upper, lower, tag("figcaption", None, name, caption))
+    return tag("figure", None, *drawn, tag("figcaption", None, name, caption))
 
 
-def _panel(series: Series, rounds: list[RoundSummary], title: str) -> Html:
-    edges = [value for value in (*series.low, *series.high) if value is not None]
-    frame = Frame(_rounds_axis(rounds), charts.nice_axis(title, [*series.y, *edges], style=Style.RETURN, count=3), 180)
-    described = f"From {format_number(series.y[0], Style.RETURN)} to {format_number(series.y[-1], Style.RETURN)}."
-    return charts.lines([series], frame, title=f"{title} over rounds", description=described)
+def _reach(series: Series) -> list[float]:
+    """All heights that a series and its intervals touch."""
+    return [*series.y, *(value for value in (*series.low, *series.high) if value is not None)]
 
 
 def reliability_chart(facts: Facts) -> Html:
@@ -197,7 +207,7 @@ def history_chart(facts: Facts) -> Html:
         series.append(Series("held-out", learn.history_step, learn.history_heldout, colour=2))
     values = [value for one in series for value in one.y]
     frame = Frame(
-        charts.nice_axis("gradient step", learn.history_step, style=Style.COUNT), charts.nice_axis("negative log-likelihood", values), 320
+        charts.nice_axis("gradient step", learn.history_step), charts.nice_axis("negative log-likelihood", values), 320
     )
     drawing = charts.lines(series, frame, title="Loss of the last fit", description="Loss per answer over gradient steps.")
     return figure(drawing, name, " Loss per answer on the answers it trains on, and on those held out.")

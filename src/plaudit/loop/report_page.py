@@ -87,9 +87,9 @@ class _Page:
     def _key_figures(self) -> Html:
         facts, ask = self._facts, self._summary.ask
         human = "ask.human_seconds" if ask.people or ask.simulated_seconds is None else "ask.simulated_seconds"
-        human_name = "human time" if human == "ask.human_seconds" else "human time, as the simulated teacher assumes"
+        human_name = "human time" if human == "ask.human_seconds" else "human time, if assumed"
         shown = [
-            ("way from random to the oracle", "check.fraction.value", Style.PERCENT, facts.interval("check.fraction", Style.PERCENT)),
+            ("way from random to oracle", "check.fraction.value", Style.PERCENT, facts.interval("check.fraction", Style.PERCENT)),
             ("return per episode", "check.returns.value", Style.RETURN, facts.interval("check.returns", Style.RETURN)),
             ("answers", "ask.answered", Style.COUNT, join(["of ", facts.number("ask.asked", Style.COUNT), " asked"])),
             (human_name, human, Style.SECONDS, Html("")),
@@ -223,9 +223,10 @@ class _Page:
             ("Expected calibration error", facts.number("learn.calibration_error", Style.PERCENT)),
             ("Correlation with the true reward", facts.number("learn.correlation", Style.DECIMAL)),
         ]
-        upper = tag("div", {"class": "columns"}, figures.accuracy_ruler(facts), _facts_list(rows))
-        lower = [figures.reliability_chart(facts), figures.scatter_chart(facts), figures.history_chart(facts)]
-        return join([upper, tag("h3", None, "Calibration, and the true reward"), tag("div", {"class": "columns"}, *lower)])
+        left = tag("div", {"class": "stack"}, figures.accuracy_ruler(facts), _facts_list(rows))
+        upper = tag("div", {"class": "columns"}, left, figures.history_chart(facts))
+        lower = tag("div", {"class": "columns"}, figures.reliability_chart(facts), figures.scatter_chart(facts))
+        return join([upper, tag("h3", None, "Is it as sure as it is right, and does it see what is wanted?"), lower])
 
     def improve(self) -> Html:
         facts = self._facts
@@ -234,7 +235,7 @@ class _Page:
             for i, name in enumerate(self._summary.improve.metrics)
         ]
         logged = _facts_list(rows) if rows else tag("p", {"class": "absent"}, "The learner logged nothing.")
-        side = tag("div", None, tag("h3", {"style": "margin-top:0"}, "What the learner logged last"), logged)
+        side = tag("div", {"class": "stack"}, tag("h3", None, "What the learner logged last"), logged)
         upper = tag("div", {"class": "columns"}, figures.learned_return_chart(facts), side)
         return join([upper, tag("h3", None, "Round by round"), self._rounds()])
 
@@ -269,8 +270,8 @@ class _Page:
             ("Return of random actions", facts.number("check.return_random", Style.RETURN)),
             ("Return of the oracle", facts.number("check.return_oracle", Style.RETURN)),
         ]
-        left = tag("div", None, figures.fraction_ruler(facts), tag("div", {"style": "height:26px"}), _facts_list(rows))
-        upper = tag("div", {"class": "columns"}, figures.return_chart(facts), left)
+        right = tag("div", {"class": "stack"}, figures.fraction_ruler(facts), _facts_list(rows))
+        upper = tag("div", {"class": "columns"}, figures.return_chart(facts), right)
         return join([upper, tag("h3", None, "What the doctor says"), self._findings()])
 
     def _findings(self) -> Html:

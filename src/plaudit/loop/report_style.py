@@ -9,8 +9,8 @@ STYLE_SHEET = Html("""
   color-scheme: light dark;
   --paper: #fdfcfa; --card: #ffffff; --ink: #1c1e21; --muted: #5f6670; --rule: #e5e2dc; --faint: #f3f1ec;
   --one: #2a5da8; --two: #b4540f; --three: #2f7d5b; --problem: #b3261e; --warning: #8f5b00; --note: #2a5da8; --ok: #2f7d5b;
-  --serif: "Iowan Old Style", "Palatino Linotype", Palatino, P052, "URW Palladio L", Georgia, serif;
-  --sans: system-ui, -apple-system, "Segoe UI", Roboto, Inter, "Helvetica Neue", Arial, sans-serif;
+  --serif: "Iowan Old Style", "Palatino Linotype", Palatino, "URW Palladio L", P052, "Source Serif 4", Georgia, serif;
+  --sans: Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
   --mono: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
 @media (prefers-color-scheme: dark) {
@@ -32,10 +32,10 @@ data, td, dd { font-variant-numeric: tabular-nums; }
 data { white-space: nowrap; }
 .absent { color: var(--muted); font-style: italic; }
 
-header { padding-top: 52px; padding-bottom: 20px; }
+header.page { padding-top: 52px; padding-bottom: 22px; }
 .eyebrow { color: var(--muted); font-size: 14px; margin: 0 0 14px; }
 .eyebrow b { color: var(--ink); font-weight: 600; }
-h1 { font: 500 clamp(26px, 3.7vw, 40px)/1.22 var(--serif); letter-spacing: -.008em; margin: 0 0 18px; max-width: 24em; text-wrap: balance; }
+h1 { font: 400 clamp(27px, 3.7vw, 41px)/1.2 var(--serif); letter-spacing: -.008em; margin: 0 0 18px; max-width: 23em; text-wrap: balance; }
 .details { max-width: 46em; color: var(--muted); margin: 0; padding: 0; list-style: none; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); margin: 30px 0 0; padding: 0;
   border-top: 1px solid var(--rule); }
@@ -51,14 +51,15 @@ nav a:hover { color: var(--ink); }
 nav label { margin-left: auto; color: var(--muted); font-size: 14px; white-space: nowrap; cursor: pointer; }
 nav input { vertical-align: -1px; margin: 0 6px 0 0; accent-color: var(--one); }
 
-section { padding: 42px 0 8px; scroll-margin-top: 40px; }
+section { padding: 42px 0 40px; scroll-margin-top: 40px; }
 section + section { border-top: 1px solid var(--rule); }
-h2 { font: 500 28px/1.2 var(--serif); margin: 0; }
+h2 { font: 400 30px/1.2 var(--serif); margin: 0; }
 h2 + p { color: var(--muted); margin: 4px 0 24px; max-width: 46em; }
 h3 { font-size: 16px; font-weight: 600; margin: 34px 0 10px; }
 p { max-width: 46em; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 26px 40px; align-items: start; }
-.facts { display: grid; grid-template-columns: max-content 1fr; gap: 5px 20px; margin: 0; font-size: 15px; align-content: start; }
+.stack { display: grid; gap: 24px; } .stack h3 { margin: 0; }
+.facts { display: grid; grid-template-columns: minmax(0, max-content) minmax(7em, 1fr); gap: 5px 20px; margin: 0; font-size: 15px; align-content: start; }
 .facts dt { color: var(--muted); }
 .facts dd { margin: 0; }
 
@@ -92,11 +93,11 @@ svg .fill { stroke-width: 6; stroke-linecap: round; opacity: .55; }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin: 0 5px 0 0; }
 .keys span { margin-right: 16px; white-space: nowrap; }
 
-.clips { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 220px), 1fr)); gap: 24px; margin-bottom: 28px; }
+.clips { display: grid; grid-template-columns: repeat(auto-fit, minmax(98px, 1fr)); gap: clamp(10px, 2.2vw, 24px); margin-bottom: 28px; }
 .clips > figure { max-width: 360px; }
-.video { display: block; background: var(--faint); border-radius: 5px; overflow: hidden; aspect-ratio: 1; }
-.video img { display: block; width: 100%; height: 100%; object-fit: contain; }
-.video.none { display: grid; place-items: center; padding: 16px; text-align: center; color: var(--muted); font-size: 14px; font-style: italic; }
+.video { display: block; background: var(--faint); border: 1px solid var(--rule); border-radius: 5px; overflow: hidden; }
+.video img { display: block; width: 100%; height: auto; }
+.video.none { display: grid; aspect-ratio: 4 / 3; place-items: center; padding: 16px; text-align: center; color: var(--muted); font-size: 14px; font-style: italic; }
 .still { display: none !important; }
 body:not(:has(#play:checked)) .moving.paired { display: none !important; }
 body:not(:has(#play:checked)) .still { display: block !important; }
@@ -107,16 +108,18 @@ body:not(:has(#play:checked)) .still { display: block !important; }
 .questions { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 310px), 1fr)); gap: 34px 30px; padding: 0; margin: 14px 0 0; list-style: none; }
 .questions li { break-inside: avoid; min-width: 0; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; }
-.pair .video { border: 3px solid transparent; } .pair .won .video { border-color: var(--one); }
+.pair .won .video { border-color: var(--one); box-shadow: 0 0 0 2px var(--one); }
 .pair figcaption { margin-top: 4px; font-size: 13px; } .won figcaption { color: var(--one); font-weight: 600; }
 .questions p { margin: 8px 0 0; font-size: 14.5px; line-height: 1.45; } .questions p + p { margin-top: 2px; color: var(--muted); }
 
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14px; width: 100%; }
 caption { text-align: left; color: var(--muted); font-size: 14px; padding-bottom: 8px; }
+td { white-space: nowrap; }
 th, td { text-align: right; padding: 6px 0 6px 18px; border-bottom: 1px solid var(--rule); vertical-align: top; }
 th:first-child, td:first-child, .words th:nth-child(2), .words td:nth-child(2) { text-align: left; }
 th:first-child, td:first-child { padding-left: 0; }
+.words td:nth-child(2) { white-space: normal; overflow-wrap: anywhere; min-width: 8em; }
 thead th { color: var(--muted); font-weight: 500; vertical-align: bottom; line-height: 1.3; }
 tbody th { font-weight: 400; }
 td.text { text-align: left; }
@@ -134,8 +137,8 @@ details > :not(summary) { margin-top: 12px; }
 footer { padding: 26px 0 60px; color: var(--muted); font-size: 14px; border-top: 1px solid var(--rule); margin-top: 36px; }
 
 @media (max-width: 640px) {
-  .page { padding: 0 18px; } header { padding-top: 30px; } .figures { grid-template-columns: 1fr 1fr; }
-  nav .page { gap: 18px; } nav a { padding: 11px 0; } section { padding-top: 30px; }
+  .page { padding: 0 18px; } header.page { padding-top: 30px; } .figures { grid-template-columns: 1fr 1fr; }
+  nav .page { gap: 18px; } nav a { padding: 11px 0; } section { padding: 30px 0; }
   .findings li { grid-template-columns: 1fr; } .facts { gap: 4px 14px; }
   svg text { font-size: 15px; } svg .label { font-size: 15.5px; } svg .small { font-size: 12.5px; } svg .headline { font-size: 23px; }
 }

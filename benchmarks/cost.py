@@ -1,0 +1,102 @@
+"""What does a whole preference run cost? plaudit and `imitation` in turn, whole processes, imports and compilation counted.
+
+    python -m benchmarks.cost --peer PEER_VENV/bin/python [--prototype FILE --prototype-python PYTHON] [--rounds 3]
+
+CPU seconds are the operating system's account of the finished process and its children. "Cold" starts with empty
+byte-code and compilation caches, "warm" with full ones. The peer is timed twice: with the settings that serve its
+returns best (30 epochs a round), and with its own default of 3 epochs, which is cheaper. `--prototype` also runs a
+JAX prototype of the same method and compares the seconds spent on fitting rewards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.common import HERE, Row, write
+from benchmarks.peers import protocol
+
+CHEAP = '{"reward_trainer":{"epochs":3},"initial_epoch_multiplier":200}'
+ENVS = ("pendulum", "reacher")
+LABELS = 50
+
+
+def cpu_seconds(command: list[str], *, cwd: Path, env: dict[str, str] | None = None) -> tuple[float, str]:
+    """CPU seconds of a whole process and its children, and what it printed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command} failed:\n{done.stderr[-2000:]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
+
+
+def ours(env: str, seed: int, *, cold: bool) -> tuple[float, float]:
+    """CPU seconds of one of plaudit's runs, and those spent on fitting rewards."""
+    with tempfile.TemporaryDirectory() as cache:
+        settings = {"PYTHONPYCACHEPREFIX": cache, "JAX_COMPILATION_CACHE_DIR": cache} if cold else {}
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.efficiency", "cell", env, "boltzmann", str(LABELS), str(seed)]
+        spent, printed = cpu_seconds(command, cwd=HERE.parent, env=settings)
+    return spent, json.loads(printed.splitlines()[-1])["learn_cpu_s"]
+
+
+def peer(python: str, env: str, seed: int, extra: list[str]) -> float:
+    """CPU seconds of one of the peer's runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            python, "-m", "peers.imitation_prefs", "--env", env, "--teacher", "boltzmann", "--labels", str(LABELS),
+            "--seed", str(seed), "--out", str(Path(folder) / "row.jsonl"), *extra,
+        ]  # fmt: skip
+        return cpu_seconds(command, cwd=HERE)[0]
+
+
+def prototype(python: str, file: str, env: str, seed: int) -> float:
+    """CPU seconds that the prototype spends on fitting rewards at equal labels and steps."""
+    words = [protocol.GYM_IDS[env], str(protocol.TOTAL_TIMESTEPS[env]), str(LABELS), str(seed)]
+    return json.loads(cpu_seconds([python, "-W", "ignore", file, *words], cwd=HERE)[1].splitlines()[-1])["t_rm"]
+
+
+def main() -> int:
+    """Run all, alternating, and write results/cost.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", required=True)
+    parser.add_argument("--prototype")
+    parser.add_argument("--prototype-python", default=sys.executable)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    rows: list[Row] = []
+    for env in ENVS:
+        figures: dict[str, list[float]] = {}
+        for seed in range(given.rounds):
+            cold, _ = ours(env, seed, cold=True)
+            warm, learn = ours(env, seed, cold=False)
+            found = {"plaudit cold": cold, "plaudit warm": warm, "plaudit reward fitting": learn}
+            found["imitation"] = peer(shutil.which(given.peer) or given.peer, env, seed, [])
+            found["imitation 3 epochs"] = peer(given.peer, env, seed, ["--set", CHEAP])
+            if given.prototype:
+                found["prototype reward fitting"] = prototype(given.prototype_python, given.prototype, env, seed)
+            print(env, seed, {name: round(value, 2) for name, value in found.items()}, flush=True)
+            for name, value in found.items():
+                figures.setdefault(name, []).append(value)
+        rows += [Row(f"{env}/{name}", "cpu_seconds", statistics.median(v), min(v), max(v), len(v), "s") for name, v in figures.items()]
+        for side in ("cold", "warm"):
+            for other in ("imitation", "imitation 3 epochs"):
+                ratios = [a / b for a, b in zip(figures[f"plaudit {side}"], figures[other], strict=True)]
+                rows.append(Row(f"{env}/{side} against {other}", "cpu_ratio", statistics.median(ratios), min(ratios), max(ratios), len(ratios)))
+        if given.prototype:
+            ratios = [a / b for a, b in zip(figures["plaudit reward fitting"], figures["prototype reward fitting"], strict=True)]
+            rows.append(Row(f"{env}/reward fitting against prototype", "cpu_ratio", statistics.median(ratios), min(ratios), max(ratios), len(ratios)))
+    write("cost", asked=f"What does a whole preference run with {LABELS} labels cost, beside imitation?", rows=rows, note="medians, minimum and maximum over seeds, sides in turn")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
