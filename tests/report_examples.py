@@ -169,8 +169,17 @@ def _check(rounds: tuple[RoundSummary, ...]) -> CheckSummary:
                 (Evidence("clips", 100), Evidence("share with a near twin", 0.31)),
                 "Raise ask.pool, draw candidates from more of the behaviour (ask.newest), or ask in more and smaller rounds.",
             ),
-            Finding(Severity.NOTE, "held-out answers", "So few answers were held out that the measured agreement can be off."),
-            Finding(Severity.OK, "ties", "Most answers tell the two clips apart.", (Evidence("ties", 2), Evidence("answers", 49))),
+            Finding(
+                Severity.NOTE,
+                "held-out answers",
+                "So few answers were held out that the measured agreement can be off.",
+            ),
+            Finding(
+                Severity.OK,
+                "ties",
+                "Most answers tell the two clips apart.",
+                (Evidence("ties", 2), Evidence("answers", 49)),
+            ),
         ),
     )
 

@@ -5,12 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.ask import Strategy, candidate_split, propose
+from plaudit.ask import Proposal, Strategy, propose
 from plaudit.ask.acquisition import disagreement
 from plaudit.errors import ConfigError
 from plaudit.records import QueryKind
-
-NO_MODEL = np.zeros((0, 12))
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -39,7 +37,7 @@ def test_every_batch_is_full_and_no_segment_comes_twice(
         "different": rng(seed).normal(size=(items, 2)),
         "all the same": np.ones((items, 2)),
     }
-    proposals = propose(kind, strategy, members, count=count, rng=rng(seed), features=features[alike])
+    proposals = propose(strategy, items, members, kind=kind, count=count, rng=rng(seed), features=features[alike])
     used = [item for proposal in proposals for item in proposal.indices]
     assert [len(proposal.indices) for proposal in proposals] == [kind.segments] * count
     assert len(set(used)) == len(used)
@@ -59,49 +57,57 @@ def test_disagreement_on_single_segments_is_the_spread_of_the_return() -> None:
     assert disagreement(members, np.array([[0], [1]])) == pytest.approx([1.0, 0.0])
 
 
+def compare(strategy: Strategy, members: np.ndarray | None = None, *, count: int, seed: int = 0) -> list[Proposal]:
+    return propose(strategy, 12, members, kind=QueryKind.COMPARISON, count=count, rng=rng(seed))
+
+
 def test_members_that_take_sides_decide_which_pair_is_asked() -> None:
     members = np.zeros((2, 12))
     members[0, 5], members[1, 5] = 4.0, -4.0  # only pairs with item 5 are disputed
-    (asked,) = propose(QueryKind.COMPARISON, Strategy.DISAGREEMENT, members, count=1, rng=rng(), pool=60)
-    assert 5 in asked.indices
-    assert asked.score == pytest.approx((sigmoid(4) - sigmoid(-4)) / 2)
-    assert asked.propensity is None
+    for seed in range(10):
+        (asked,) = compare(Strategy.DISAGREEMENT, members, count=1, seed=seed)
+        assert 5 in asked.indices
+        assert asked.score == pytest.approx((sigmoid(4) - sigmoid(-4)) / 2)
+        assert (asked.strategy, asked.propensity) == ("disagreement", None)
 
 
-def test_the_most_disputed_segment_is_rated_first() -> None:
+def test_the_most_disputed_segments_are_rated() -> None:
     members = np.zeros((2, 12))
-    members[1, 7] = 3.0
-    asked = propose(QueryKind.RATING, Strategy.DISAGREEMENT, members, count=2, rng=rng())
-    assert asked[0].indices == (7,)
+    members[1, 7], members[1, 2] = 3.0, 2.0
+    asked = propose(Strategy.DISAGREEMENT, 12, members, kind=QueryKind.RATING, count=2, rng=rng())
+    assert [proposal.indices for proposal in asked] == [(7,), (2,)]
     assert asked[0].score == pytest.approx(1.5)
 
 
 def test_uniform_propensity_is_the_share_of_batches_with_the_question() -> None:
     wanted = {3, 8}
-    batches = [
-        propose(QueryKind.COMPARISON, Strategy.UNIFORM, NO_MODEL, count=4, rng=rng(seed)) for seed in range(3000)
-    ]
+    batches = [compare(Strategy.UNIFORM, count=4, seed=seed) for seed in range(3000)]
     share = np.mean([any(set(proposal.indices) == wanted for proposal in batch) for batch in batches])
     assert batches[0][0].propensity == pytest.approx(4 / 66)
     assert batches[0][0].score is None
-    assert share == pytest.approx(4 / 66, abs=0.014)
+    assert share == pytest.approx(4 / 66, abs=0.014)  # three standard errors are 0.013
 
 
-def test_uniform_pairs_come_in_either_order() -> None:
-    batches = [propose(QueryKind.COMPARISON, Strategy.UNIFORM, NO_MODEL, count=6, rng=rng(seed)) for seed in range(400)]
+def test_without_a_model_questions_are_uniform_whatever_the_strategy() -> None:
+    assert compare(Strategy.DISAGREEMENT, count=4) == compare(Strategy.UNIFORM, count=4)
+    assert compare(Strategy.DISAGREEMENT, count=4)[0].strategy == "uniform"
+
+
+def test_pairs_come_in_either_order() -> None:
+    batches = [compare(Strategy.UNIFORM, count=6, seed=seed) for seed in range(400)]
     ascending = np.mean([proposal.indices[0] < proposal.indices[1] for batch in batches for proposal in batch])
     assert ascending == pytest.approx(0.5, abs=0.04)
 
 
 def test_nearly_identical_segments_are_not_compared_and_questions_not_repeated() -> None:
-    # three behaviours, four copies each: one copy of each pair of behaviours is a question, the rest are repeats
-    centres = np.repeat([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]], 4, axis=0)
-    features = centres + 1e-3 * rng(1).normal(size=(12, 2))
+    # three behaviours in many copies: one pair of each two behaviours is a question, the rest are repeats
+    centres = np.repeat([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]], 20, axis=0)
+    features = centres + 1e-3 * rng(1).normal(size=(60, 2))
     for seed in range(20):
         asked = propose(
-            QueryKind.COMPARISON, Strategy.UNIFORM, NO_MODEL, count=3, rng=rng(seed), pool=100, features=features
+            Strategy.UNIFORM, 60, None, kind=QueryKind.COMPARISON, count=3, rng=rng(seed), features=features
         )
-        groups = [frozenset(item // 4 for item in proposal.indices) for proposal in asked]
+        groups = [frozenset(item // 20 for item in proposal.indices) for proposal in asked]
         assert [len(group) for group in groups] == [2, 2, 2]
         assert len(set(groups)) == 3
         assert asked[0].propensity is None
@@ -109,24 +115,18 @@ def test_nearly_identical_segments_are_not_compared_and_questions_not_repeated()
 
 def test_nearly_identical_segments_are_not_both_rated() -> None:
     features = np.repeat([[0.0], [5.0], [9.0]], 4, axis=0)
-    asked = propose(QueryKind.RATING, Strategy.UNIFORM, NO_MODEL, count=3, rng=rng(), features=features)
+    asked = propose(Strategy.UNIFORM, 12, None, kind=QueryKind.RATING, count=3, rng=rng(), features=features)
     assert {proposal.indices[0] // 4 for proposal in asked} == {0, 1, 2}
 
 
 def test_equal_streams_give_equal_batches() -> None:
-    members = rng(5).normal(size=(3, 30))
-    batches = [propose(QueryKind.COMPARISON, Strategy.DISAGREEMENT, members, count=5, rng=rng(9)) for _ in range(2)]
+    members = rng(5).normal(size=(3, 12))
+    batches = [compare(Strategy.DISAGREEMENT, members, count=5, seed=9) for _ in range(2)]
     assert batches[0] == batches[1]
 
 
 def test_too_few_candidates_or_members_are_refused() -> None:
     with pytest.raises(ConfigError, match="too few candidate"):
-        propose(QueryKind.COMPARISON, Strategy.UNIFORM, NO_MODEL, count=7, rng=rng())
+        compare(Strategy.UNIFORM, count=7)
     with pytest.raises(ConfigError, match="two members"):
-        propose(QueryKind.COMPARISON, Strategy.DISAGREEMENT, np.zeros((1, 12)), count=1, rng=rng())
-
-
-def test_candidates_come_mostly_from_the_newest_behaviour() -> None:
-    split = candidate_split(50)
-    assert (split.newest, split.anywhere) == (35, 15)
-    assert sum((candidate_split(7, near_share=0.5).newest, candidate_split(7, near_share=0.5).anywhere)) == 7
+        compare(Strategy.DISAGREEMENT, np.zeros((1, 12)), count=1)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from plaudit.ask import People, Teacher, TeacherConfig, feedback_id
+from plaudit.ask.teachers import SECONDS_PER_ANSWER
 from plaudit.errors import ConfigError, RecordError
 from plaudit.records import Choice, Comparison, Query, QueryKind, Rating, SegmentData, StepFeedback
 
@@ -81,7 +82,7 @@ def test_answer_has_the_one_id_of_its_query_and_annotator_and_counts_human_secon
     query = comparison()
     answer = Teacher(EXACT, seed=0).answer(query, [segment(1.0), segment(0.0)])
     assert answer.id == feedback_id(query.id, "teacher")
-    assert answer.response_seconds == 4.0
+    assert answer.response_seconds == SECONDS_PER_ANSWER[QueryKind.COMPARISON] == 4.0
     assert answer.answered_at is None
 
 

@@ -1,6 +1,6 @@
 """Which questions are asked, when, and who answers: annotators, acquisition, schedules, sessions. No torch."""
 
-from plaudit.ask.acquisition import Proposal, Strategy, candidate_split, propose
+from plaudit.ask.acquisition import Proposal, Strategy, propose
 from plaudit.ask.annotator import Annotator, People, feedback_id
 from plaudit.ask.schedule import schedule
 from plaudit.ask.session import Session
@@ -14,7 +14,6 @@ __all__ = [
     "Strategy",
     "Teacher",
     "TeacherConfig",
-    "candidate_split",
     "feedback_id",
     "propose",
     "schedule",

@@ -163,6 +163,12 @@ class Held:
 class Session:
     """See the module.
 
+    Attributes:
+        state: what the annotator sees.
+        line: queries to answer; the first is on the screen.
+        held: the last answer, while it can be undone.
+        saved: the submissions that were saved last, newest at the end.
+
     Args:
         annotator: id of who answers.
         grace: seconds for which an answer can be undone.
@@ -174,6 +180,7 @@ class Session:
         self.line: deque[Query] = deque()
         self.held: Held | None = None
         self._grace = grace
+        self.saved: deque[str] = deque(maxlen=100)
         self._outgoing: dict[str, tuple[Feedback, str]] = {}
         self._fates: dict[str, Fate] = {}
 
@@ -233,12 +240,11 @@ class Session:
             self.state = State.SHOWN
 
     def _offer(self, query: Query, *, front: bool) -> None:
-        if query.id in self.claims:
-            return
-        if front:
+        if front and query in self.line:
+            self.line.remove(query)
             self.line.appendleft(query)
-        else:
-            self.line.append(query)
+        elif query.id not in self.claims:
+            self.line.insert(0 if front else len(self.line), query)
 
     def _answer(self, submission: Submission, at: float) -> None:
         query = self.line[0]
@@ -270,6 +276,7 @@ class Session:
         if record in self._outgoing:
             _, submission = self._outgoing.pop(record)
             self._fates[submission] = Fate.SAVED
+            self.saved.append(submission)
 
 
 def record_of(query: Query, submission: Submission, annotator: str) -> Feedback:

@@ -32,12 +32,10 @@ from plaudit.records import (
 )
 from plaudit.run.seeds import generator
 
-COMPARISON_SECONDS = 4.0
-"""people take 3-5 s to compare two clips of 1-2 s (Christiano et al. 2017, section 3; 5,000 labels in 5 h are 3.6 s)"""
-RATING_SECONDS = 3.0
-"""assumed: one clip to watch instead of two, but a grade to settle on"""
-STEP_SECONDS = 1.0
-"""assumed: per step that gets a score of its own"""
+SECONDS_PER_ANSWER: dict[QueryKind, float] = {QueryKind.COMPARISON: 4.0, QueryKind.RATING: 3.0, QueryKind.STEPS: 30.0}
+"""Human time that an answer would take. People compare two clips of 1-2 s in 3-5 s (Christiano et al. 2017, section 3;
+5,000 labels in 5 h are 3.6 s). The others are assumed: one clip to watch instead of two, but a grade to settle on; half
+a second and more for each step that gets a score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ class Teacher:
         name: its annotator id; teachers with other names err on other questions.
     """
 
-    def __init__(self, config: TeacherConfig, *, seed: int, name: str = "teacher") -> None:
+    def __init__(self, config: TeacherConfig, seed: int, *, name: str = "teacher") -> None:
         noise = "error-free" if config.temperature == 0 else f"Boltzmann, temperature {config.temperature:g}"
         extras = [f"{label} {share:g}" for label, share in (("lapse", config.lapse), ("skip", config.skip)) if share]
         self.config = config
@@ -133,7 +131,7 @@ class Teacher:
             id=feedback_id(query.id, self.profile.id),
             query=query.id,
             annotator=self.profile.id,
-            response_seconds=COMPARISON_SECONDS,
+            response_seconds=SECONDS_PER_ANSWER[query.kind],
             choice=choice,
         )
 
@@ -150,7 +148,7 @@ class Teacher:
             id=feedback_id(query.id, self.profile.id),
             query=query.id,
             annotator=self.profile.id,
-            response_seconds=RATING_SECONDS,
+            response_seconds=SECONDS_PER_ANSWER[query.kind],
             value=None if skips else grade,
             levels=query.levels,
         )
@@ -165,7 +163,7 @@ class Teacher:
             id=feedback_id(query.id, self.profile.id),
             query=query.id,
             annotator=self.profile.id,
-            response_seconds=STEP_SECONDS * len(rewards),
+            response_seconds=SECONDS_PER_ANSWER[query.kind],
             steps=() if skips else tuple(range(len(rewards))),
             scores=() if skips else tuple(scores.tolist()),
         )

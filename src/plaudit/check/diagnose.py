@@ -1,6 +1,6 @@
 """What can go wrong with learning from people, as small checks on arrays and counts that answer in plain words.
 
-Each check returns one `Finding`. None reads a store or a model: `plaudit.loop.doctor` gathers the evidence, and a
+Each check returns one `Finding`, or None when there is too little to look at. None of them reads a store or a model: `plaudit.loop.doctor` gathers the evidence, and a
 notebook can call them one by one. Checks of the answers are here, checks of reward and policy in `plaudit.check.learned`.
 Thresholds are named, with the reason beside them.
 """
@@ -55,10 +55,10 @@ TIES_WARN, TIES_BAD = 0.3, 0.6
 """a tie says little about order; above these shares most of the human time buys nothing"""
 
 
-def too_many_ties(ties: int, answered: int) -> Finding:
+def too_many_ties(ties: int, answered: int) -> Finding | None:
     """Do the answers tell the clips apart? Judged by the lower end of a Wilson interval, so few answers never alarm."""
     if answered == 0:
-        return Finding(Severity.OK, "ties", "There are no comparisons to judge ties by.")
+        return None
     low = wilson(ties, answered).low
     evidence = (Evidence("ties", ties), Evidence("answers", answered), Evidence("at least this share", low))
     if low < TIES_WARN:
@@ -111,11 +111,13 @@ def overlapping(spans: Sequence[tuple[str, int, int]], share: float = 0.5) -> ND
     return found
 
 
-def crowding(twins: NDArray[np.bool_]) -> Finding:
+def crowding(twins: NDArray[np.bool_]) -> Finding | None:
     """Do the questions show different behaviour? `twins` [clip] says which have a near duplicate among those asked about."""
-    share = float(twins.mean()) if len(twins) else 0.0
+    if len(twins) < 8:
+        return None
+    share = float(twins.mean())
     evidence = (Evidence("clips", len(twins)), Evidence("share with a near twin", share))
-    if len(twins) < 8 or share <= CROWDED:
+    if share <= CROWDED:
         return Finding(Severity.OK, "crowding", "The clips that were asked about differ from each other.", evidence)
     return Finding(
         Severity.WARNING,
@@ -126,16 +128,20 @@ def crowding(twins: NDArray[np.bool_]) -> Finding:
     )
 
 
-def side_bias(chose_first_shown: int, decided: int) -> Finding:
+def side_bias(chose_first_shown: int, decided: int) -> Finding | None:
     """Do annotators favour the clip that stands first on the screen, whatever it shows?
 
     Which clip stands first is drawn at random, so without a bias half of the choices go to it.
     """
     if decided < 10:
-        return Finding(Severity.OK, "side bias", "Too few choices to tell a preference for one side of the screen.")
+        return None
     found = wilson(chose_first_shown, decided, level=SIDE_LEVEL)
     share = chose_first_shown / decided
-    evidence = (Evidence("share that chose what stood first", share), Evidence("low", found.low), Evidence("high", found.high))
+    evidence = (
+        Evidence("share that chose what stood first", share),
+        Evidence("low", found.low),
+        Evidence("high", found.high),
+    )
     if found.low <= 0.5 <= found.high:
         return Finding(Severity.OK, "side bias", "Choices do not depend on the side of the screen.", evidence)
     side = "first" if share > 0.5 else "second"
@@ -152,10 +158,10 @@ SIDE_LEVEL = 0.99
 """the check runs in every report, so it may cry wolf in one of a hundred, not in one of twenty"""
 
 
-def balanced_sides(shown_in_order: int, asked: int) -> Finding:
+def balanced_sides(shown_in_order: int, asked: int) -> Finding | None:
     """Are sides swapped at random? If not, a preference for one side cannot be told from a preference for behaviour."""
     if asked < 10:
-        return Finding(Severity.OK, "sides", "Too few questions to tell whether sides are balanced.")
+        return None
     found = wilson(shown_in_order, asked, level=SIDE_LEVEL)
     evidence = (Evidence("share shown in the query's order", shown_in_order / asked), Evidence("questions", asked))
     if found.low <= 0.5 <= found.high:
@@ -169,11 +175,11 @@ def balanced_sides(shown_in_order: int, asked: int) -> Finding:
     )
 
 
-def starvation(asked: int, answered: int, waiting: int) -> Finding:
+def starvation(asked: int, answered: int, waiting: int) -> Finding | None:
     """Does the loop get its answers, or does it run ahead of people?"""
     evidence = (Evidence("asked", asked), Evidence("answered", answered), Evidence("waiting", waiting))
     if asked == 0:
-        return Finding(Severity.OK, "labels", "Nothing has been asked yet.", evidence)
+        return None
     if answered == 0:
         return Finding(
             Severity.PROBLEM,
@@ -201,12 +207,20 @@ def few_held_out(held_out: int) -> Finding:
     """Are there enough held-out answers to say how good the reward model is?"""
     evidence = (Evidence("held-out answers", held_out),)
     if held_out >= FEW_HELD_OUT:
-        return Finding(Severity.OK, "held-out answers", "There are enough held-out answers to judge the reward model.", evidence)
+        return Finding(
+            Severity.OK, "held-out answers", "There are enough held-out answers to judge the reward model.", evidence
+        )
     if held_out == 0:
         message = "No answers were held out, so nothing says how well the reward model agrees with people."
     else:
         message = "So few answers were held out that the measured agreement can be off by more than fifteen points."
-    return Finding(Severity.NOTE, "held-out answers", message, evidence, "Read the interval, not the number, or ask for more labels.")
+    return Finding(
+        Severity.NOTE,
+        "held-out answers",
+        message,
+        evidence,
+        "Read the interval, not the number, or ask for more labels.",
+    )
 
 
 ORDER = (Severity.PROBLEM, Severity.WARNING, Severity.NOTE, Severity.OK)

@@ -11,7 +11,12 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from plaudit.check.diagnose import Evidence, Finding, Severity
+from plaudit.errors import PlauditError
+from plaudit.worlds.optional import require
 
 PACKAGES = ("plaudit", "numpy", "scipy", "sqlalchemy", "torch", "gymnasium", "stable-baselines3", "mujoco", "sbx-rl")
 EXTRAS = {
@@ -52,7 +57,9 @@ def python_version(found: tuple[int, int]) -> Finding:
 def package_versions(version: Callable[[str], str | None]) -> Finding:
     """Versions of what results depend on."""
     known = [(name, version(name)) for name in PACKAGES]
-    return Finding(Severity.OK, "packages", ", ".join(f"{name} {number}" for name, number in known if number is not None) + ".")
+    return Finding(
+        Severity.OK, "packages", ", ".join(f"{name} {number}" for name, number in known if number is not None) + "."
+    )
 
 
 def extra(name: str, present: Callable[[str], bool]) -> Finding:
@@ -62,8 +69,12 @@ def extra(name: str, present: Callable[[str], bool]) -> Finding:
     if not missing:
         return Finding(Severity.OK, f"extra {name}", f"Installed: {purpose}.")
     severity = Severity.WARNING if name == "control" else Severity.NOTE
-    message = f"Not installed ({', '.join(missing)} missing): no {purpose}." if name != "control" else (
-        f"Not installed ({', '.join(missing)} missing): this installation can store and label, but not {purpose}."
+    message = (
+        f"Not installed ({', '.join(missing)} missing): no {purpose}."
+        if name != "control"
+        else (
+            f"Not installed ({', '.join(missing)} missing): this installation can store and label, but not {purpose}."
+        )
     )
     return Finding(severity, f"extra {name}", message, advice=f'pip install "plaudit[{name}]"')
 
@@ -82,4 +93,47 @@ def disk(free: float, place: Path) -> Finding:
     if free >= DISK_NEEDED:
         return Finding(Severity.OK, "disk", f"{free:.1f} GB free in {place}.", evidence)
     severity = Severity.PROBLEM if free < DISK_NEEDED / 10 else Severity.WARNING
-    return Finding(severity, "disk", f"Only {free:.1f} GB free in {place}.", evidence, "Free some space, or see `plaudit gc RUN`.")
+    return Finding(
+        severity, "disk", f"Only {free:.1f} GB free in {place}.", evidence, "Free some space, or see `plaudit gc RUN`."
+    )
+
+
+def rendering() -> Finding:
+    """Can a clip be drawn here, without a screen? Draws one frame of CartPole."""
+    name = "rendering"
+    advice = 'Install the extra: pip install "plaudit[control]". Where there is no screen, leave SDL_VIDEODRIVER unset.'
+    try:
+        worlds, config = require("plaudit.worlds.make", "control"), require("plaudit.worlds.config", "control")
+        refused: type[Exception] = require("gymnasium", "control").error.Error
+        env = worlds.make(config.WorldConfig(id="CartPole-v1"), render_mode="rgb_array")
+    except PlauditError as error:
+        return Finding(Severity.WARNING, name, f"A clip cannot be drawn: {error}", advice=advice)
+    try:
+        env.reset(seed=0)
+        frame = np.asarray(env.render())
+    except (refused, OSError, RuntimeError) as error:
+        return Finding(Severity.WARNING, name, f"A clip could not be drawn: {error}", advice=advice)
+    finally:
+        env.close()
+    return frame_drawn(frame)
+
+
+def frame_drawn(frame: NDArray[np.uint8]) -> Finding:
+    """Does a frame [height, width, 3] show anything?"""
+    if frame.ndim != 3 or np.ptp(frame) == 0:
+        return Finding(
+            Severity.WARNING, "rendering", "A frame was drawn, but it is empty.", advice="Check the graphics libraries."
+        )
+    evidence = (Evidence("height", frame.shape[0]), Evidence("width", frame.shape[1]))
+    return Finding(Severity.OK, "rendering", "Clips can be drawn here without a screen.", evidence)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _present(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None

@@ -27,27 +27,35 @@ def noise_ceiling(differences: FloatArray, temperature: float, lapse: float = 0.
     return float(np.mean((1 - lapse) * agree + lapse / 2))
 
 
-def reward_accuracy(right: int, held_out: int, ceiling: float | None = None) -> Finding:
+def reward_accuracy(right: int, held_out: int, ceiling: float | None = None) -> Finding | None:
     """Does the reward model agree with held-out answers as well as their noise allows?"""
     name = "reward accuracy"
     if held_out == 0:
-        return Finding(Severity.OK, name, "There are no held-out answers to judge the reward model by.")
+        return None
     found = wilson(right, held_out)
     evidence = [Evidence("agreement", right / held_out), Evidence("low", found.low), Evidence("high", found.high)]
     evidence += [] if ceiling is None else [Evidence("noise ceiling", ceiling)]
     numbers = tuple(evidence)
     if found.high < 0.5:
         advice = "Check that annotators were told which clip to choose, and that no tool swaps first and second."
-        return Finding(Severity.PROBLEM, name, "The reward model is worse than guessing: answers look inverted.", numbers, advice)
+        return Finding(
+            Severity.PROBLEM, name, "The reward model is worse than guessing: answers look inverted.", numbers, advice
+        )
     if found.low <= 0.5:
-        advice = "Ask for more labels, show longer segments, or look at whether the observation holds what people judge by."
+        advice = (
+            "Ask for more labels, show longer segments, or look at whether the observation holds what people judge by."
+        )
         return Finding(Severity.WARNING, name, "The reward model cannot be told from guessing yet.", numbers, advice)
     if ceiling is not None and found.high < ceiling:
         advice = "There is more to learn from these answers: a larger network, more members, or more labels."
-        return Finding(Severity.WARNING, name, "The reward model agrees less than the annotators' noise explains.", numbers, advice)
+        return Finding(
+            Severity.WARNING, name, "The reward model agrees less than the annotators' noise explains.", numbers, advice
+        )
     if ceiling is not None and found.low > ceiling:
         advice = "Check that no behaviour is in both the training and the held-out answers."
-        return Finding(Severity.NOTE, name, "The reward model agrees more than the annotators' noise allows.", numbers, advice)
+        return Finding(
+            Severity.NOTE, name, "The reward model agrees more than the annotators' noise allows.", numbers, advice
+        )
     return Finding(Severity.OK, name, "The reward model agrees with answers that it never saw.", numbers)
 
 
@@ -55,13 +63,15 @@ LEAK = 0.9
 """correlation of return with episode length above which length nearly is the reward"""
 
 
-def length_leak(lengths: FloatArray, learned_returns: FloatArray | None) -> Finding:
+def length_leak(lengths: FloatArray, learned_returns: FloatArray | None) -> Finding | None:
     """Can a policy win by ending or prolonging episodes? Both arrays are [episode].
 
     With episodes of unequal length, the sign of a learned reward alone decides whether living long pays.
     """
     name = "episode length"
-    if len(lengths) == 0 or np.ptp(lengths) == 0:
+    if len(lengths) == 0:
+        return None
+    if np.ptp(lengths) == 0:
         return Finding(Severity.OK, name, "All episodes have one length, so length cannot leak reward.")
     evidence = [Evidence("shortest", float(lengths.min())), Evidence("longest", float(lengths.max()))]
     advice = "Set world.horizon: episodes then all have that length, and an ended one stays ended until it is over."
@@ -69,21 +79,25 @@ def length_leak(lengths: FloatArray, learned_returns: FloatArray | None) -> Find
         correlation = float(np.corrcoef(lengths, learned_returns)[0, 1])
         evidence.append(Evidence("correlation of length and learned return", correlation))
         if abs(correlation) >= LEAK:
-            message = "The learned return is nearly a function of episode length: the policy is paid for when episodes end."
+            message = (
+                "The learned return is nearly a function of episode length: the policy is paid for when episodes end."
+            )
             return Finding(Severity.WARNING, name, message, tuple(evidence), advice)
-    return Finding(Severity.NOTE, name, "Episodes end at different times, which can leak reward.", tuple(evidence), advice)
+    return Finding(
+        Severity.NOTE, name, "Episodes end at different times, which can leak reward.", tuple(evidence), advice
+    )
 
 
 FLAT = 1e-3
 """a reward whose spread is below this share of its size gives a policy nothing to climb"""
 
 
-def constant_reward(rewards: FloatArray) -> Finding:
+def constant_reward(rewards: FloatArray) -> Finding | None:
     """Does the learned reward tell steps apart? `rewards` is [step]."""
     name = "constant reward"
     finite = rewards[np.isfinite(rewards)]
     if len(finite) < 2:
-        return Finding(Severity.OK, name, "There are no learned rewards to look at.")
+        return None
     spread, size = float(finite.std()), float(np.abs(finite).mean())
     evidence = (Evidence("standard deviation", spread), Evidence("mean size", size))
     if spread > FLAT * size and spread > 1e-9:
@@ -97,16 +111,18 @@ EXPLODED = 100.0
 """a learned reward is normalised to unit spread; single steps this many spreads out take over the critic"""
 
 
-def exploding_scores(members: FloatArray) -> Finding:
+def exploding_scores(members: FloatArray) -> Finding | None:
     """Are all members' rewards finite and of one order of magnitude? `members` is [member, step]."""
     name = "exploding scores"
     broken = int((~np.isfinite(members)).sum())
     if broken:
-        advice = "Look at the observations for huge values, lower the reward model's learning rate, and go back one round."
+        advice = (
+            "Look at the observations for huge values, lower the reward model's learning rate, and go back one round."
+        )
         message = "The reward model gives values that are not finite."
         return Finding(Severity.PROBLEM, name, message, (Evidence("values that are not finite", broken),), advice)
     if members.size == 0:
-        return Finding(Severity.OK, name, "There are no learned rewards to look at.")
+        return None
     middle = np.median(members, axis=1, keepdims=True)
     spread = float(np.median(np.percentile(members, 84, axis=1) - np.percentile(members, 16, axis=1))) / 2
     farthest = float(np.abs(members - middle).max())
@@ -114,24 +130,32 @@ def exploding_scores(members: FloatArray) -> Finding:
     if farthest <= EXPLODED * max(spread, 1e-3):
         return Finding(Severity.OK, name, "All members' rewards are of one order of magnitude.", evidence)
     advice = "Clip or rescale observations with huge values, or raise the reward model's weight decay."
-    return Finding(Severity.WARNING, name, "Some learned rewards are far out of scale, and will drown the others.", evidence, advice)
+    return Finding(
+        Severity.WARNING,
+        name,
+        "Some learned rewards are far out of scale, and will drown the others.",
+        evidence,
+        advice,
+    )
 
 
 COLLAPSED = 0.01
 """members that differ by less than this share of the rewards' own spread say nothing about uncertainty"""
 
 
-def ensemble_collapse(members: FloatArray) -> Finding:
+def ensemble_collapse(members: FloatArray) -> Finding | None:
     """Do the members differ where they know little? `members` is [member, step]."""
     name = "ensemble"
     if len(members) < 2 or members.shape[1] < 2 or not np.isfinite(members).all():
-        return Finding(Severity.OK, name, "There are no members to compare.")
+        return None
     between = float(members.std(axis=0).mean())
     within = float(members.mean(axis=0).std())
     evidence = (Evidence("spread between members", between), Evidence("spread between steps", within))
     if between > COLLAPSED * within or within == 0:
         return Finding(Severity.OK, name, "The members of the reward model are of several minds.", evidence)
-    message = "All members of the reward model say the same, so its uncertainty, and questions chosen by it, mean nothing."
+    message = (
+        "All members of the reward model say the same, so its uncertainty, and questions chosen by it, mean nothing."
+    )
     advice = "Give members different starting weights and different samples of the answers."
     return Finding(Severity.WARNING, name, message, evidence, advice)
 
@@ -140,7 +164,7 @@ WORTH_SAYING = 0.1
 """a loss below this share of what the run gained is not worth an alarm"""
 
 
-def over_optimisation(true_returns: list[FloatArray], learned_means: FloatArray) -> Finding:
+def over_optimisation(true_returns: list[FloatArray], learned_means: FloatArray) -> Finding | None:
     """Does the policy please the reward model at people's expense?
 
     Compares the last round with the best earlier one by true return (or by audited return, where nothing else is known).
@@ -151,7 +175,7 @@ def over_optimisation(true_returns: list[FloatArray], learned_means: FloatArray)
     """
     name = "over-optimisation"
     if len(true_returns) < 2:
-        return Finding(Severity.OK, name, "There are not enough rounds to compare.")
+        return None
     means = np.array([returns.mean() for returns in true_returns])
     best, last = int(np.argmax(means[:-1])), len(means) - 1
     # the best of many rounds is partly luck: the level rises with their number (Bonferroni)
@@ -169,19 +193,25 @@ def over_optimisation(true_returns: list[FloatArray], learned_means: FloatArray)
         message = "The policy became worse after its best round, by the true and the learned return alike."
         advice = "This is a failure of training rather than of the reward: try a smaller learning rate or more steps per round."
         return Finding(Severity.WARNING, name, message, evidence, advice)
-    message = "The learned return went up while the true return went down: the policy exploits mistakes of the reward model."
+    message = (
+        "The learned return went up while the true return went down: the policy exploits mistakes of the reward model."
+    )
     advice = "Use the policy of the best round, ask about the newest behaviour, and train less between questions."
     return Finding(Severity.PROBLEM, name, message, evidence, advice)
 
 
-def better_than_random(returns: FloatArray, random: float) -> Finding:
+def better_than_random(returns: FloatArray, random: float) -> Finding | None:
     """Does the policy beat random actions? `returns` is [episode]."""
     name = "better than random"
+    if len(returns) < 2:
+        return None
     mean = float(returns.mean())
     evidence = (Evidence("return", mean), Evidence("return of random actions", random))
     if mean_interval(returns).low > random:
         return Finding(Severity.OK, name, "The policy does better than random actions.", evidence)
     worse = mean < random
-    message = "The policy does worse than random actions." if worse else "The policy cannot be told from random actions."
+    message = (
+        "The policy does worse than random actions." if worse else "The policy cannot be told from random actions."
+    )
     advice = "See the findings on reward and labels first; if they are fine, the policy needs more steps."
     return Finding(Severity.PROBLEM, name, message, evidence, advice)

@@ -96,7 +96,9 @@ def round_axis(title: str, numbers: Sequence[float]) -> Axis:
     low, high = min(numbers), max(numbers)
     every = max(1, math.ceil((high - low + 1) / 12))
     ticks = tuple(float(k) for k in range(int(low), int(high) + 1) if (k - int(low)) % every == 0)
-    return Axis(title, low - (low == high), high + (low == high), ticks, lambda value: format_number(value, Style.COUNT))
+    return Axis(
+        title, low - (low == high), high + (low == high), ticks, lambda value: format_number(value, Style.COUNT)
+    )
 
 
 def drawing(height: int, title: str, description: str, parts: Sequence[str]) -> Html:
@@ -223,7 +225,9 @@ class Mark:
     text: str
 
 
-def ruler(mark: Mark, ends: tuple[Mark, Mark], interval: tuple[float, float] | None, *, title: str, description: str) -> Html:
+def ruler(
+    mark: Mark, ends: tuple[Mark, Mark], interval: tuple[float, float] | None, *, title: str, description: str
+) -> Html:
     """One number between two references, with its interval: how far along are we?"""
     height, y, left, right = 114, 62, 26, WIDTH - 26
     values = [mark.value, *(end.value for end in ends), *(interval or ())]

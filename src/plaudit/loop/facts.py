@@ -4,7 +4,6 @@ thing than `report.json`. A number becomes `<data value=".." data-path="..">`, w
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from plaudit.loop.markup import NOT_MEASURED, Html, Style, format_number, join, tag
@@ -25,8 +24,6 @@ class Facts:
         for step in path.split("."):
             if value is None:
                 return None
-            if not step.isdigit() and not dataclasses.is_dataclass(value):
-                raise AttributeError(path)
             value = value[int(step)] if step.isdigit() else getattr(value, step)
         return value
 
@@ -35,7 +32,9 @@ class Facts:
         value = self.get(path)
         if value is None:
             return tag("span", {"class": "absent"}, absent)
-        return tag("data", {"value": repr(value), "data-path": path, "data-style": style.value}, format_number(value, style))
+        return tag(
+            "data", {"value": repr(value), "data-path": path, "data-style": style.value}, format_number(value, style)
+        )
 
     def text(self, path: str, *, absent: str = NOT_MEASURED) -> Html:
         """A name or sentence."""

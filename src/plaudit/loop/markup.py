@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import assert_never
 
@@ -32,7 +32,7 @@ def tag(name: str, attributes: Mapping[str, object] | None = None, *children: st
     return Html(f"<{name}{given}>{join(children)}</{name}>")
 
 
-def join(parts: tuple[str, ...] | list[str]) -> Html:
+def join(parts: Sequence[str]) -> Html:
     """Parts one after the other, plain strings escaped."""
     return Html("".join(part if isinstance(part, Html) else escape(part) for part in parts))
 

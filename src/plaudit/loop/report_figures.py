@@ -101,7 +101,9 @@ def return_chart(facts: Facts) -> Html:
         under=_labels_under(rounds, frame.x),
     )
     caption = "Line: mean with 95 % interval. Dots: single evaluation episodes, from the same starts in every round. "
-    return figure(drawing, name, " ", caption, "Small figures: labels so far." if _labels_under(rounds, frame.x) else "")
+    return figure(
+        drawing, name, " ", caption, "Small figures: labels so far." if _labels_under(rounds, frame.x) else ""
+    )
 
 
 def learned_return_chart(facts: Facts) -> Html:
@@ -110,7 +112,12 @@ def learned_return_chart(facts: Facts) -> Html:
     rounds = [one for one in facts.summary.rounds if one.learned_return_mean is not None]
     if not rounds:
         return empty(name, " The learned return needs a reward model and a check.")
-    learned = Series("learned", tuple(float(r.number) for r in rounds), tuple(_not_none(r.learned_return_mean) for r in rounds), colour=2)
+    learned = Series(
+        "learned",
+        tuple(float(r.number) for r in rounds),
+        tuple(_not_none(r.learned_return_mean) for r in rounds),
+        colour=2,
+    )
     measured = [one for one in rounds if one.return_mean is not None]
     panels = [("learned return", learned, rounds)]
     panels += [("true return", _mean_series("true", measured), measured)] if measured else []
@@ -144,13 +151,22 @@ def reliability_chart(facts: Facts) -> Html:
     if not found:
         return empty(name, " Too few held-out answers.")
     bins = [
-        Bin(one.confidence, one.right.value, _or(one.right.low, one.right.value), _or(one.right.high, one.right.value), one.right.n or 0)
+        Bin(
+            one.confidence,
+            one.right.value,
+            _or(one.right.low, one.right.value),
+            _or(one.right.high, one.right.value),
+            one.right.n or 0,
+        )
         for one in found
     ]
     drawing = charts.reliability(
         bins,
         title="Reliability diagram",
-        description="; ".join(f"sure {format_number(b.confidence, Style.PERCENT)}, right {format_number(b.right, Style.PERCENT)}" for b in bins),
+        description="; ".join(
+            f"sure {format_number(b.confidence, Style.PERCENT)}, right {format_number(b.right, Style.PERCENT)}"
+            for b in bins
+        ),
     )
     error = facts.number("learn.calibration_error", Style.PERCENT)
     head = ("of its answers", "sure", "right", "95 % interval")
@@ -165,8 +181,18 @@ def reliability_chart(facts: Facts) -> Html:
         )
         for i in range(len(found))
     ]
-    table = tag("table", None, tag("thead", None, tag("tr", None, *(tag("th", {"scope": "col"}, h) for h in head))), tag("tbody", None, *rows))
-    caption = [name, " Held-out answers in groups of about equal size; bars are 95 % Wilson intervals. Expected calibration error ", error, "."]
+    table = tag(
+        "table",
+        None,
+        tag("thead", None, tag("tr", None, *(tag("th", {"scope": "col"}, h) for h in head))),
+        tag("tbody", None, *rows),
+    )
+    caption = [
+        name,
+        " Held-out answers in groups of about equal size; bars are 95 % Wilson intervals. Expected calibration error ",
+        error,
+        ".",
+    ]
     return tag(
         "figure",
         None,
@@ -192,7 +218,10 @@ def scatter_chart(facts: Facts) -> Html:
         description="Each dot is one step of recent behaviour.",
     )
     caption = [name, " Each dot is one step of recent behaviour. Pearson correlation "]
-    caption += [facts.number("learn.correlation", Style.DECIMAL), ". The scale of a learned reward is arbitrary; its order is not."]
+    caption += [
+        facts.number("learn.correlation", Style.DECIMAL),
+        ". The scale of a learned reward is arbitrary; its order is not.",
+    ]
     return figure(drawing, *caption)
 
 
@@ -200,7 +229,7 @@ def history_chart(facts: Facts) -> Html:
     """Loss of the last fit."""
     learn = facts.summary.learn
     name = tag("b", None, "The last fit.")
-    if not learn.history_step:
+    if not learn.history_train:
         return empty(name, " No reward model was fitted.")
     series = [Series("training", learn.history_step, learn.history_train, colour=1)]
     if learn.history_heldout:
@@ -209,7 +238,9 @@ def history_chart(facts: Facts) -> Html:
     frame = Frame(
         charts.nice_axis("gradient step", learn.history_step), charts.nice_axis("negative log-likelihood", values), 320
     )
-    drawing = charts.lines(series, frame, title="Loss of the last fit", description="Loss per answer over gradient steps.")
+    drawing = charts.lines(
+        series, frame, title="Loss of the last fit", description="Loss per answer over gradient steps."
+    )
     return figure(drawing, name, " Loss per answer on the answers it trains on, and on those held out.")
 
 
@@ -219,12 +250,16 @@ def outcomes_chart(facts: Facts) -> Html:
     rows = [
         (one.number, (answered - ties, ties, skipped, max(0, asked - answered - skipped)))
         for one in facts.summary.rounds
-        if (asked := one.asked) and (answered := one.answered or 0) >= (ties := one.ties or 0) and (skipped := one.skipped or 0) >= 0
+        if (asked := one.asked)
+        and (answered := one.answered or 0) >= (ties := one.ties or 0)
+        and (skipped := one.skipped or 0) >= 0
     ]
     if not rows:
         return empty(name, " Nothing was asked.")
     drawing = charts.outcomes(
-        rows, title="Questions per round", description=f"{sum(sum(counts) for _, counts in rows)} questions over {len(rows)} rounds."
+        rows,
+        title="Questions per round",
+        description=f"{sum(sum(counts) for _, counts in rows)} questions over {len(rows)} rounds.",
     )
     keys = [tag("span", None, tag("i", {"class": f"key {kind}"}), kind) for kind in charts.OUTCOMES]
     return tag("figure", None, drawing, tag("figcaption", {"class": "keys"}, name, " ", *keys))

@@ -6,9 +6,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from plaudit.check.diagnose import Severity
 from plaudit.loop import report_figures as figures
 from plaudit.loop.facts import DASH, Facts
-from plaudit.loop.markup import NARROW_SPACE, Html, Style, join, tag
+from plaudit.loop.markup import Html, Style, join, tag
 from plaudit.loop.report_style import STYLE_SHEET
 from plaudit.loop.summary import Clip, Question, Summary
 
@@ -17,7 +18,11 @@ SECTIONS = (
     ("ask", "Ask", "What people or teachers were asked, why, and what they said."),
     ("learn", "Learn", "What the reward model made of the answers, tested on answers that it never saw."),
     ("improve", "Improve", "How the policy changed under the learned reward, round by round."),
-    ("check", "Check", "What the result is worth, measured with the true reward where there is one, and what looks wrong."),
+    (
+        "check",
+        "Check",
+        "What the result is worth, measured with the true reward where there is one, and what looks wrong.",
+    ),
 )
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """content security policy: the page cannot load or send anything"""
@@ -43,7 +48,13 @@ def render_page(summary: Summary, videos: Mapping[str, Video]) -> str:
     page = _Page(facts, videos)
     bodies = (page.act(), page.ask(), page.learn(), page.improve(), page.check())
     sections = [
-        tag("section", {"id": key, "aria-labelledby": f"h-{key}"}, tag("h2", {"id": f"h-{key}"}, title), tag("p", None, lead), body)
+        tag(
+            "section",
+            {"id": key, "aria-labelledby": f"h-{key}"},
+            tag("h2", {"id": f"h-{key}"}, title),
+            tag("p", None, lead),
+            body,
+        )
         for (key, title, lead), body in zip(SECTIONS, bodies, strict=True)
     ]
     head = tag(
@@ -73,7 +84,13 @@ class _Page:
         facts, summary = self._facts, self._summary
         where = [facts.text("act.world"), ", seed ", facts.number("seed", Style.COUNT)]
         if summary.rounds_planned is not None:
-            where += [", ", facts.number("rounds_done", Style.COUNT), " of ", facts.number("rounds_planned", Style.COUNT), " rounds"]
+            where += [
+                ", ",
+                facts.number("rounds_done", Style.COUNT),
+                " of ",
+                facts.number("rounds_planned", Style.COUNT),
+                " rounds",
+            ]
         details = [tag("li", None, facts.text(f"details.{i}")) for i in range(len(summary.details))]
         return tag(
             "header",
@@ -89,15 +106,30 @@ class _Page:
         human = "ask.human_seconds" if ask.people or ask.simulated_seconds is None else "ask.simulated_seconds"
         human_name = "human time" if human == "ask.human_seconds" else "human time, if assumed"
         shown = [
-            ("way from random to oracle", "check.fraction.value", Style.PERCENT, facts.interval("check.fraction", Style.PERCENT)),
+            (
+                "way from random to oracle",
+                "check.fraction.value",
+                Style.PERCENT,
+                facts.interval("check.fraction", Style.PERCENT),
+            ),
             ("return per episode", "check.returns.value", Style.RETURN, facts.interval("check.returns", Style.RETURN)),
             ("answers", "ask.answered", Style.COUNT, join(["of ", facts.number("ask.asked", Style.COUNT), " asked"])),
             (human_name, human, Style.SECONDS, Html("")),
-            ("agreement, held out", "learn.accuracy.value", Style.PERCENT, facts.interval("learn.accuracy", Style.PERCENT)),
+            (
+                "agreement, held out",
+                "learn.accuracy.value",
+                Style.PERCENT,
+                facts.interval("learn.accuracy", Style.PERCENT),
+            ),
             ("environment steps", "act.env_steps", Style.COUNT, Html("")),
         ]
         items = [
-            tag("div", None, tag("dt", None, name), tag("dd", None, facts.number(path, style, absent=DASH), tag("small", None, more)))
+            tag(
+                "div",
+                None,
+                tag("dt", None, name),
+                tag("dd", None, facts.number(path, style, absent=DASH), tag("small", None, more)),
+            )
             for name, path, style, more in shown
         ]
         return tag("dl", {"class": "figures"}, *items)
@@ -113,7 +145,9 @@ class _Page:
     def act(self) -> Html:
         facts, act = self._facts, self._summary.act
         clips = [self._clip(f"act.clips.{i}", clip) for i, clip in enumerate(act.clips)]
-        shown = tag("div", {"class": "clips"}, *clips) if clips else figures.empty("No clips were kept.", why="no videos")
+        shown = (
+            tag("div", {"class": "clips"}, *clips) if clips else figures.empty("No clips were kept.", why="no videos")
+        )
         rows = [
             ("World", facts.text("act.world")),
             ("Algorithm", facts.text("act.algorithm")),
@@ -135,10 +169,16 @@ class _Page:
         video = self._videos.get(clip.blob or "")
         if video is None:
             return tag("div", {"class": "video none"}, clip.missing or "the video is not in the run's blob store")
-        moving = {"class": "moving" if video.still is None else "moving paired", "alt": alt, "src": _data(video.mime, video.data)}
+        moving = {
+            "class": "moving" if video.still is None else "moving paired",
+            "alt": alt,
+            "src": _data(video.mime, video.data),
+        }
         parts = [tag("img", moving)]
         if video.still is not None:
-            parts.append(tag("img", {"class": "still", "alt": f"{alt} (first frame)", "src": _data("image/webp", video.still)}))
+            parts.append(
+                tag("img", {"class": "still", "alt": f"{alt} (first frame)", "src": _data("image/webp", video.still)})
+            )
         return tag("div", {"class": "video"}, *parts)
 
     def ask(self) -> Html:
@@ -151,10 +191,18 @@ class _Page:
             ("Skipped", facts.number("ask.skipped", Style.COUNT)),
             ("Waiting for an answer", facts.number("ask.waiting", Style.COUNT)),
             ("Time of people", facts.number("ask.human_seconds", Style.SECONDS, absent="none measured")),
-            ("Time assumed for the simulated teacher", facts.number("ask.simulated_seconds", Style.SECONDS, absent="none")),
+            (
+                "Time assumed for the simulated teacher",
+                facts.number("ask.simulated_seconds", Style.SECONDS, absent="none"),
+            ),
         ]
         parts = [tag("div", {"class": "columns"}, figures.outcomes_chart(facts), _facts_list(rows))]
-        parts += [tag("h3", None, "Who answered"), self._annotators(), tag("h3", None, "How the questions were chosen"), self._strategies()]
+        parts += [
+            tag("h3", None, "Who answered"),
+            self._annotators(),
+            tag("h3", None, "How the questions were chosen"),
+            self._strategies(),
+        ]
         if ask.questions:
             items = [self._question(i, question) for i, question in enumerate(ask.questions)]
             parts += [tag("h3", None, "Some of the questions"), tag("ul", {"class": "questions"}, *items)]
@@ -166,18 +214,27 @@ class _Page:
         rows: list[list[Html]] = []
         for i, one in enumerate(self._summary.ask.annotators):
             path = f"ask.annotators.{i}"
-            first = [facts.number(f"{path}.chose_shown_first", Style.COUNT), " of ", facts.number(f"{path}.decided", Style.COUNT)]
+            first = [
+                facts.number(f"{path}.chose_shown_first", Style.COUNT),
+                " of ",
+                facts.number(f"{path}.decided", Style.COUNT),
+            ]
             counts = [facts.number(f"{path}.{name}", Style.COUNT) for name in ("answered", "ties", "skipped")]
             who = facts.text(f"{path}.description" if one.description else f"{path}.kind")
             time = facts.number(f"{path}.seconds", Style.SECONDS, absent=DASH)
-            rows.append([facts.text(f"{path}.annotator"), who, *counts, join(first) if one.decided else Html(DASH), time])
+            rows.append(
+                [facts.text(f"{path}.annotator"), who, *counts, join(first) if one.decided else Html(DASH), time]
+            )
         return _table(head, rows, words=True, absent="Nobody has answered yet.")
 
     def _strategies(self) -> Html:
         facts = self._facts
         rows = [
             [facts.text(f"ask.strategies.{i}.strategy")]
-            + [facts.number(f"ask.strategies.{i}.{name}", Style.COUNT) for name in ("asked", "answered", "ties", "skipped")]
+            + [
+                facts.number(f"ask.strategies.{i}.{name}", Style.COUNT)
+                for name in ("asked", "answered", "ties", "skipped")
+            ]
             for i in range(len(self._summary.ask.strategies))
         ]
         return _table(("Strategy", "Asked", "Answered", "Ties", "Skipped"), rows, absent="Nothing was asked.")
@@ -219,7 +276,10 @@ class _Page:
         rows = [
             ("Agreement on training answers", facts.number("learn.accuracy_train", Style.PERCENT)),
             ("Agreement on held-out answers", facts.number("learn.accuracy.value", Style.PERCENT)),
-            ("Noise ceiling", facts.number("learn.noise_ceiling", Style.PERCENT, absent="not known for these annotators")),
+            (
+                "Noise ceiling",
+                facts.number("learn.noise_ceiling", Style.PERCENT, absent="not known for these annotators"),
+            ),
             ("Expected calibration error", facts.number("learn.calibration_error", Style.PERCENT)),
             ("Correlation with the true reward", facts.number("learn.correlation", Style.DECIMAL)),
         ]
@@ -241,7 +301,16 @@ class _Page:
 
     def _rounds(self) -> Html:
         facts = self._facts
-        head = ("Round", "Labels", "Env steps", "Held-out agreement", "Correlation", "Learned return", "Return", "95 % interval")
+        head = (
+            "Round",
+            "Labels",
+            "Env steps",
+            "Held-out agreement",
+            "Correlation",
+            "Learned return",
+            "Return",
+            "95 % interval",
+        )
         head += ("Policy", "Reward", "Wall time")
         columns = [
             ("labels_total", Style.COUNT),
@@ -275,21 +344,31 @@ class _Page:
         return join([upper, tag("h3", None, "What the doctor says"), self._findings()])
 
     def _findings(self) -> Html:
-        facts, items = self._facts, list[Html]()
-        for i, finding in enumerate(self._summary.check.findings):
-            path = f"check.findings.{i}"
-            numbers = [
-                tag("span", None, one.name, ": ", facts.number(f"{path}.evidence.{k}.value", Style.DECIMAL))
-                for k, one in enumerate(finding.evidence)
-            ]
-            body = [tag("p", None, facts.text(f"{path}.message"))]
-            if finding.advice:
-                body.append(tag("p", {"class": "advice"}, facts.text(f"{path}.advice")))
-            if numbers:
-                body.append(tag("p", {"class": "numbers"}, *numbers))
-            kind = finding.severity.value
-            items.append(tag("li", None, tag("span", {"class": f"severity {kind}"}, kind), tag("div", None, *body)))
-        return tag("ul", {"class": "findings"}, *items) if items else tag("p", {"class": "absent"}, "not examined")
+        findings = self._summary.check.findings
+        if not findings:
+            return tag("p", {"class": "absent"}, "not examined")
+        bad = [self._finding(i) for i, one in enumerate(findings) if one.severity is not Severity.OK]
+        good = [self._finding(i) for i, one in enumerate(findings) if one.severity is Severity.OK]
+        shown = tag("ul", {"class": "findings"}, *bad) if bad else tag("p", None, "Nothing to worry about.")
+        folded = (
+            _folded("Checks that found nothing wrong", tag("ul", {"class": "findings"}, *good)) if good else Html("")
+        )
+        return join([shown, folded])
+
+    def _finding(self, index: int) -> Html:
+        facts, path = self._facts, f"check.findings.{index}"
+        finding = self._summary.check.findings[index]
+        numbers = [
+            tag("span", None, one.name, ": ", facts.number(f"{path}.evidence.{k}.value", Style.DECIMAL))
+            for k, one in enumerate(finding.evidence)
+        ]
+        body = [tag("p", None, facts.text(f"{path}.message"))]
+        if finding.advice:
+            body.append(tag("p", {"class": "advice"}, facts.text(f"{path}.advice")))
+        if numbers:
+            body.append(tag("p", {"class": "numbers"}, *numbers))
+        kind = finding.severity.value
+        return tag("li", None, tag("span", {"class": f"severity {kind}"}, kind), tag("div", None, *body))
 
     def provenance(self) -> Html:
         facts, known = self._facts, self._summary.provenance
@@ -308,7 +387,10 @@ class _Page:
             tag("h2", {"id": "h-provenance"}, "Settings, versions, evidence"),
             tag("p", None, "The hash covers every event before it: equal hashes mean equal runs, answers included."),
             tag("div", {"class": "columns"}, _facts_list(chain), _facts_list(versions)),
-            _folded("Settings", _table(("Setting", "Value"), settings, words=True, absent="The log does not hold the settings.")),
+            _folded(
+                "Settings",
+                _table(("Setting", "Value"), settings, words=True, absent="The log does not hold the settings."),
+            ),
             _folded("Time and versions of every stage", self._stages()),
             _folded("All metrics", self._metrics()),
         )
@@ -353,9 +435,16 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Html]], *, absent: str, 
     if not rows:
         return tag("p", {"class": "absent"}, absent)
     titles = tag("tr", None, *(tag("th", {"scope": "col"}, title) for title in head))
-    body = [tag("tr", None, tag("th", {"scope": "row"}, row[0]), *(tag("td", None, cell) for cell in row[1:])) for row in rows]
+    body = [
+        tag("tr", None, tag("th", {"scope": "row"}, row[0]), *(tag("td", None, cell) for cell in row[1:]))
+        for row in rows
+    ]
     table = tag("table", {"class": "words"} if words else None, tag("thead", None, titles), tag("tbody", None, *body))
-    return tag("div", {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": f"Table: {head[0]}, {head[1]}"}, table)
+    return tag(
+        "div",
+        {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": f"Table: {head[0]}, {head[1]}"},
+        table,
+    )
 
 
 def _folded(title: str, body: Html) -> Html:
@@ -366,4 +455,4 @@ def _data(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
-__all__ = ["NARROW_SPACE", "SECTIONS", "Video", "render_page"]
+__all__ = ["SECTIONS", "Video", "render_page"]

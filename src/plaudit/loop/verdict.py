@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plaudit.check.diagnose import Finding, Severity
-from plaudit.loop.markup import NARROW_SPACE, Style, format_number
+from plaudit.loop.markup import Style, format_number
 from plaudit.loop.summary import AskSummary, CheckSummary, LearnSummary
 
 NOUNS = {"comparison": "comparison", "rating": "rating", "steps": "step judgement"}
@@ -71,8 +71,9 @@ def _doctor(findings: Sequence[Finding]) -> str:
     warnings = sum(one.severity is Severity.WARNING for one in findings)
     if not problems and not warnings:
         return "The doctor found nothing to worry about." if findings else "The doctor has not examined this run."
-    parts = [f"{count} {noun}" + ("" if count == 1 else "s") for count, noun in ((problems, "problem"), (warnings, "warning")) if count]
+    parts = [
+        f"{count} {noun}" + ("" if count == 1 else "s")
+        for count, noun in ((problems, "problem"), (warnings, "warning"))
+        if count
+    ]
     return f"The doctor found {' and '.join(parts)}: see Check."
-
-
-__all__ = ["NARROW_SPACE", "NOUNS", "details", "headline"]

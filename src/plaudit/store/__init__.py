@@ -1,1 +1,1 @@
-"""."""
+"""The store: event log with hash chain, projections, blobs, jobs and leases. No torch."""

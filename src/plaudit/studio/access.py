@@ -1,7 +1,7 @@
 """Who may use the studio: one-time links, session cookies, and the guard before every request.
 
-The studio listens on this machine only. A link from the terminal lets one browser in, once, as one annotator; tokens are
-kept in memory as hashes, so neither a log nor a core file of the store holds anything to sign in with.
+The studio listens on this machine only. A link from the terminal lets one browser in, once, as one annotator. Tokens
+are kept in memory, as hashes: nothing that is written anywhere can be used to sign in.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 SESSION_SECONDS = 12 * 3600.0
 LONGEST_BODY = 16_384
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -1,11 +1,12 @@
-"""What the run is doing, as far as its event log tells: for progress and for plain words while there is no question."""
+"""What the run is doing and what has been answered, as far as its event log tells. Every event is read once."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Literal
 
-from plaudit.records import is_skip
+from plaudit.records import Feedback
 from plaudit.store.store import Store
 
 Stage = Literal["act", "ask", "learn", "improve", "check"]
@@ -14,6 +15,13 @@ STAGES: tuple[Stage, ...] = ("act", "ask", "learn", "improve", "check")
 
 class Outlook:
     """Follows the log of a run.
+
+    Attributes:
+        run: names the log.
+        labels: questions of the whole run, where it says so.
+        stage: what the run does now.
+        answers: every answer by its id.
+        by_annotator: number of answers of each annotator.
 
     Args:
         store: the run's store.
@@ -24,9 +32,12 @@ class Outlook:
         self.run = ""
         self.labels: int | None = None
         self.stage: Stage | None = None
+        self.answers: dict[str, Feedback] = {}
+        self.by_annotator: Counter[str] = Counter()
         self._store = store
         self._clock = clock
-        self._read = 0
+        self._read_events = 0
+        self._read_answers = 0
         self._rounds: int | None = None
         self._rounds_done = 0
         self._dry_since: float | None = None
@@ -39,20 +50,24 @@ class Outlook:
 
     def read(self) -> None:
         """Take in what the log has got since the last time."""
-        for event in self._store.events(after=self._read, kinds={"run.created", "stage.completed"}):
-            self._read = event.seq
+        for event in self._store.events(after=self._read_events, kinds={"run.created", "stage.completed"}):
+            self._read_events = event.seq
             if event.kind == "run.created":
-                self.run = event.hash[:16]
                 config = event.payload.get("config", {})
+                self.run = event.hash[:16]
                 self.labels = config.get("ask", {}).get("labels")
                 self._rounds = config.get("loop", {}).get("rounds")
             else:
                 done = STAGES.index(event.payload["stage"])
                 self.stage = STAGES[(done + 1) % len(STAGES)]
                 self._rounds_done += done == len(STAGES) - 1
+        for seq, answer in self._store.feedback(after=self._read_answers):
+            self._read_answers = seq
+            self.answers[answer.id] = answer
+            self.by_annotator[answer.annotator] += 1
 
     def note(self, *, dry: bool) -> None:
-        """Measure how long there is no question to answer."""
+        """Measure for how long there is no question to answer."""
         now = self._clock()
         if dry and self._dry_since is None:
             self._dry_since = now
@@ -61,24 +76,8 @@ class Outlook:
             self._dry_since = None
 
     def seconds(self) -> float | None:
-        """Estimated wait until the next question: what is left of as long a wait as the last one was."""
+        """Estimated wait until the next question, as long as the last one was; None if that is unknown or over."""
         if self._last_dry is None or self._dry_since is None:
             return None
-        return max(self._last_dry - (self._clock() - self._dry_since), 0.0) or None
-
-
-class Tally:
-    """Counts the answers in the store, reading each only once."""
-
-    def __init__(self, store: Store) -> None:
-        self.by_annotator: dict[str, int] = {}
-        self._store = store
-        self._read = 0
-        self.total = 0
-
-    def read(self) -> None:
-        """Take in the answers since the last time."""
-        for seq, feedback in self._store.feedback(after=self._read):
-            self._read = seq
-            self.by_annotator[feedback.annotator] = self.by_annotator.get(feedback.annotator, 0) + 1
-            self.total += not is_skip(feedback)
+        left = self._last_dry - (self._clock() - self._dry_since)
+        return left if left > 0 else None

@@ -25,7 +25,8 @@ const WORDS = {
   late: "That answer is saved already and cannot be taken back.",
   offline: (n) => `No connection to the studio. ${n === 1 ? "1 answer is" : `${n} answers are`} kept in this browser and will be sent.`,
   offlineIdle: "No connection to the studio. Trying again …",
-  progress: (done, total, left) => [total ? `${done} of ${total} answered` : `${done} answered`, left === 1 ? "1 question waiting" : left ? `${left} questions waiting` : ""].filter(Boolean).join(" · "),
+  offlineTitle: "No connection",
+  progress: (done, total, left) => [total ? `${done} of ${total} answered` : `${done} answered`, left ? `${left} waiting` : ""].filter(Boolean).join(" · "),
   loading: ["Opening", "One moment …"],
   waiting: "No question now",
   stage: {
@@ -34,7 +35,7 @@ const WORDS = {
     learn: "The run is learning what you want from the answers so far.",
     improve: "The run is training the agent.",
     check: "The run is checking how well the agent does.",
-    unknown: "The run has not asked anything yet.",
+    unknown: "The run is not asking anything at the moment.",
   },
   soon: (seconds) => `The next questions come in about ${span(seconds)}.`,
   any: "The next questions come by themselves; you can leave this page open.",
@@ -42,7 +43,7 @@ const WORDS = {
   breakText: "Your answers are saved. You can close this page and come back later.",
   resume: "Go on",
   finishedTitle: "Thank you",
-  finished: (n) => `The run is complete; there is nothing left to answer.\n${n === 1 ? "You answered 1 question." : `You answered ${n} questions.`}`,
+  finished: (n) => `The run is complete; there is nothing left to answer.${n ? `\n${n === 1 ? "You answered 1 question." : `You answered ${n} questions.`}` : ""}`,
   lockedTitle: "This page is no longer signed in",
   locked: (n) => `The studio was restarted, or the sign-in has run out. Open the new link that the terminal shows.${n ? `\n${n === 1 ? "1 answer is" : `${n} answers are`} kept in this browser and will be sent then.` : ""}`,
   keys: {
@@ -306,7 +307,8 @@ const outbox = {
   schedule() {
     clearTimeout(this.timer);
     if (this.locked) return;
-    const quiet = page.view?.state === "question" && page.ready() ? 4000 : page.view?.state === "finished" ? 20000 : 900;
+    const drawn = page.view?.questions.every((question) => question.clips.every((clip) => clip.url || clip.error));
+    const quiet = page.view?.state === "question" && drawn && page.ready() ? 4000 : page.view?.state === "finished" ? 20000 : 900;
     const delay = this.failures ? Math.min(1000 * 2 ** (this.failures - 1), 15000) : this.unsent.length ? 0 : quiet;
     this.timer = setTimeout(() => this.pump(), delay);
   },
@@ -469,14 +471,18 @@ const page = {
       figure.className = "clip";
       figure.setAttribute("role", "img");
       figure.setAttribute("aria-label", several ? `Clip ${WORDS.letters[i]}` : "Clip");
-      const note = document.createElement("p");
+      const note = document.createElement("div");
       note.className = "note";
-      note.textContent = clip.error ? WORDS.failed(clip.error) : WORDS.drawing;
+      if (!clip.error) {
+        note.append(Object.assign(document.createElement("div"), { className: "dots" }));
+        note.firstChild.append(...[1, 2, 3].map(() => document.createElement("i")));
+      }
+      note.append(Object.assign(document.createElement("p"), { textContent: clip.error ? WORDS.failed(clip.error) : WORDS.drawing }));
       figure.append(note);
       if (several) figure.append(Object.assign(document.createElement("span"), { className: "name", textContent: WORDS.letters[i] }));
       return figure;
     }));
-    $("transport").hidden = true;
+    $("transport").classList.add("idle");
     if (!question.clips.every((clip) => clip.url)) return;
     let loaded;
     try {
@@ -492,7 +498,8 @@ const page = {
       box.children[i].querySelector(".note").replaceWith(canvas);
       return { clip, canvas };
     });
-    $("transport").hidden = false;
+    $("transport").classList.remove("idle");
+    box.style.setProperty("--ratio", Math.max(...loaded.map((clip) => clip.width / clip.height)));
     player.show(tracks);
     this.drawn = true;
     for (const button of $("answers").children) button.disabled = false;
@@ -502,7 +509,7 @@ const page = {
 
   overdue() {
     if (this.drawn || performance.now() - this.since < 20000) return;
-    for (const note of document.querySelectorAll("#clips .note")) if (note.textContent === WORDS.drawing) note.textContent = WORDS.drawingLong;
+    for (const note of document.querySelectorAll("#clips .note p")) if (note.textContent === WORDS.drawing) note.textContent = WORDS.drawingLong;
   },
 
   async choose(pick, grade) {
@@ -557,7 +564,8 @@ const page = {
     if (outbox.locked) [title, text, busy] = [WORDS.lockedTitle, WORDS.locked(unsent), false];
     else if (view?.state === "break") [title, text, buttons, busy] = [WORDS.breakTitle, WORDS.breakText, [["resume", WORDS.resume]], false];
     else if (view?.state === "finished") [title, text, buttons, busy] = [WORDS.finishedTitle, WORDS.finished(mine), [], false];
-    else if (view) {
+    else if (outbox.failures) [title, text] = [WORDS.offlineTitle, unsent ? WORDS.offline(unsent) : WORDS.offlineIdle];
+    else if (view && view.state !== "question") {
       const { stage, seconds } = view.waiting ?? {};
       [title, text] = [WORDS.waiting, `${WORDS.stage[stage] ?? WORDS.stage.unknown}\n${seconds ? WORDS.soon(seconds) : WORDS.any}`];
     }

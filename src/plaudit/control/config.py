@@ -1,0 +1,155 @@
+"""Settings of the policies. Names are Stable-Baselines3's where it has one. Needs no torch, so run files are read anywhere."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+from plaudit.errors import ConfigError
+
+
+class Backend(enum.Enum):
+    """What computes the updates of SAC; see docs/how-to/algorithms.md for measured times."""
+
+    NUMPY = "numpy"
+    TORCH = "torch"
+    JAX = "jax"
+
+
+class AfterRelabel(enum.Enum):
+    """What happens to the critics when the learned reward has changed."""
+
+    KEEP = "keep"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class SACConfig:
+    """Soft actor-critic (Haarnoja et al. 2018), for continuous actions; takes the fewest environment steps."""
+
+    net: tuple[int, ...] = (64, 64)
+    """hidden layers of the actor and of each of the two critics (ReLU); 64 x 64 learns Pendulum and Reacher, 128 x 128 is better for running robots"""
+    batch_size: int = 64
+    """transitions per update"""
+    learning_rate: float = 1e-3
+    """step size of Adam for actor, critics and entropy coefficient"""
+    gamma: float = 0.98
+    """discount factor"""
+    tau: float = 0.01
+    """share of the critics that the target critics take over with each update"""
+    utd: float = 1.0
+    """updates per environment step"""
+    ent_coef: str = "auto"
+    """entropy coefficient: "auto" learns it from 1 on, "auto_0.1" from 0.1 on, a number like "0.2" fixes it"""
+    target_entropy: float | None = None
+    """entropy that a learned coefficient aims at; none: minus the number of action entries"""
+    backend: Backend = Backend.NUMPY
+    """what computes the updates: numpy (hand-derived, no start-up cost), torch (Stable-Baselines3's own, ten times slower for small networks), jax (SBX; seconds to compile, a third faster from 256 x 256 on; needs the extra `fast`)"""
+
+    def __post_init__(self) -> None:
+        _check("sac", self.net, self.learning_rate, self.gamma)
+        _require(self.batch_size >= 1 and self.utd > 0 and 0 < self.tau <= 1, "sac", "batch_size >= 1, utd > 0, 0 < tau <= 1")
+        start = self.ent_coef.removeprefix("auto").removeprefix("_") or "1"
+        try:
+            valid = float(start) > 0
+        except ValueError:
+            valid = False
+        _require(valid, "sac", f'ent_coef "auto", "auto_0.1" or a number > 0, not "{self.ent_coef}"')
+
+
+@dataclass(frozen=True, slots=True)
+class PPOConfig:
+    """Proximal policy optimisation (Schulman et al. 2017), for continuous and discrete actions; takes the least time per step."""
+
+    net: tuple[int, ...] = (64, 64)
+    """hidden layers of the policy and of the value function (tanh)"""
+    n_steps: int = 256
+    """steps of every environment between updates; spread evenly over the steps of a round"""
+    batch_size: int = 256
+    """steps per gradient step"""
+    n_epochs: int = 5
+    """passes over the steps of an update"""
+    learning_rate: float = 1e-3
+    """step size of Adam"""
+    gamma: float = 0.99
+    """discount factor"""
+    gae_lambda: float = 0.95
+    """bias-variance trade-off of the advantages (Schulman et al. 2016)"""
+    clip_range: float = 0.2
+    """largest change of an action's probability that is rewarded, as a ratio minus 1"""
+    ent_coef: float = 0.0
+    """weight of the policy's entropy"""
+    vf_coef: float = 0.5
+    """weight of the value loss"""
+    max_grad_norm: float = 0.5
+    """length that a gradient is cut down to"""
+    target_kl: float | None = None
+    """an update ends early when the policy has moved 1.5 times this far; none: never"""
+
+    def __post_init__(self) -> None:
+        _check("ppo", self.net, self.learning_rate, self.gamma)
+        _require(
+            self.n_steps >= 1 and self.batch_size >= 2 and self.n_epochs >= 1 and self.clip_range > 0,
+            "ppo", "n_steps >= 1, batch_size >= 2, n_epochs >= 1, clip_range > 0",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DQNConfig:
+    """Deep Q-network (Mnih et al. 2015), for discrete actions."""
+
+    net: tuple[int, ...] = (64, 64)
+    """hidden layers (ReLU)"""
+    batch_size: int = 64
+    """transitions per update"""
+    learning_rate: float = 1e-3
+    """step size of Adam"""
+    gamma: float = 0.99
+    """discount factor"""
+    tau: float = 0.01
+    """share of the network that the target network takes over with each update"""
+    utd: float = 1.0
+    """updates per environment step"""
+    exploration_steps: int = 5000
+    """environment steps over which the share of random actions falls from 1 to `exploration_final_eps`"""
+    exploration_final_eps: float = 0.05
+    """share of random actions that remains"""
+    max_grad_norm: float = 10.0
+    """length that a gradient is cut down to"""
+
+    def __post_init__(self) -> None:
+        _check("dqn", self.net, self.learning_rate, self.gamma)
+        _require(
+            self.batch_size >= 1 and self.utd > 0 and 0 < self.tau <= 1 and 0 <= self.exploration_final_eps <= 1,
+            "dqn", "batch_size >= 1, utd > 0, 0 < tau <= 1, 0 <= exploration_final_eps <= 1",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyConfig:
+    """Which algorithm trains the policy. Exactly one is set; none at all means SAC."""
+
+    sac: SACConfig | None = None
+    """soft actor-critic"""
+    ppo: PPOConfig | None = None
+    """proximal policy optimisation"""
+    dqn: DQNConfig | None = None
+    """deep Q-network"""
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("sac", "ppo", "dqn") if getattr(self, name) is not None]
+        if not given:
+            object.__setattr__(self, "sac", SACConfig())
+        elif len(given) > 1:
+            raise ConfigError("More than one algorithm is set", got=given, expected="one of policy.sac, policy.ppo, policy.dqn")
+
+
+def _check(name: str, net: tuple[int, ...], learning_rate: float, gamma: float) -> None:
+    _require(all(size >= 1 for size in net), name, "net with layers of at least one unit")
+    _require(math.isfinite(learning_rate) and learning_rate > 0 and 0 <= gamma <= 1, name, "learning_rate > 0, 0 <= gamma <= 1")
+
+
+def _require(valid: bool, name: str, expected: str) -> None:
+    if not valid:
+        raise ConfigError(f"The settings of [policy.{name}] are out of range", expected=expected)

@@ -1,0 +1,107 @@
+"""Between plaudit and Stable-Baselines3: a world as its vector environment, and its layers on plaudit's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from plaudit.control.rewards import RewardFn
+from plaudit.models.kernels import Adam, FloatArray
+from plaudit.worlds.behaviour import step_batch
+from plaudit.worlds.vector import VectorWorld
+
+
+class WorldVecEnv(VecEnv):
+    """A `VectorWorld` as any Stable-Baselines3 algorithm takes it; what happens is recorded in the world's behaviour.
+
+    Args:
+        world: the world.
+        reward: pays instead of the environment, for example a learned reward; None leaves the environment's own.
+    """
+
+    def __init__(self, world: VectorWorld, reward: RewardFn | None = None) -> None:
+        self.world = world
+        self._reward = reward
+        self._actions: NDArray[Any] = np.empty(0)
+        self._before: NDArray[np.float32] = np.empty(0, np.float32)
+        super().__init__(world.n_envs, world.observation_space, world.action_space)
+
+    def reset(self) -> VecEnvObs:
+        """Start fresh episodes; the first environment's seed, if `seed` was called, decides all."""
+        self._before = self.world.reset(self._seeds[0])
+        self._reset_seeds()
+        return self._before
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Act. Rewards are those of `reward` if it was given."""
+        step = self.world.step(self._actions)
+        rewards = step.rewards
+        if self._reward is not None:
+            batch = step_batch(self.world.layout, self._before[:, None], self._actions[:, None])
+            rewards = self._reward(batch)[:, 0]
+        done = step.terminated | step.truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for env in np.flatnonzero(done):
+            infos[env]["terminal_observation"] = step.final_observations[env]
+            infos[env]["TimeLimit.truncated"] = bool(step.truncated[env] and not step.terminated[env])
+        self._before = step.observations
+        return step.observations, rewards.astype(np.float32), done, infos
+
+    def close(self) -> None:
+        """Close the world."""
+        self.world.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """`render_mode` is None; the environments themselves are out of reach."""
+        if attr_name != "render_mode":
+            raise AttributeError(attr_name)
+        return [None] * self.num_envs
+
+    def has_attr(self, attr_name: str) -> bool:
+        """Only `render_mode`."""
+        return attr_name == "render_mode"
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Refused: a world's environments are not changed from outside."""
+        raise AttributeError(attr_name)
+
+    def env_method(self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any) -> list[Any]:
+        """Refused, like `set_attr`."""
+        raise AttributeError(method_name)
+
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
+        """A world counts as not wrapped."""
+        return [False] * self.num_envs
+
+
+def adopt(linear: torch.nn.Module, block: FloatArray) -> None:
+    """Move a linear layer's weights into `block` [input + 1, output], and let the layer look at them there.
+
+    From then on the network and the block are the same numbers: a step in place on one is a step of the other.
+    """
+    assert isinstance(linear, torch.nn.Linear)
+    block[:-1] = linear.weight.detach().numpy().T
+    block[-1] = linear.bias.detach().numpy()
+    linear.weight.data = torch.from_numpy(block[:-1].T)
+    linear.bias.data = torch.from_numpy(block[-1])
+
+
+def linears(network: torch.nn.Module) -> list[torch.nn.Linear]:
+    """The linear layers of a network, in order."""
+    return [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
+
+
+def hand_moments(
+    optimizer: torch.optim.Optimizer, adam: Adam, places: Sequence[tuple[torch.nn.Parameter, int, tuple[int, ...]]]
+) -> None:
+    """placeholder"""

@@ -1,0 +1,94 @@
+"""Gathers the evidence of a run for the checks in `plaudit.check`, and puts their findings in order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plaudit.check import diagnose as answers
+from plaudit.check import learned
+from plaudit.check.diagnose import Finding, Severity, worst_first
+from plaudit.loop.stage_log import StageRow, last_artefact, read_stages
+from plaudit.loop.summary import Summary
+from plaudit.records import Query, SegmentData
+from plaudit.store.store import Store
+
+FloatArray = NDArray[np.float64]
+NEWEST = 400
+"""clips that are compared with each other for near duplicates; more would only repeat the finding"""
+
+
+def diagnose(summary: Summary, store: Store) -> list[Finding]:
+    """Findings about a run, worst first; checks that had nothing to look at are named in one note."""
+    rows, queries = read_stages(store), store.queries()
+    found = _of_answers(summary, store, queries) | _of_reward(summary, store, rows) | _of_policy(summary)
+    findings = [finding for finding in found.values() if finding is not None]
+    blind = [name for name, finding in found.items() if finding is None]
+    if blind:
+        findings.append(
+            Finding(Severity.NOTE, "not looked at", f"There is too little to judge these by: {', '.join(blind)}.")
+        )
+    return list(worst_first(findings))
+
+
+def _of_answers(summary: Summary, store: Store, queries: list[Query]) -> dict[str, Finding | None]:
+    ask = summary.ask
+    in_order = sum(query.shown[0] == 0 for query in queries if len(query.segments) == 2)
+    pairs = sum(len(query.segments) == 2 for query in queries)
+    decided = sum(one.decided for one in ask.annotators)
+    held_out = summary.learn.accuracy
+    return {
+        "labels": answers.starvation(ask.asked, ask.answered, ask.waiting),
+        "ties": answers.too_many_ties(ask.ties, decided + ask.ties),
+        "crowding": answers.crowding(_twins(store, queries)),
+        "side bias": answers.side_bias(sum(one.chose_shown_first for one in ask.annotators), decided),
+        "sides": answers.balanced_sides(in_order, pairs),
+        "held-out answers": answers.few_held_out(0 if held_out is None else held_out.n or 0) if ask.answered else None,
+    }
+
+
+def _of_reward(summary: Summary, store: Store, rows: list[StageRow]) -> dict[str, Finding | None]:
+    accuracy = summary.learn.accuracy
+    scatter = last_artefact(store, [row for row in rows if row.stage == "learn"], "reward_scatter")
+    rewards = scatter.get("learned", np.zeros(0))
+    members = scatter.get("members", rewards[None, :])
+    lengths = last_artefact(store, [row for row in rows if row.stage == "check"], "returns")
+    judged = None
+    if accuracy is not None and accuracy.n:
+        judged = learned.reward_accuracy(round(accuracy.value * accuracy.n), accuracy.n, summary.learn.noise_ceiling)
+    return {
+        "reward accuracy": judged,
+        "constant reward": learned.constant_reward(rewards),
+        "exploding scores": learned.exploding_scores(members),
+        "ensemble": learned.ensemble_collapse(members),
+        "episode length": learned.length_leak(lengths.get("lengths", np.zeros(0)), lengths.get("learned")),
+    }
+
+
+def _of_policy(summary: Summary) -> dict[str, Finding | None]:
+    rounds = [one for one in summary.rounds if len(one.returns) > 1]
+    both = [(np.array(one.returns), one.learned_return_mean) for one in rounds if one.learned_return_mean is not None]
+    random = summary.check.return_random
+    returns, means = [returns for returns, _ in both], np.array([mean for _, mean in both], dtype=np.float64)
+    beats = None if random is None or not rounds else learned.better_than_random(np.array(rounds[-1].returns), random)
+    return {"over-optimisation": learned.over_optimisation(returns, means), "better than random": beats}
+
+
+def _twins(store: Store, queries: list[Query]) -> NDArray[np.bool_]:
+    """Which of the clips that were asked about have a near twin among them, by place or by looks."""
+    names = list(dict.fromkeys(name for query in queries for name in query.segments))[-NEWEST:]
+    found = store.segments(names)
+    segments = [found[name] for name in names]
+    near = answers.overlapping([(one.episode, one.start, one.length) for one in segments])
+    if len(segments) < 2:
+        return near
+    features = [_features(store.segment_data(one)) for one in segments]
+    width = min(len(one) for one in features)
+    return near | answers.near_twins(np.stack([one[:width] for one in features]))
+
+
+def _features(data: SegmentData) -> FloatArray:
+    """What a clip looks like in a few numbers: observations at its start, middle and end, and the mean action."""
+    seen = data.observations.reshape(len(data), -1).astype(np.float64)
+    acted = np.asarray(data.actions, dtype=np.float64).reshape(len(data), -1)
+    return np.concatenate([seen[0], seen[len(seen) // 2], seen[-1], acted.mean(axis=0)])

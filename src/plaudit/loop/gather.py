@@ -1,0 +1,242 @@
+"""A run's event log, blobs and timing file to one `Summary`. What the log does not hold stays None."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plaudit.check.compare import fraction
+from plaudit.loop.doctor import diagnose
+from plaudit.loop.gather_answers import Answers, outcomes, read_answers, summarise_answers
+from plaudit.loop.gather_reward import floats, summarise_reward
+from plaudit.loop.stage_log import StageRow, last_metric, read_stages, read_timing
+from plaudit.loop.summary import (
+    ActSummary,
+    CheckSummary,
+    Clip,
+    Estimate,
+    ImproveSummary,
+    Metric,
+    Provenance,
+    RoundSummary,
+    Setting,
+    StageSummary,
+    Summary,
+)
+from plaudit.loop.verdict import details, headline
+from plaudit.run.directory import RunDirectory
+from plaudit.stats.intervals import mean_interval
+from plaudit.store.store import Store
+
+FORMAT = 1
+ALGORITHMS = ("sac", "ppo", "dqn")
+CLIP_ORDER = ("before", "during", "after")
+Timing = Mapping[tuple[int, str], tuple[float, float]]
+
+
+def gather(store: Store, directory: Path | str) -> Summary:
+    """Everything that a report says about a run, finished or not.
+
+    Args:
+        store: the run's store.
+        directory: the run's directory, for the timing file.
+
+    Raises:
+        IntegrityError: a blob that the report needs does not match its hash.
+    """
+    rows, answers = read_stages(store), read_answers(store)
+    created = next((event.payload for event in store.events(kinds={"run.created"})), {})
+    config: dict[str, Any] = created.get("config") or {}
+    timing = read_timing(RunDirectory(directory).timing)
+    rounds = _rounds(store, rows, answers, timing)
+    ask_config: dict[str, Any] = config.get("ask") or {}
+    teacher = None if ask_config.get("people") else ask_config.get("teacher")
+    planned = (config.get("loop") or {}).get("rounds")
+    summary = Summary(
+        format=FORMAT,
+        name=str(config.get("name", Path(directory).name)),
+        seed=config.get("seed"),
+        verdict="",
+        details=(),
+        rounds_planned=planned,
+        rounds_done=sum(row.stage == "check" for row in rows),
+        rounds=rounds,
+        act=_act(store, rows, config),
+        ask=summarise_answers(
+            answers, lambda label, segment: find_clip(store, label, segment), kind=ask_config.get("kind")
+        ),
+        learn=summarise_reward(store, rows, answers, teacher),
+        improve=_improve(rows),
+        check=_check(rows, rounds),
+        provenance=_provenance(store, rows, created, timing),
+    )
+    return _conclude(summary, store)
+
+
+def _conclude(summary: Summary, store: Store) -> Summary:
+    """Add what follows from the numbers: findings and verdict."""
+    findings = tuple(diagnose(summary, store))
+    check = dataclasses.replace(summary.check, findings=findings)
+    return dataclasses.replace(
+        summary,
+        check=check,
+        verdict=headline(summary.ask, check, rounds_done=summary.rounds_done, rounds_planned=summary.rounds_planned),
+        details=details(summary.learn, check, findings),
+    )
+
+
+def render_key(segment: str) -> str:
+    """Key of the job that draws a segment."""
+    return f"render/{segment}"
+
+
+def find_clip(store: Store, label: str, segment: str) -> Clip:
+    """A segment with its video, or with why there is none."""
+    found, job = store.segment(segment), store.job(render_key(segment))
+    blob = mime = missing = None
+    if job is None:
+        missing = "not rendered yet"
+    elif job.error is not None:
+        missing = f"could not be rendered: {job.error}"
+    elif job.result is None:
+        missing = "waits to be rendered"
+    else:
+        blob, mime = job.result["blob"], job.result["mime"]
+    return Clip(label, segment, found.policy, found.episode, found.start, found.length, blob, mime, missing)
+
+
+def _rounds(store: Store, rows: Sequence[StageRow], answers: Answers, timing: Timing) -> tuple[RoundSummary, ...]:
+    by_query = answers.by_query()
+    numbers = sorted({row.round for row in rows} | {query.round for query in answers.queries})
+    found: list[RoundSummary] = []
+    for number in numbers:
+        here = [row for row in rows if row.round == number]
+        queries = [query for query in answers.queries if query.round == number]
+        asked = outcomes(queries, by_query)
+        returns = _returns(store, here)
+        seconds = [timing[row.round, row.stage][0] for row in here if (row.round, row.stage) in timing]
+        labels, steps = last_metric(here, "ask/labels_total"), _env_steps(rows, number)
+        found.append(
+            RoundSummary(
+                number=number + 1,
+                policy=_version(here, "policy"),
+                reward=_version(here, "reward"),
+                env_steps=None if steps is None else int(steps),
+                labels_total=None if labels is None else int(labels),
+                asked=asked.asked,
+                answered=asked.answered,
+                skipped=asked.skipped,
+                ties=asked.ties,
+                returns=returns,
+                return_mean=_estimate(returns, last_metric(here, "check/return_mean")),
+                return_std=last_metric(here, "check/return_std"),
+                learned_return_mean=last_metric(here, "check/learned_return_mean"),
+                accuracy_heldout=last_metric(here, "reward/accuracy_heldout"),
+                accuracy_train=last_metric(here, "reward/accuracy_train"),
+                correlation_true=last_metric(here, "reward/correlation_true"),
+                seconds=sum(seconds) if seconds else None,
+            )
+        )
+    return tuple(found)
+
+
+def _env_steps(rows: Sequence[StageRow], number: int) -> float | None:
+    """Steps of the run when round `number` was checked: logged then, or by the next round before it acts."""
+    late = [row for row in rows if row.round == number and row.stage in ("improve", "check")]
+    following = [row for row in rows if row.round == number + 1 and row.stage == "act"]
+    found = last_metric(late, "check/env_steps", "act/env_steps")
+    return last_metric(following, "act/env_steps") if found is None else found
+
+
+def _version(rows: Sequence[StageRow], name: str) -> str | None:
+    return next((row.versions[name] for row in reversed(rows) if row.versions.get(name)), None)
+
+
+def _returns(store: Store, rows: Sequence[StageRow]) -> tuple[float, ...]:
+    checked = [row for row in rows if row.stage == "check" and "returns" in row.artefacts]
+    if not checked or not store.blobs.has(checked[-1].artefacts["returns"]):
+        return ()
+    values = np.asarray(store.blobs.get_arrays(checked[-1].artefacts["returns"])["returns"], dtype=np.float64).reshape(
+        -1
+    )
+    return floats(values[np.isfinite(values)])
+
+
+def _estimate(values: Sequence[float], logged: float | None) -> Estimate | None:
+    """Mean of episodes with its interval; where the episodes are gone, the logged mean alone."""
+    if not values:
+        return None if logged is None else Estimate(logged)
+    if len(values) == 1:
+        return Estimate(values[0], n=1)
+    found = mean_interval(np.array(values))
+    return Estimate(found.value, found.low, found.high, len(values))
+
+
+def _act(store: Store, rows: Sequence[StageRow], config: Mapping[str, Any]) -> ActSummary:
+    named = {label: segment for row in rows for label, segment in row.clips.items()}
+    labels = [label for label in CLIP_ORDER if label in named] + [label for label in named if label not in CLIP_ORDER]
+    world: dict[str, Any] = config.get("world") or {}
+    steps = last_metric(rows, "check/env_steps", "act/env_steps")
+    algorithm = next((name.upper() for name in ALGORITHMS if (config.get("policy") or {}).get(name) is not None), None)
+    return ActSummary(
+        world=str(world.get("id", "")),
+        algorithm=algorithm,
+        envs=world.get("envs"),
+        horizon=world.get("horizon"),
+        env_steps=None if steps is None else int(steps),
+        segments=sum(1 for _ in store.events(kinds={"segment.added"})),
+        clips=tuple(find_clip(store, label, named[label]) for label in labels),
+    )
+
+
+def _improve(rows: Sequence[StageRow]) -> ImproveSummary:
+    trained = [row for row in rows if row.stage == "improve"]
+    metrics = trained[-1].metrics if trained else {}
+    return ImproveSummary(tuple(Metric(name, float(value)) for name, value in sorted(metrics.items())))
+
+
+def _check(rows: Sequence[StageRow], rounds: Sequence[RoundSummary]) -> CheckSummary:
+    returns = next((one.return_mean for one in reversed(rounds) if one.return_mean is not None), None)
+    random, oracle = last_metric(rows, "check/return_random"), last_metric(rows, "check/return_oracle")
+    way = None
+    if returns is not None and random is not None and oracle is not None and oracle > random:
+        edges = [returns.value if edge is None else edge for edge in (returns.value, returns.low, returns.high)]
+        value, low, high = floats(fraction(edges, random, oracle))
+        way = Estimate(value, None if returns.low is None else low, None if returns.high is None else high, returns.n)
+    return CheckSummary(returns, random, oracle, way, ())
+
+
+def _provenance(store: Store, rows: Sequence[StageRow], created: Mapping[str, Any], timing: Timing) -> Provenance:
+    events, head = store.head()
+    stages = tuple(
+        StageSummary(
+            round=row.round + 1,
+            stage=row.stage,
+            log_position=row.log_position,
+            checkpoint=row.checkpoint,
+            policy=row.versions.get("policy"),
+            reward=row.versions.get("reward"),
+            metrics=tuple(Metric(name, float(value)) for name, value in sorted(row.metrics.items())),
+            seconds=timing.get((row.round, row.stage), (None, None))[0],
+            cpu_seconds=timing.get((row.round, row.stage), (None, None))[1],
+        )
+        for row in rows
+    )
+    versions = tuple(Setting(name, str(value)) for name, value in (created.get("versions") or {}).items())
+    return Provenance(events, head, versions, tuple(_flatten(created.get("config") or {})), stages)
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[Setting]:
+    """Nested settings by dotted name, values as JSON."""
+    found: list[Setting] = []
+    for name, value in table.items():
+        if isinstance(value, Mapping) and value:
+            found += _flatten(value, f"{prefix}{name}.")
+        else:
+            found.append(Setting(f"{prefix}{name}", json.dumps(value, ensure_ascii=False)))
+    return found

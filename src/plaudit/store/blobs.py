@@ -1,0 +1,77 @@
+"""Content-addressed files: a blob is named by its SHA-256, so it is written once and cannot change unnoticed."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from plaudit.errors import IntegrityError, StoreError
+from plaudit.records import digest
+
+NAME = re.compile(r"[0-9a-f]{64}")
+
+
+class BlobStore:
+    """A folder of blobs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes; on disk when it returns. Returns their digest. Raises StoreError when the disk refuses."""
+        name = digest(data)
+        path = self.path(name)
+        if path.exists():
+            return name
+        temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StoreError("A blob could not be written", got=f"{path}: {error}", next_step="free disk space and try again") from error
+        return name
+
+    def get(self, name: str) -> bytes:
+        """The bytes of a digest. Raises StoreError when they are not there, IntegrityError when they were changed."""
+        path = self.path(name)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise StoreError("A blob is missing", got=str(path), next_step="restore it from a backup") from error
+        if digest(data) != name:
+            raise IntegrityError("A blob does not match its hash", got=str(path), next_step="restore it from a backup")
+        return data
+
+    def has(self, name: str) -> bool:
+        """Whether a blob is there."""
+        return NAME.fullmatch(name) is not None and self.path(name).exists()
+
+    def put_arrays(self, arrays: Mapping[str, NDArray[np.generic]]) -> str:
+        """Keep named arrays, as safetensors; equal arrays give equal digests."""
+        return self.put(save({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}))
+
+    def get_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
+        """Named arrays of a digest. Raises as `get`, and IntegrityError when the blob holds no arrays."""
+        try:
+            return dict(load(self.get(name)))
+        except SafetensorError as error:
+            raise IntegrityError("A blob holds no arrays", got=name) from error
+
+    def path(self, name: str) -> Path:
+        """Where a blob lies. Raises StoreError for what is no digest."""
+        if not NAME.fullmatch(name):
+            raise StoreError("This is no digest of a blob", got=repr(name)[:80], expected="64 hexadecimal digits")
+        return self.folder / name[:2] / name

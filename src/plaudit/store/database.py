@@ -1,0 +1,83 @@
+"""The one place that knows which database it is: connecting, transactions, migrations, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+
+from plaudit.errors import StoreError
+from plaudit.store.schema import FORMAT, about
+
+BUSY_SECONDS = 30
+"""how long one process waits for another's transaction"""
+
+
+def connect(path: Path) -> Engine:
+    """An engine for a SQLite file: write-ahead log, every commit flushed to disk, foreign keys on."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: Any) -> None:
+        del record
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # a writer takes the lock at once: upgrading a read lock later fails when somebody else has written
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    del configure, begin  # registered
+    return engine
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn the database's errors into StoreError with a next step."""
+    try:
+        yield
+    except exc.DBAPIError as error:
+        text = str(error.orig)
+        if "full" in text:
+            raise StoreError("The disk is full", got=text, next_step="free some space and try again; nothing was half-written") from error
+        if "locked" in text or "busy" in text:
+            raise StoreError(
+                "The store is locked by another process", got=text, next_step=f"try again; it was waited for {BUSY_SECONDS} s"
+            ) from error
+        raise StoreError("The database refused", got=text) from error
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables up to the newest revision."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with explained(), engine.execution_options(writes=True).connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        if connection.execute(about.select()).first() is None:
+            connection.execute(about.insert().values(name="format", value=str(FORMAT)))
+
+
+def require_format(engine: Engine, path: Path) -> None:
+    """Raise StoreError unless the file is a store of the present format."""
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(about.select().where(about.c.name == "format")).first()
+    except exc.DBAPIError as error:
+        raise StoreError("This is no store of plaudit", got=f"{path}: {error.orig}", next_step="check the path") from error
+    if found is None or int(found.value) != FORMAT:
+        raise StoreError(
+            "The store has another format",
+            got=None if found is None else found.value,
+            expected=FORMAT,
+            next_step="run `plaudit migrate` if it is older, or install a newer plaudit",
+        )

@@ -1,0 +1,99 @@
+"""Tables of the store. The event log is the truth; projections can be rebuilt from it at any time.
+
+Jobs and leases are work in progress and stand outside the log: losing them costs a repetition, never an answer.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+FORMAT = 1
+"""number of the store's format, kept in `about`"""
+
+metadata = MetaData()
+
+about = Table(
+    "about",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# sqlite stores INTEGER primary keys as 64 bits; BigInteger would lose the alias of the row id
+SEQ = BigInteger().with_variant(Integer, "sqlite")
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", SEQ, primary_key=True, autoincrement=False),
+    Column("kind", String(64), nullable=False),
+    Column("key", String(128), nullable=True, unique=True),
+    Column("payload", Text, nullable=False),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("recorded_at", Float, nullable=False),
+    Index("event_kind_seq", "kind", "seq"),
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("seq", SEQ, ForeignKey("event.seq"), nullable=False),
+    Column("blob", String(64), nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+query = Table(
+    "query",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("seq", SEQ, ForeignKey("event.seq"), nullable=False, index=True),
+    Column("round", Integer, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+annotator = Table(
+    "annotator",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("seq", SEQ, ForeignKey("event.seq"), nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("seq", SEQ, ForeignKey("event.seq"), nullable=False, unique=True),
+    Column("query", String(64), ForeignKey("query.id"), nullable=False, index=True),
+    Column("annotator", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("key", String(128), nullable=False, unique=True),
+    Column("payload", Text, nullable=False),
+    Column("worker", String(128), nullable=True),
+    Column("lease_until", Float, nullable=False),
+    Column("result", Text, nullable=True),
+    Column("error", Text, nullable=True),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("query", String(64), ForeignKey("query.id"), primary_key=True),
+    Column("annotator", String(64), nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+PROJECTIONS = {"segment.added": segment, "query.asked": query, "annotator.added": annotator, "feedback.given": feedback}
+"""event kind -> the table that it fills"""
+

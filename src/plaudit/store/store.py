@@ -1,0 +1,227 @@
+"""`Store`: everything that a run, the studio and the media worker share."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Engine, Table, exists, select
+
+from plaudit.errors import StoreError
+from plaudit.records import AnnotatorProfile, Feedback, Query, Segment, SegmentData, from_json, kind_of, to_json
+from plaudit.records.feedback import FEEDBACK_KINDS
+from plaudit.store import log, verify, work
+from plaudit.store.blobs import BlobStore
+from plaudit.store.database import connect, explained, migrate, require_format
+from plaudit.store.log import Entry, Event
+from plaudit.store.schema import feedback, query, segment
+from plaudit.store.verify import Verification
+from plaudit.store.work import Job
+from plaudit.store.writer import Writer
+
+MOST_VARIABLES = 500
+"""ids in one SELECT; databases limit them"""
+
+
+class Store:
+    """Event log, projections, blobs, jobs and leases of one run. Safe to use from several threads and processes.
+
+    Everything that appends returns when the data are on disk. Made by `Store.create` or `Store.open`.
+    """
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self._writer = Writer(engine)
+        self.path = path
+        self.blobs = BlobStore(path.parent / "blobs")
+
+    @classmethod
+    def create(cls, path: Path, run: dict[str, Any]) -> Store:
+        """A new store whose first event is `run.created` with payload `run`. Raises StoreError when one is there."""
+        if path.exists():
+            raise StoreError("There is a store already", got=str(path), next_step="open it, or choose another directory")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = connect(path)
+        try:
+            migrate(engine)
+        except StoreError:
+            engine.dispose()
+            path.unlink(missing_ok=True)
+            raise
+        store = cls(engine, path)
+        store.append("run.created", run, "run")
+        return store
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """A store that is there. Raises StoreError when it is not, or has another format."""
+        if not path.is_file():
+            raise StoreError("There is no store", got=str(path), next_step="check the path of the run's directory")
+        engine = connect(path)
+        require_format(engine, path)
+        return cls(engine, path)
+
+    def close(self) -> None:
+        """Finish writing and let go of the file."""
+        self._writer.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # the log
+
+    def append(self, kind: str, payload: dict[str, Any], key: str | None = None) -> int:
+        """Append one event; returns its seq. The same key with the same payload again returns the old seq.
+
+        Raises StoreError when the key is there with another payload, or the disk refuses.
+        """
+        return self.append_many([(kind, payload, key)])[0]
+
+    def append_many(self, items: Sequence[tuple[str, dict[str, Any], str | None]]) -> list[int]:
+        """Append several events in one transaction, in order; all or none."""
+        entries = [Entry(*item) for item in items]
+        return self._writer.write(lambda connection: log.append(connection, entries))
+
+    def events(
+        self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None
+    ) -> Iterator[Event]:
+        """Events with after < seq <= upto, oldest first, with flat memory."""
+        return log.read(self._engine, after=after, upto=upto, kinds=kinds)
+
+    def head(self) -> tuple[int, str]:
+        """Seq and hash of the newest event."""
+        with self._engine.connect() as connection:
+            newest = log.event.select().order_by(log.event.c.seq.desc()).limit(1)
+            row = connection.execute(newest).first()
+        return (0, log.GENESIS) if row is None else (row.seq, row.hash)
+
+    def verify(self) -> Verification:
+        """Check the chain, the projections and the blobs of all segments."""
+        with explained():
+            return verify.verify(self._engine, self.blobs)
+
+    def rebuild_projections(self) -> None:
+        """Fill all projections from the log again."""
+        self._writer.write(verify.rebuild)
+
+    # records
+
+    def add_segments(self, segments: Sequence[Segment]) -> list[int]:
+        """Log segments; their arrays must be in `blobs`."""
+        return self._add("segment.added", segments)
+
+    def add_queries(self, queries: Sequence[Query]) -> list[int]:
+        """Log questions."""
+        return self._add("query.asked", queries)
+
+    def add_annotator(self, profile: AnnotatorProfile) -> int:
+        """Log that an annotator takes part."""
+        return self._add("annotator.added", [profile])[0]
+
+    def add_feedback(self, answers: Sequence[Feedback]) -> list[int]:
+        """Log answers. Raises StoreError when one answers an unknown query or has the wrong form; then none is kept."""
+        items = [("feedback.given", {"kind": kind_of(answer), **to_json(answer)}, answer.id) for answer in answers]
+        return self.append_many(items)
+
+    def _add(self, kind: str, records: Sequence[Segment | Query | AnnotatorProfile]) -> list[int]:
+        return self.append_many([(kind, to_json(record), record.id) for record in records])
+
+    def segment(self, id_: str) -> Segment:
+        """A segment by id. Raises StoreError when there is none."""
+        return self.segments([id_])[id_]
+
+    def segments(self, ids: Sequence[str]) -> dict[str, Segment]:
+        """Segments by id. Raises StoreError naming those that are missing."""
+        found = {id_: from_json(Segment, json.loads(record)) for id_, record in self._records(segment, ids).items()}
+        missing = set(ids) - set(found)
+        if missing:
+            raise StoreError("There are no such segments", got=sorted(missing)[:5])
+        return found
+
+    def segment_data(self, segment_: Segment) -> SegmentData:
+        """Arrays of a segment. Raises StoreError when they are missing, IntegrityError when they were changed."""
+        return SegmentData.from_arrays(self.blobs.get_arrays(segment_.blob))
+
+    def query(self, id_: str) -> Query:
+        """A question by id. Raises StoreError when there is none."""
+        found = self._records(query, [id_])
+        if not found:
+            raise StoreError("There is no such query", got=id_)
+        return from_json(Query, json.loads(found[id_]))
+
+    def queries(self, round_: int | None = None) -> list[Query]:
+        """Questions of a round, or all, in log order."""
+        wanted = select(query.c.record).order_by(query.c.seq)
+        return self._queries(wanted if round_ is None else wanted.where(query.c.round == round_))
+
+    def unanswered(self, limit: int | None = None) -> list[Query]:
+        """Questions without any answer, oldest first."""
+        answered = exists().where(feedback.c.query == query.c.id)
+        return self._queries(select(query.c.record).where(~answered).order_by(query.c.seq).limit(limit))
+
+    def feedback(self, upto: int | None = None, after: int = 0) -> list[tuple[int, Feedback]]:
+        """Answers with after < seq <= upto, in log order."""
+        wanted = select(feedback).where(feedback.c.seq > after).order_by(feedback.c.seq)
+        if upto is not None:
+            wanted = wanted.where(feedback.c.seq <= upto)
+        with explained(), self._engine.connect() as connection:
+            rows = connection.execute(wanted).all()
+        return [(row.seq, from_json(FEEDBACK_KINDS[row.kind], json.loads(row.record))) for row in rows]
+
+    def _queries(self, wanted: Any) -> list[Query]:
+        with explained(), self._engine.connect() as connection:
+            return [from_json(Query, json.loads(record)) for record in connection.execute(wanted).scalars()]
+
+    def _records(self, table: Table, ids: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        with explained(), self._engine.connect() as connection:
+            for first in range(0, len(ids), MOST_VARIABLES):
+                wanted = select(table.c.id, table.c.record).where(table.c.id.in_(ids[first : first + MOST_VARIABLES]))
+                found |= {row.id: row.record for row in connection.execute(wanted)}
+        return found
+
+    # jobs and leases, outside the log
+
+    def add_job(self, kind: str, payload: dict[str, Any], key: str) -> None:
+        """Ask another process for a job; a key that is there changes nothing."""
+        self._writer.write(lambda connection: work.add_job(connection, kind, payload, key))
+
+    def claim_job(self, kind: str, worker: str, lease_seconds: float, *, now: float | None = None) -> Job | None:
+        """The oldest open job of a kind that nobody holds; it is the worker's for that long."""
+        moment = time.time() if now is None else now
+        return self._writer.write(
+            lambda connection: work.claim_job(connection, kind, worker, until=moment + lease_seconds, now=moment)
+        )
+
+    def finish_job(self, id_: int, result: dict[str, Any] | None = None, error: str | None = None) -> None:
+        """End a job with its result, or with what went wrong; the first end counts."""
+        self._writer.write(lambda connection: work.finish_job(connection, id_, result, error))
+
+    def job(self, key: str) -> Job | None:
+        """A job by key."""
+        with explained(), self._engine.connect() as connection:
+            row = connection.execute(select(work.job).where(work.job.c.key == key)).first()
+        return None if row is None else work.job_of(row)
+
+    def lease_query(self, annotator: str, seconds: float, *, now: float | None = None) -> Query | None:
+        """The oldest question that nobody answered and nobody holds; it is the annotator's for that long."""
+        moment = time.time() if now is None else now
+        record = self._writer.write(
+            lambda connection: work.lease_query(connection, annotator, until=moment + seconds, now=moment)
+        )
+        return None if record is None else from_json(Query, json.loads(record))
+
+    def release(self, query_id: str, annotator: str) -> None:
+        """Give a leased question back."""
+        self._writer.write(lambda connection: work.release(connection, query_id, annotator))
+
+
+__all__ = ["Event", "Job", "Store", "Verification"]

@@ -1,0 +1,146 @@
+"""The command line: every verb on a small real run, and clear words for what goes wrong."""
+
+import json
+
+import pytest
+
+from plaudit.cli.init import Advice, Situation, advise, run_file
+from plaudit.cli.main import VERBS, main
+from plaudit.loop import RunConfig
+from plaudit.run.config import load
+
+SMALL = """
+name = "small"
+[world]
+id = "Pendulum-v1"
+envs = 2
+[ask]
+labels = 6
+segment_length = 20
+[policy.sac]
+net = [16, 16]
+[loop]
+steps = 320
+warmup = 160
+rounds = 2
+[check]
+episodes = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "run.toml").write_text(SMALL)
+    assert main(["run", str(folder / "run.toml"), "--directory", str(folder / "run"), "--seed", "3"]) == 0
+    return folder / "run"
+
+
+def test_run_takes_overrides_and_leaves_what_others_open(finished):
+    assert json.loads((finished / "config.json").read_text())["seed"] == 3
+    for name in ("policy.zip", "reward.safetensors", "metrics.jsonl", "report.html", "report.json"):
+        assert (finished / name).stat().st_size > 0, name
+
+
+def test_the_exported_policy_opens_in_stable_baselines3(finished):
+    from stable_baselines3 import SAC
+
+    model = SAC.load(finished / "policy.zip")
+    action, _ = model.predict(model.observation_space.sample(), deterministic=True)
+    assert model.action_space.contains(action)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["report"], "report"),
+        (["where"], "event log"),
+        (["gc"], "freed"),
+        (["migrate"], "nothing to do"),
+        (["audit", "verify"], "chain intact"),
+        (["resume"], "report"),
+    ],
+)
+def test_verbs_on_a_finished_run(finished, capsys, words, said):
+    assert main([*words, str(finished)]) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_doctor(finished, capsys):
+    assert main(["doctor", str(finished)]) in (0, 1)
+    assert main(["doctor"]) == 0
+    assert "Python" in capsys.readouterr().out
+
+
+def test_audit_finds_a_changed_checkpoint(finished, capsys):
+    victim = next((finished / "checkpoints").rglob("*.safetensors"))
+    before = victim.read_bytes()
+    victim.write_bytes(before[:-1] + b"!")
+    assert main(["audit", "verify", str(finished)]) == 1
+    assert "does not match its hash" in capsys.readouterr().out
+    victim.write_bytes(before)
+
+
+def test_estimate_says_costs_and_starts_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text(SMALL)
+    assert main(["run", "run.toml", "--estimate"]) == 0
+    out = capsys.readouterr().out
+    assert "6 in 2 rounds" in out
+    assert "CPU minutes" in out
+    assert [p.name for p in tmp_path.iterdir()] == ["run.toml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SMALL.replace("labels", "lables"), "did you mean `labels`"),
+        (SMALL.replace("Pendulum-v1", "Pendulun-v1"), "Pendulum-v1"),
+        (SMALL.replace("[policy.sac]", "[policy.dqn]"), "Discrete"),
+        (SMALL.replace("labels = 6", "labels = 0"), "Nothing tells the policy"),
+        (SMALL.replace("warmup = 160", "warmup = 20"), "warm-up is too short"),
+        ("x = [", "not valid TOML"),
+    ],
+)
+def test_bad_run_files_get_one_clear_line_and_leave_no_run(tmp_path, capsys, text, said):
+    (tmp_path / "run.toml").write_text(text)
+    assert main(["run", str(tmp_path / "run.toml"), "--directory", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run" / "store.sqlite").exists()
+
+
+def test_help_lists_every_verb(capsys):
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert all(verb in out for verb in VERBS)
+    assert main(["fly"]) == 2
+    assert main(["--version"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("situation", "advice"),
+    [
+        (Situation(True, True, True, 4, 30), Advice.PLAIN_RL),
+        (Situation(False, True, False, 4, 30), Advice.CANNOT_JUDGE),
+        (Situation(False, False, True, 4, 30), Advice.WRITE_REWARD),
+        (Situation(False, True, True, 60, 5), Advice.TOO_EXPENSIVE),
+        (Situation(False, True, True, 4, 30), Advice.FEEDBACK),
+    ],
+)
+def test_init_tells_whether_feedback_fits(situation, advice):
+    assert advise(situation) is advice
+
+
+@pytest.mark.parametrize("world", ["Pendulum-v1", "CartPole-v1"])
+def test_init_writes_a_file_that_loads(tmp_path, world):
+    (tmp_path / "run.toml").write_text(run_file(world, 40))
+    config = load(RunConfig, tmp_path / "run.toml")
+    assert config.world.id == world
+    assert config.ask.people
+
+
+def test_init_keeps_existing_files(tmp_path, capsys):
+    (tmp_path / "run.toml").write_text("mine")
+    assert main(["init", "--file", str(tmp_path / "run.toml"), "--yes"]) == 2
+    assert (tmp_path / "run.toml").read_text() == "mine"
+    assert main(["init", "--file", str(tmp_path / "new.toml"), "--yes", "--world", "Pendulum-v1"]) == 0

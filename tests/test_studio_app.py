@@ -1,0 +1,162 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from plaudit.store.store import Store
+
+from plaudit.errors import RunError
+from plaudit.records import Choice, Comparison
+from plaudit.studio.app import ASSETS, STATIC, create_app
+from plaudit.studio.serve import HOST, serve
+from tests.studio_examples import make_store, render_all, still_png
+
+HOME = "http://127.0.0.1:8765"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with make_store(tmp_path) as store:
+        yield store
+
+
+@pytest.fixture
+def stranger(store: Store) -> TestClient:
+    return TestClient(create_app(store), base_url=HOME, headers={"Origin": HOME})
+
+
+@pytest.fixture
+def client(stranger: TestClient) -> TestClient:
+    token = stranger.app.state.access.invite("ann")  # type: ignore[attr-defined]  # starlette types the app as a callable
+    assert stranger.get(f"/enter?token={token}").status_code == 200
+    return stranger
+
+
+def submission(view: dict[str, Any], name: str = "submission-1", **fields: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "query": view["questions"][0]["id"],
+        "pick": "left",
+        "answered_at": "2026-05-04T12:00:00.123Z",
+        "seconds": 1.5,
+        **fields,
+    }
+
+
+def test_link_opens_the_page_once(stranger: TestClient) -> None:
+    assert stranger.get("/").status_code == 401
+    token = stranger.app.state.access.invite("ann")  # type: ignore[attr-defined]  # starlette types the app as a callable
+    entered = stranger.get(f"/enter?token={token}")
+    cookie = entered.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "<h1" in stranger.get("/").text
+    assert stranger.get(f"/enter?token={token}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/api/next", None),
+        ("GET", "/api/progress", None),
+        ("GET", "/media/abc", None),
+        ("POST", "/api/feedback", submission({"questions": [{"id": "q"}]})),
+        ("POST", "/api/undo", {"submission": "s"}),
+        ("POST", "/api/session", {"cue": "pause"}),
+    ],
+)
+def test_strangers_get_nothing(stranger: TestClient, method: str, path: str, body: dict[str, Any] | None) -> None:
+    assert stranger.request(method, path, json=body).status_code == 401
+
+
+def test_every_endpoint_of_the_api_is_in_the_test_above(stranger: TestClient) -> None:
+    found = {route.path for route in stranger.app.routes}  # type: ignore[attr-defined]  # as above
+    assert found == {
+        "/", "/enter", "/static/{name}", "/media/{digest}",
+        "/api/next", "/api/feedback", "/api/undo", "/api/session", "/api/progress",
+    }  # fmt: skip
+
+
+def test_assets_are_served_and_shipped(stranger: TestClient) -> None:
+    for name, kind in ASSETS.items():
+        reply = stranger.get(f"/static/{name}")
+        assert reply.content == (STATIC / name).read_bytes()
+        assert reply.headers["content-type"].startswith(kind)
+    assert stranger.get("/static/app.py").status_code == 404
+    assert stranger.get("/static/..%2fapp.py").status_code == 404
+
+
+def test_page_loads_nothing_from_elsewhere() -> None:
+    for name in ("index.html", *ASSETS):
+        text = (STATIC / name).read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in text
+        assert "https://" not in text
+
+
+def test_label_through_the_api(client: TestClient, store: Store) -> None:
+    view = client.get("/api/next").json()
+    view = client.post("/api/feedback", json=submission(view, pick="right")).json()
+    assert view["undoable"] == "submission-1"
+    view = client.post("/api/undo", json={"submission": "submission-1"}).json()
+    assert view["undoable"] is None
+    client.post("/api/feedback", json=submission(view, "submission-2", pick="tie"))
+    assert client.post("/api/session", json={"cue": "pause"}).json()["state"] == "break"
+    ((_, saved),) = store.feedback()
+    assert isinstance(saved, Comparison)
+    assert (saved.choice, saved.annotator) == (Choice.TIE, "ann")
+    assert client.get("/api/progress").json() == {"mine": 1, "answered": 1, "open": 4, "total": 20}
+    assert client.post("/api/session", json={"cue": "resume"}).json()["state"] == "question"
+
+
+def test_refusals_say_why(client: TestClient) -> None:
+    view = client.get("/api/next").json()
+    wrong = client.post("/api/feedback", json=submission(view, pick="grade", grade=1))
+    assert wrong.status_code == 409
+    assert "does not fit the question" in wrong.json()["error"]
+    assert client.post("/api/undo", json={"submission": "submission-1"}).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "fields", [{"pick": "up"}, {"seconds": -1}, {"seconds": "nan"}, {"answered_at": "today"}, {"id": "s"}, {"more": 1}]
+)
+def test_malformed_answers_are_refused_before_they_reach_the_session(
+    client: TestClient, fields: dict[str, Any]
+) -> None:
+    view = client.get("/api/next").json()
+    reply = client.post("/api/feedback", json=submission(view, **fields))
+    assert reply.status_code == 422
+    assert "could not read" in reply.json()["error"]
+    assert client.get("/api/next").json()["undoable"] is None
+
+
+def test_only_clips_are_served_and_never_the_arrays_behind_them(client: TestClient, store: Store) -> None:
+    view = client.get("/api/next").json()
+    render_all(store)
+    url = client.get("/api/next").json()["questions"][0]["clips"][0]["url"]
+    clip = client.get(url)
+    assert clip.content == still_png()
+    assert clip.headers["content-type"] == "image/png"
+    assert "immutable" in clip.headers["cache-control"]
+    segment = store.segment(store.query(view["questions"][0]["id"]).segments[0])
+    assert store.blobs.has(segment.blob)
+    assert client.get(f"/media/{segment.blob}").status_code == 404
+
+
+def test_stopping_the_studio_saves_what_is_held(store: Store) -> None:
+    app = create_app(store)
+    with TestClient(app, base_url=HOME, headers={"Origin": HOME}) as client:
+        client.get(f"/enter?token={app.state.access.invite('ann')}")
+        client.post("/api/feedback", json=submission(client.get("/api/next").json()))
+        assert list(store.feedback()) == []
+    assert len(list(store.feedback())) == 1
+
+
+def test_taken_port_is_a_clear_error(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        with pytest.raises(RunError, match="port is taken"):
+            serve(tmp_path / "none.sqlite", port=taken.getsockname()[1], open_browser=False)
