@@ -68,7 +68,9 @@ def judge(claim: Claim) -> Verdict:
 
 
 def _is_ancestor(commit: str) -> bool:
-    done = subprocess.run(["git", "merge-base", "--is-ancestor", commit, "HEAD"], cwd=HERE, capture_output=True, check=False)
+    done = subprocess.run(
+        ["git", "merge-base", "--is-ancestor", commit, "HEAD"], cwd=HERE, capture_output=True, check=False
+    )
     return done.returncode == 0
 
 
@@ -80,7 +82,11 @@ def load(path: Path = HERE / "claims.toml") -> tuple[list[Claim], dict[str, str]
 
 def spot(commands: dict[str, str]) -> int:
     """Rerun one cheap row of each benchmark; each command compares with its committed result and fails when it is off."""
-    failed = [name for name, command in commands.items() if subprocess.run([sys.executable, "-m", *command.split()], check=False).returncode]
+    failed = [
+        name
+        for name, command in commands.items()
+        if subprocess.run([sys.executable, "-m", *command.split()], check=False).returncode
+    ]
     for name in failed:
         print(f"spot check failed: {name}")
     return len(failed)
@@ -97,10 +103,14 @@ def main() -> int:
     wrong = 0
     for verdict in verdicts:
         claim = verdict.claim
-        state = "met" if verdict.met else ("MISSED (known)" if claim.missed and verdict.figure is not None else "MISSED")
+        state = (
+            "met" if verdict.met else ("MISSED (known)" if claim.missed and verdict.figure is not None else "MISSED")
+        )
         wrong += state == "MISSED"
         figure = "-" if verdict.figure is None else f"{verdict.figure:.4g}"
-        print(f"{state:<15} {figure:>10} {claim.comparison} {claim.bound:<8g} {claim.text}  {verdict.problem or claim.why}")
+        print(
+            f"{state:<15} {figure:>10} {claim.comparison} {claim.bound:<8g} {claim.text}  {verdict.problem or claim.why}"
+        )
     print(f"{len(claims)} claims, {sum(v.met for v in verdicts)} met, {sum(not v.met for v in verdicts)} missed")
     if given.readme:
         write_readme(verdicts)
@@ -113,7 +123,9 @@ def write_readme(verdicts: list[Verdict]) -> None:
     for verdict in verdicts:
         if verdict.claim.readme and verdict.figure is not None:
             mark = "" if verdict.met else " (missed)"
-            lines.append(f"| {verdict.claim.text} | {verdict.claim.comparison} {verdict.claim.bound:g} | {verdict.figure:.3g}{mark} |")
+            lines.append(
+                f"| {verdict.claim.text} | {verdict.claim.comparison} {verdict.claim.bound:g} | {verdict.figure:.3g}{mark} |"
+            )
     path = HERE.parent / "README.md"
     text = path.read_text()
     head, rest = text.split(BEGIN)

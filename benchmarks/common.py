@@ -89,7 +89,9 @@ def append_raw(name: str, row: dict[str, Any]) -> None:
         stream.write(json.dumps(row) + "\n")
 
 
-def missing(cells: Iterable[dict[str, Any]], finished: list[dict[str, Any]], keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def missing(
+    cells: Iterable[dict[str, Any]], finished: list[dict[str, Any]], keys: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
     """Cells that no finished row covers."""
     done = {tuple(row[key] for key in keys) for row in finished}
     return (cell for cell in cells if tuple(cell[key] for key in keys) not in done)

@@ -32,7 +32,14 @@ LABELS = 50
 def cpu_seconds(command: list[str], *, cwd: Path, env: dict[str, str] | None = None) -> tuple[float, str]:
     """CPU seconds of a whole process and its children, and what it printed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise SystemExit(f"{command} failed:\n{done.stderr[-2000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -43,7 +50,18 @@ def ours(env: str, seed: int, *, cold: bool) -> tuple[float, float]:
     """CPU seconds of one of plaudit's runs, and those spent on fitting rewards."""
     with tempfile.TemporaryDirectory() as cache:
         settings = {"PYTHONPYCACHEPREFIX": cache, "JAX_COMPILATION_CACHE_DIR": cache} if cold else {}
-        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.efficiency", "cell", env, "boltzmann", str(LABELS), str(seed)]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "benchmarks.efficiency",
+            "cell",
+            env,
+            "boltzmann",
+            str(LABELS),
+            str(seed),
+        ]
         spent, printed = cpu_seconds(command, cwd=HERE.parent, env=settings)
     return spent, json.loads(printed.splitlines()[-1])["learn_cpu_s"]
 
@@ -86,15 +104,44 @@ def main() -> int:
             print(env, seed, {name: round(value, 2) for name, value in found.items()}, flush=True)
             for name, value in found.items():
                 figures.setdefault(name, []).append(value)
-        rows += [Row(f"{env}/{name}", "cpu_seconds", statistics.median(v), min(v), max(v), len(v), "s") for name, v in figures.items()]
+        rows += [
+            Row(f"{env}/{name}", "cpu_seconds", statistics.median(v), min(v), max(v), len(v), "s")
+            for name, v in figures.items()
+        ]
         for side in ("cold", "warm"):
             for other in ("imitation", "imitation 3 epochs"):
                 ratios = [a / b for a, b in zip(figures[f"plaudit {side}"], figures[other], strict=True)]
-                rows.append(Row(f"{env}/{side} against {other}", "cpu_ratio", statistics.median(ratios), min(ratios), max(ratios), len(ratios)))
+                rows.append(
+                    Row(
+                        f"{env}/{side} against {other}",
+                        "cpu_ratio",
+                        statistics.median(ratios),
+                        min(ratios),
+                        max(ratios),
+                        len(ratios),
+                    )
+                )
         if given.prototype:
-            ratios = [a / b for a, b in zip(figures["plaudit reward fitting"], figures["prototype reward fitting"], strict=True)]
-            rows.append(Row(f"{env}/reward fitting against prototype", "cpu_ratio", statistics.median(ratios), min(ratios), max(ratios), len(ratios)))
-    write("cost", asked=f"What does a whole preference run with {LABELS} labels cost, beside imitation?", rows=rows, note="medians, minimum and maximum over seeds, sides in turn")
+            ratios = [
+                a / b
+                for a, b in zip(figures["plaudit reward fitting"], figures["prototype reward fitting"], strict=True)
+            ]
+            rows.append(
+                Row(
+                    f"{env}/reward fitting against prototype",
+                    "cpu_ratio",
+                    statistics.median(ratios),
+                    min(ratios),
+                    max(ratios),
+                    len(ratios),
+                )
+            )
+    write(
+        "cost",
+        asked=f"What does a whole preference run with {LABELS} labels cost, beside imitation?",
+        rows=rows,
+        note="medians, minimum and maximum over seeds, sides in turn",
+    )
     return 0
 
 

@@ -36,12 +36,20 @@ TEMPERATURE = {"boltzmann": 1.0, "error_free": 0.0}
 def settings(env: str, teacher: str, labels: int, seed: int) -> dict[str, Any]:
     """A run file's table for one cell; what the protocol does not fix is plaudit's default."""
     oracle = teacher == "oracle"
-    world: dict[str, Any] = {"id": "CartPole-v1" if env == "cartpole" else protocol.GYM_IDS[env], "envs": protocol.N_ENVS}
+    world: dict[str, Any] = {
+        "id": "CartPole-v1" if env == "cartpole" else protocol.GYM_IDS[env],
+        "envs": protocol.N_ENVS,
+    }
     if env == "cartpole":
         world["horizon"] = 500
     kwargs = protocol.ALGORITHM_KWARGS[env]
     if protocol.ALGORITHM[env] == "sac":
-        policy = {"sac": {"net": list(protocol.NET_ARCH), **{k: kwargs[k] for k in ("batch_size", "learning_rate", "gamma", "tau")}}}
+        policy = {
+            "sac": {
+                "net": list(protocol.NET_ARCH),
+                **{k: kwargs[k] for k in ("batch_size", "learning_rate", "gamma", "tau")},
+            }
+        }
     else:
         policy = {"ppo": {"net": list(protocol.NET_ARCH), **kwargs}}
     return {
@@ -68,14 +76,13 @@ def cell(env: str, teacher: str, labels: int, seed: int) -> dict[str, Any]:
     from plaudit.loop import Run, RunConfig
     from plaudit.run.config import from_table
 
-    with tempfile.TemporaryDirectory() as folder:
-        with Run.create(from_table(RunConfig, settings(env, teacher, labels, seed)), Path(folder) / "run") as run:
-            run.finish()
-            cpu, learn = time.process_time(), 0.0
-            for line in run.directory.timing.read_text().splitlines():
-                row = json.loads(line)
-                learn += row["cpu_seconds"] * (row["stage"] == "learn")
-            steps, returns = len(run.world.behaviour) * run.world.n_envs, play(run)
+    with tempfile.TemporaryDirectory() as folder, Run.create(from_table(RunConfig, settings(env, teacher, labels, seed)), Path(folder) / "run") as run:
+        run.finish()
+        cpu, learn = time.process_time(), 0.0
+        for line in run.directory.timing.read_text().splitlines():
+            row = json.loads(line)
+            learn += row["cpu_seconds"] * (row["stage"] == "learn")
+        steps, returns = len(run.world.behaviour) * run.world.n_envs, play(run)
     return {
         "env": env, "teacher": teacher, "labels": labels, "seed": seed, "true_return": float(np.mean(returns)),
         "returns": [round(value, 4) for value in returns], "env_steps_total": steps, "cpu_s": round(cpu, 2), "learn_cpu_s": round(learn, 3),
@@ -126,7 +133,7 @@ def run_cell(entry: dict[str, Any]) -> None:
 
 def summary() -> list[Row]:
     """Fractions of the oracle per cell, paired differences to the peer, and areas under the label curve."""
-    from plaudit.stats.intervals import paired_interval
+    from plaudit.stats.intervals import mean_interval
 
     ours, theirs = _returns(read_raw("efficiency")), _returns(read_raw("imitation"))
     rows: list[Row] = []
@@ -149,20 +156,34 @@ def summary() -> list[Row]:
                         top = oracle if side == "plaudit" else random + common
                         fractions = [(value - random) / (top - random) for value in found.values()]
                         rows.append(_spread(f"{env}/{teacher}/{labels}/{side}", "fraction", fractions, "of oracle"))
-                        rows.append(Row(f"{env}/{teacher}/{labels}/{side}", "worst_fraction", min(fractions), n=len(fractions)))
+                        rows.append(
+                            Row(f"{env}/{teacher}/{labels}/{side}", "worst_fraction", min(fractions), n=len(fractions))
+                        )
                 a, b = ours.get((env, teacher, labels), {}), theirs.get((env, teacher, labels), {})
                 seeds = sorted(set(a) & set(b))
                 differences = [(a[seed] - b[seed]) / common for seed in seeds]
                 for seed, difference in zip(seeds, differences, strict=True):
                     areas[seed].append(difference)
                 if len(differences) >= 2:
-                    low, high = paired_interval(differences, level=0.9)
+                    found = mean_interval(np.array(differences), level=0.9)
                     case = f"{env}/{teacher}/{labels}/difference"
-                    rows.append(Row(case, "fraction", float(np.mean(differences)), low, high, len(differences), "of oracle"))
+                    rows.append(
+                        Row(case, "fraction", found.value, found.low, found.high, len(differences), "of oracle")
+                    )
             whole = [float(np.mean(values)) for values in areas.values() if len(values) == len(protocol.LABELS)]
             if len(whole) >= 2:
-                low, high = paired_interval(whole, level=0.9)
-                rows.append(Row(f"{env}/{teacher}/area/difference", "fraction", float(np.mean(whole)), low, high, len(whole), "of oracle"))
+                found = mean_interval(np.array(whole), level=0.9)
+                rows.append(
+                    Row(
+                        f"{env}/{teacher}/area/difference",
+                        "fraction",
+                        found.value,
+                        found.low,
+                        found.high,
+                        len(whole),
+                        "of oracle",
+                    )
+                )
     return rows
 
 
@@ -197,10 +218,17 @@ def main() -> int:
         with ThreadPoolExecutor(given.jobs) as pool:
             list(pool.map(run_cell, missing(wanted, read_raw("efficiency"), KEYS)))
     elif given.verb == "summary":
-        write("efficiency", asked="How many labels does it take, beside imitation?", rows=summary(), note="low and high of single sides are the worst and best seed; of differences the paired 90 % interval")
+        write(
+            "efficiency",
+            asked="How many labels does it take, beside imitation?",
+            rows=summary(),
+            note="low and high of single sides are the worst and best seed; of differences the paired 90 % interval",
+        )
     else:
         row = cell("pendulum", "error_free", 50, 0)
-        before = next(r for r in read_raw("efficiency") if tuple(r[k] for k in KEYS) == ("pendulum", "error_free", 50, 0))
+        before = next(
+            r for r in read_raw("efficiency") if tuple(r[k] for k in KEYS) == ("pendulum", "error_free", 50, 0)
+        )
         print(f"pendulum, 50 labels, seed 0: {row['true_return']:.2f} now, {before['true_return']:.2f} committed")
         return int(abs(row["true_return"] - before["true_return"]) > 0.05 * abs(before["true_return"]))
     return 0

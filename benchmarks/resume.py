@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import HERE, Row, append_raw, read_raw, write
+from benchmarks.common import Row, append_raw, read_raw, write
 
 FILE = """
 name = "resume"
@@ -45,7 +45,11 @@ videos = false
 
 def start(words: list[str]) -> subprocess.Popen[bytes]:
     """Start the command line of plaudit."""
-    return subprocess.Popen([sys.executable, "-W", "ignore", "-m", "plaudit.cli.main", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "plaudit.cli.main", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
 
 
 def fingerprint(directory: Path) -> dict[str, Any]:
@@ -136,7 +140,12 @@ def main() -> int:
         Row("pendulum", "same_seed_twice_equal", float(twice)),
         *(Row(f"killed in {stage}", "kills", count) for stage, count in sorted(stages.items())),
     ]
-    write("resume", asked="Does a run that is killed with -9 end with the same bits?", rows=rows, note=json.dumps(reference))
+    write(
+        "resume",
+        asked="Does a run that is killed with -9 end with the same bits?",
+        rows=rows,
+        note=json.dumps(reference),
+    )
     return 0
 
 

@@ -41,7 +41,9 @@ def main() -> int:
     """Exit status 1 when a run-time dependency is under the GPL."""
     found: set[str] = set()
     closure("plaudit", {"all"}, found)
-    bad = [name for name in sorted(found) if name in BUNDLES_GPL or re.search(r"(?<!L)(?<!Lesser )\bA?GPL", licence(name))]
+    bad = [
+        name for name in sorted(found) if name in BUNDLES_GPL or re.search(r"(?<!L)(?<!Lesser )\bA?GPL", licence(name))
+    ]
     for name in bad:
         print(f"GPL at run time: {name}: {licence(name)}")
     print(f"{len(found)} run-time packages looked at, {len(bad)} under the GPL")

@@ -34,7 +34,11 @@ def fingerprint(directory: Path) -> dict[str, object]:
     with Store.open(directory / "store.sqlite") as store:
         assert store.verify().ok
         stages = [event.payload for event in store.events(kinds={"stage.completed"})]
-        return {"head": store.head(), "checkpoints": [s["checkpoint"] for s in stages], "metrics": [s["metrics"] for s in stages]}
+        return {
+            "head": store.head(),
+            "checkpoints": [s["checkpoint"] for s in stages],
+            "metrics": [s["metrics"] for s in stages],
+        }
 
 
 class LatePeople(threading.Thread):
@@ -63,7 +67,12 @@ class LatePeople(threading.Thread):
         first, second = (store.segment_data(store.segment(name)).true_rewards.sum() for name in query.segments)
         choice = Choice.FIRST if first > second else Choice.SECOND
         return Comparison(
-            id=f"ann-{query.id}", query=query.id, annotator="ann", choice=choice, answered_at="2026-01-01T00:00:00Z", response_seconds=2.5
+            id=f"ann-{query.id}",
+            query=query.id,
+            annotator="ann",
+            choice=choice,
+            answered_at="2026-01-01T00:00:00Z",
+            response_seconds=2.5,
         )
 
     def stop(self) -> None:

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 from plaudit.check.compare import fraction
 from plaudit.check.diagnose import Evidence, Finding, Severity
-from plaudit.loop.report_page import Video
-from plaudit.loop.summary import (
+from plaudit.loop.report.parts import Video
+from plaudit.loop.report.summary import (
     ActSummary,
     AnnotatorTotals,
     AskSummary,
@@ -32,7 +32,7 @@ from plaudit.loop.summary import (
     StrategyTotals,
     Summary,
 )
-from plaudit.loop.verdict import details, headline
+from plaudit.loop.report.verdict import details, headline
 from plaudit.records import digest
 from plaudit.stats.intervals import mean_interval, wilson
 
@@ -167,7 +167,7 @@ def _check(rounds: tuple[RoundSummary, ...]) -> CheckSummary:
                 "crowding",
                 "Many clips that were asked about are nearly the same, so people answer the same question again.",
                 (Evidence("clips", 100), Evidence("share with a near twin", 0.31)),
-                "Raise ask.pool, draw candidates from more of the behaviour (ask.newest), or ask in more and smaller rounds.",
+                "Raise ask.pool, draw candidates from more of the behaviour (ask.newest), or ask in smaller rounds.",
             ),
             Finding(
                 Severity.NOTE,
@@ -192,13 +192,20 @@ def _provenance(rounds: tuple[RoundSummary, ...]) -> Provenance:
         settings=(Setting("ask.labels", "50"), Setting("world.id", '"Pendulum-v1"'), Setting("loop.rounds", "12")),
         stages=tuple(
             StageSummary(
-                one.number, stage, 40 + one.number, _version(stage, one.number), one.policy, one.reward,
-                (Metric("check/return_mean", one.returns[0]),), 0.4, 0.39,
+                round=one.number,
+                stage=stage,
+                log_position=40 + one.number,
+                checkpoint=_version(stage, one.number),
+                policy=one.policy,
+                reward=one.reward,
+                metrics=(Metric("check/return_mean", one.returns[0]),),
+                seconds=0.4,
+                cpu_seconds=0.39,
             )
             for one in rounds
             for stage in STAGES
         ),
-    )  # fmt: skip
+    )
 
 
 def lifelike() -> tuple[Summary, dict[str, Video]]:
@@ -218,7 +225,19 @@ def lifelike() -> tuple[Summary, dict[str, Video]]:
         human_seconds=187.4,
         simulated_seconds=None,
         people=1,
-        annotators=(AnnotatorTotals("ada", "person", "", 49, 1, 2, 47, 25, 187.4),),
+        annotators=(
+            AnnotatorTotals(
+                annotator="ada",
+                kind="person",
+                description="",
+                answered=49,
+                skipped=1,
+                ties=2,
+                decided=47,
+                chose_shown_first=25,
+                seconds=187.4,
+            ),
+        ),
         strategies=(StrategyTotals("uniform", 13, 13, 1, 0), StrategyTotals("disagreement", 37, 36, 1, 1)),
         questions=_questions(videos),
     )
@@ -231,7 +250,7 @@ def lifelike() -> tuple[Summary, dict[str, Video]]:
         rounds_planned=12,
         rounds_done=12,
         rounds=rounds,
-        act=ActSummary("Pendulum-v1", "SAC", 8, None, 6000, 103, clips),
+        act=ActSummary(world="Pendulum-v1", algorithm="SAC", envs=8, env_steps=6000, segments=103, clips=clips),
         ask=ask,
         learn=learn,
         improve=ImproveSummary((Metric("train/actor_loss", -12.4), Metric("train/ent_coef", 0.0512))),
@@ -243,3 +262,37 @@ def lifelike() -> tuple[Summary, dict[str, Video]]:
 
 def with_ask(summary: Summary, **changes: object) -> Summary:
     return dataclasses.replace(summary, ask=dataclasses.replace(summary.ask, **changes))
+
+
+def bare() -> Summary:
+    """A run that has only just begun: nothing is measured."""
+    ask = AskSummary(
+        kind="comparison",
+        asked=0,
+        answered=0,
+        skipped=0,
+        ties=0,
+        waiting=0,
+        people=0,
+        annotators=(),
+        strategies=(),
+        questions=(),
+    )
+    check = CheckSummary(findings=())
+    learn = LearnSummary(
+        reliability=(), scatter_learned=(), scatter_true=(), history_step=(), history_train=(), history_heldout=()
+    )
+    return Summary(
+        format=1,
+        name="begun",
+        verdict="Nothing has been measured yet.",
+        details=(),
+        rounds_done=0,
+        rounds=(),
+        act=ActSummary(world="", segments=0, clips=()),
+        ask=ask,
+        learn=learn,
+        improve=ImproveSummary(()),
+        check=check,
+        provenance=Provenance(0, "", (), (), ()),
+    )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from plaudit.store.store import Store
 
 from plaudit.records import (
     AnnotatorKind,
@@ -19,7 +18,9 @@ from plaudit.records import (
     Segment,
     SegmentData,
 )
+from plaudit.store.store import Store
 
+TEACHER = AnnotatorProfile("teacher", AnnotatorKind.SIMULATED, "simulated: Boltzmann")
 STAGES = ("act", "ask", "learn", "improve", "check")
 HORIZON = 20
 CONFIG = {
@@ -40,7 +41,7 @@ class FakeRun:
     labels_per_round: int = 8
     rounds: int = 3
     planned: int = 3
-    annotator: AnnotatorProfile = AnnotatorProfile("teacher", AnnotatorKind.SIMULATED, "simulated: Boltzmann")
+    annotator: AnnotatorProfile = TEACHER
     seconds: float | None = 4.0
     returns: list[list[float]] = field(
         default_factory=lambda: [[-900.0, -800.0, -700.0], [-400.0, -300.0, -200.0], [-160.0, -150.0, -140.0]]
@@ -101,7 +102,7 @@ class FakeRun:
                 "check/learned_return_mean": self.learned_returns[round_],
             }
             artefacts["returns"] = store.blobs.put_arrays({"returns": np.array(returns)})
-            if round_ == self.rounds - 1:
+            if round_ == self.planned - 1:
                 clips = self._clip(store, "after")
                 if self.oracle is not None:
                     metrics["check/return_oracle"] = self.oracle
@@ -128,7 +129,7 @@ class FakeRun:
             observations=np.stack([np.cos(angle), np.sin(angle), rng.normal(size=HORIZON)], axis=1).astype(np.float32),
             actions=rng.normal(size=(HORIZON, 1)).astype(np.float32),
             true_rewards=np.full(HORIZON, true),
-            simulator=np.stack([angle, angle], axis=1),
+            simulator=np.stack([angle, angle, angle, angle], axis=1),
         )
         blob = store.blobs.put_arrays(data.arrays())
         segment = Segment(world="Pendulum-v1", policy="p" * 16, episode=episode, start=start, length=HORIZON, blob=blob)

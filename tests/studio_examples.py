@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from plaudit.store.store import Store
 
 from plaudit.records import Query, QueryKind, Segment, SegmentData
+from plaudit.store.store import Store
 
 LABELS = 20
 

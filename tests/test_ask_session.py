@@ -126,6 +126,12 @@ def test_refused_events_change_nothing() -> None:
         session.handle(Offered(query), 1.0)
 
 
+def test_news_of_a_record_that_is_saved_already_changes_nothing() -> None:
+    session = Session("ann")
+    session.handle(Saved("fbk_other"), 0.0)
+    assert (session.state, list(session.saved), session.outgoing) == (State.WAITING, [], ())
+
+
 def test_every_state_that_can_be_entered_can_be_left_or_is_the_end() -> None:
     entered = {state for row in TRANSITIONS.values() for state in row.values()}
     assert entered == set(State)

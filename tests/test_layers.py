@@ -39,7 +39,10 @@ def test_imports_only_go_up(path):
         assert LAYERS.index(other) <= LAYERS.index(here), f"{relative} imports {other}, which lies below it"
 
 
-@pytest.mark.parametrize("package", ["records", "stats", "run.config", "store.store", "ask.session", "ask.teachers", "studio.app", "worlds.media"])
+@pytest.mark.parametrize(
+    "package",
+    ["records", "stats", "run.config", "store.store", "ask.session", "ask.teachers", "studio.app", "worlds.media"],
+)
 def test_stays_free_of_heavy_libraries(package):
     code = (
         f"import plaudit.{package}, sys; "

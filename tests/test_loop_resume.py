@@ -70,7 +70,10 @@ KILLER = textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize(("after", "what"), [(1, "after"), (2, "before"), (3, "after"), (4, "before"), (5, "after"), (8, "before"), (12, "after")])
+@pytest.mark.parametrize(
+    ("after", "what"),
+    [(1, "after"), (2, "before"), (3, "after"), (4, "before"), (5, "after"), (8, "before"), (12, "after")],
+)
 def test_kill_9_around_a_write_changes_nothing(finished, tmp_path, after, what):
     path = tmp_path / "killed"
     code = [sys.executable, "-W", "ignore", "-c", KILLER, str(path), str(after), what]
@@ -120,7 +123,7 @@ def test_late_and_shuffled_answers_replay_to_equal_bits(tmp_path):
         run.finish()
         replayed_to = run.store.head()
     with Run.open(tmp_path / "live") as run:
-        last = [event for event in run.store.events(kinds={"stage.completed"})][-1]
+        last = list(run.store.events(kinds={"stage.completed"}))[-1]
     # answers that came after the last stage are not part of the run
     assert replayed_to == (last.seq, last.hash)
     replayed = fingerprint(tmp_path / "replayed")

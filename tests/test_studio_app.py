@@ -1,16 +1,24 @@
+import socket
+import threading
+import time
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
-from plaudit.store.store import Store
 
+from plaudit.ask.session import GRACE_SECONDS
 from plaudit.errors import RunError
 from plaudit.records import Choice, Comparison
+from plaudit.store.store import Store
 from plaudit.studio.app import ASSETS, STATIC, create_app
 from plaudit.studio.serve import HOST, serve
-from tests.studio_examples import make_store, render_all, still_png
+from tests.studio_examples import Clock, make_store, render_all, still_png
 
 HOME = "http://127.0.0.1:8765"
 
@@ -152,9 +160,55 @@ def test_stopping_the_studio_saves_what_is_held(store: Store) -> None:
     assert len(list(store.feedback())) == 1
 
 
-def test_taken_port_is_a_clear_error(tmp_path: Path) -> None:
-    import socket
+def test_answer_is_saved_after_the_grace_though_no_page_asks(store: Store) -> None:
+    clock = Clock()
+    app = create_app(store, clock=clock)
+    with TestClient(app, base_url=HOME, headers={"Origin": HOME}) as client:
+        client.get(f"/enter?token={app.state.access.invite('ann')}")
+        client.post("/api/feedback", json=submission(client.get("/api/next").json()))
+        clock.now += GRACE_SECONDS
+        until = time.monotonic() + 20
+        while not store.feedback() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(store.feedback()) == 1
 
+
+def test_store_that_cannot_be_read_is_told_as_unavailable(client: TestClient, store: Store) -> None:
+    client.get("/api/next")
+    store.close()
+    reply = client.get("/api/next")
+    assert reply.status_code == 503
+    assert reply.json()["error"]
+
+
+def test_served_link_opens_the_page(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers: list[uvicorn.Server] = []
+    links: Queue[str] = Queue()
+    opened: list[str] = []
+    run = uvicorn.Server.run
+
+    def run_and_tell(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
+        servers.append(server)
+        run(server, sockets)
+
+    monkeypatch.setattr(uvicorn.Server, "run", run_and_tell)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    settings = {"port": 0, "annotator": "ann", "announce": links.put}
+    serving = threading.Thread(target=serve, args=(tmp_path / "store.sqlite",), kwargs=settings)
+    serving.start()
+    try:
+        link = links.get(timeout=20)
+        with httpx.Client(base_url=link.split("/enter")[0]) as browser:
+            assert browser.get(link).status_code == 200
+            assert browser.get("/api/next").json()["annotator"] == "ann"
+    finally:
+        servers[0].should_exit = True
+        serving.join(timeout=20)
+    assert opened == [link]
+    assert not serving.is_alive()
+
+
+def test_taken_port_is_a_clear_error(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()

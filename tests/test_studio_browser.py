@@ -39,7 +39,7 @@ class Studio:
         self.app: Any = create_app(store, access=self.access)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.server = uvicorn.Server(uvicorn.Config(self.answer, log_level="error", lifespan="off"))
+        self.server = uvicorn.Server(uvicorn.Config(self.answer, log_level="error", lifespan="off", interface="asgi3"))
         self.stopping = threading.Event()
         self.threads = [
             threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}),
@@ -157,7 +157,7 @@ def test_undo_takes_the_last_answer_back(tmp_path: Path, open_page: Callable[...
         press(page, "ArrowLeft")
         page.wait_for_selector("#undo:not([disabled])")
         page.keyboard.press("u")
-        page.wait_for_function("document.querySelector('#progress-text').textContent.startsWith('0 of')")
+        playwright.expect(page.locator("#progress-text")).to_contain_text("0 of")
         press(page, "ArrowRight")
         (answer,) = wait_for_answers(store, 1)
         assert (on_screen(store, answer), store.query(answer.query).index) == ("right", 0)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from plaudit.store.store import Store
 
 from plaudit.ask.session import GRACE_SECONDS, Pick, Submission
 from plaudit.errors import RecordError, StoreError
 from plaudit.records import Choice, Comparison, Feedback, QueryKind
-from plaudit.studio.desk import LINE, Desk
+from plaudit.store.store import Store
+from plaudit.studio.desk import AWAY_SECONDS, LINE, Desk
 from plaudit.studio.view import View
 from tests.studio_examples import LABELS, Clock, ask, make_store, render_all
 
@@ -121,6 +121,19 @@ def test_break_saves_and_gives_the_questions_to_others(desk: Desk, store: Store)
     assert len(desk.view("bob").questions) == LINE
     view = desk.resume("ann")
     assert (view.state, len(view.questions)) == ("question", 4 - LINE)
+    assert desk.resume("ann") == view
+
+
+def test_questions_of_a_page_that_is_gone_go_to_others_until_it_is_back(desk: Desk, clock: Clock) -> None:
+    desk.view("ann")
+    clock.now += AWAY_SECONDS - 1
+    desk.tick()
+    assert len(desk.view("bob").questions) == 5 - LINE
+    clock.now += 2
+    desk.tick()
+    assert len(desk.view("bob").questions) == LINE
+    back = desk.view("ann")
+    assert (back.state, len(back.questions)) == ("question", 5 - LINE)
 
 
 def test_closing_saves_what_is_held(desk: Desk, store: Store) -> None:
@@ -132,7 +145,9 @@ def test_closing_saves_what_is_held(desk: Desk, store: Store) -> None:
 def test_answer_from_before_a_restart_is_taken(desk: Desk, store: Store, clock: Clock) -> None:
     lost = answer(desk.view("ann"), "s1", at=1)
     restarted = Desk(store, instruction="", clock=clock)
-    assert restarted.view("ann").session != desk.view("ann").session
+    view = restarted.view("ann")
+    assert view.session != desk.view("ann").session
+    assert len(view.questions) == LINE  # what the dead studio had leased is free again
     restarted.submit("ann", lost)
     restarted.close()
     assert [saved.query for saved in answers(store)] == [lost.query]

@@ -7,7 +7,14 @@ import pytest
 
 @pytest.mark.parametrize(
     "name",
-    ["py.typed", "cli/demo.toml", "studio/static/index.html", "studio/static/studio.js", "studio/static/studio.css", "store/migrations/env.py"],
+    [
+        "py.typed",
+        "cli/demo.toml",
+        "studio/static/index.html",
+        "studio/static/studio.js",
+        "studio/static/studio.css",
+        "store/migrations/env.py",
+    ],
 )
 def test_package_data_is_there(name):
     assert resources.files("plaudit").joinpath(name).is_file()

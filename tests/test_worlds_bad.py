@@ -30,7 +30,10 @@ def run(world, steps=6):
         ("WrongShape", r"An observation has the wrong shape .*environment 0.*Got: \(1,\).*Expected: \(2,\)"),
         ("OutsideSpace", r"outside of its space .*step 2.*Got: 2.*Expected: 0 .. 1"),
         ("OutsideDict", r"outside of its space .*step 1.*Got: 1.*Expected: Dict"),
-        ("Raises", r"raised an error in step.*KeyError: 'joint_7', in tests.world_examples:Raises, environment 0.*step 3"),
+        (
+            "Raises",
+            r"raised an error in step.*KeyError: 'joint_7', in tests.world_examples:Raises, environment 0.*step 3",
+        ),
         ("OldStep", r"raised an error in step.*not enough values to unpack"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from plaudit.run.seeds import derive
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.vector import VectorWorld
+from tests.world_examples import random_actions
 
 
 def counters(envs=2, **options):
@@ -60,14 +61,18 @@ def test_reset_begins_new_episodes_in_the_record():
     np.testing.assert_array_equal(world.behaviour.starts[:, 0], [True, False, True, False])
 
 
-@pytest.mark.parametrize("name", ["Pendulum-v1", "FrozenLake-v1", "CartPole-v1"])
+@pytest.mark.parametrize("name", ["Pendulum-v1", "FrozenLake-v1", "CartPole-v1", "HalfCheetah-v5", "BipedalWalker-v3"])
 def test_equal_reset_seeds_give_equal_behaviour_whatever_came_before(name):
+    if name == "HalfCheetah-v5":
+        pytest.importorskip("mujoco")
+    elif name == "BipedalWalker-v3":
+        pytest.importorskip("Box2D")
+
     def rows(world, rng):
         world.reset(3)
         before = len(world.behaviour)
-        for _ in range(40):
-            discrete = name != "Pendulum-v1"
-            world.step(rng.integers(2, size=3) if discrete else rng.uniform(-2, 2, size=(3, 1)))
+        for _ in range(100):
+            world.step(random_actions(world, rng))
         return world.behaviour.observations[before:], world.behaviour.rewards[before:]
 
     fresh = VectorWorld(WorldConfig(id=name, envs=3), 0)

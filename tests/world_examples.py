@@ -6,7 +6,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from plaudit.worlds.lockstep import Lockstep
+
+def shade(step):
+    """Of Counter's picture; neighbouring steps differ so much that no codec takes them for equal."""
+    return step * 60 % 256
 
 
 class Counter(gymnasium.Env):
@@ -29,7 +32,7 @@ class Counter(gymnasium.Env):
         return np.array([self.seed, self.t], float), self.t, over and not self.truncates, over and self.truncates, {}
 
     def render(self):
-        return np.full((20, 30, 3), self.t, dtype=np.uint8)
+        return np.full((20, 30, 3), shade(self.t), dtype=np.uint8)
 
 
 class NaN(Counter):
@@ -168,11 +171,11 @@ class Endless(Counter):
 class Spaces(Counter):
     """Counter with other spaces, which it never uses."""
 
-    def __init__(self, kind="text"):
+    def __init__(self, kind="sequence"):
         super().__init__()
         match kind:
-            case "text":
-                self.observation_space = spaces.Text(5)
+            case "sequence":
+                self.observation_space = spaces.Sequence(spaces.Discrete(2))
             case "multi":
                 self.action_space = spaces.MultiDiscrete([2, 2])
             case "from one":
@@ -186,9 +189,9 @@ def nothing():
     return "environment"
 
 
-def random_actions(lockstep: Lockstep, rng):
-    """One random action for each lane, within the bounds."""
-    space, count = lockstep.action_space, len(lockstep.envs)
+def random_actions(world, rng):
+    """One random action for each environment of a VectorWorld, within the bounds."""
+    space, count = world.action_space, world.n_envs
     if isinstance(space, spaces.Discrete):
         return rng.integers(space.n, size=count)
     low, high = np.clip(space.low, -1, 1), np.clip(space.high, -1, 1)

@@ -1,14 +1,14 @@
 """One exception tree. Every message says what happened, what was given, what was expected, and what to do next.
 
-    PlauditError
-    ├── ConfigError    a run file or setting cannot be used        (also a ValueError)
-    ├── RecordError    a record or its encoding is not valid       (also a ValueError)
-    ├── StoreError     the store refused or could not do something
-    │   └── IntegrityError   stored data do not match their hash
-    ├── RunError       a run directory cannot be used as asked
-    ├── WorldError     an environment failed or does not fit
-    ├── LearningError  a fit or a policy update went wrong
-    └── MissingExtra   an optional dependency is not installed     (also an ImportError)
+PlauditError
+├── ConfigError    a run file or setting cannot be used        (also a ValueError)
+├── RecordError    a record or its encoding is not valid       (also a ValueError)
+├── StoreError     the store refused or could not do something
+│   └── IntegrityError   stored data do not match their hash
+├── RunError       a run directory cannot be used as asked
+├── WorldError     an environment failed or does not fit
+├── LearningError  a fit or a policy update went wrong
+└── MissingExtra   an optional dependency is not installed     (also an ImportError)
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plaudit.errors import LearningError
-from plaudit.stats.intervals import Interval, mean_interval
+from plaudit.stats import intervals
+from plaudit.stats.intervals import Interval
 
 FloatArray = NDArray[np.float64]
 
@@ -64,8 +65,7 @@ def paired(ours: ArrayLike, theirs: ArrayLike, *, level: float = 0.9) -> PairedC
             got=f"shapes {left.shape} and {right.shape}",
             expected="two arrays [seed] of equal length, two seeds or more",
         )
-    change = left - right
-    return PairedComparison(mean_interval(change, level), int((change > 0).sum()), len(change))
+    return PairedComparison(intervals.paired(left, right, level), int((left > right).sum()), len(left))
 
 
 def area_under_labels(labels: ArrayLike, values: ArrayLike) -> FloatArray:
@@ -78,11 +78,13 @@ def area_under_labels(labels: ArrayLike, values: ArrayLike) -> FloatArray:
     Returns:
         [...] area under the curve by trapezoids over log(labels), divided by the width.
     """
-    x, y = np.log(np.asarray(labels, dtype=np.float64)), np.asarray(values, dtype=np.float64)
-    if x.ndim != 1 or len(x) < 2 or not np.isfinite(x).all() or not (np.diff(x) > 0).all() or y.shape[-1] != len(x):
+    counts, y = np.asarray(labels, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    increasing = counts.ndim == 1 and len(counts) > 1 and counts[0] > 0 and bool((np.diff(counts) > 0).all())
+    if not increasing or y.shape[-1:] != counts.shape:
         raise LearningError(
             "The area under a curve of labels cannot be taken",
-            got=f"labels {np.asarray(labels).tolist()}, values {y.shape}",
+            got=f"labels {counts.tolist()}, values {y.shape}",
             expected="two or more increasing numbers of labels above zero, and a value for each",
         )
+    x = np.log(counts)
     return np.asarray(np.trapezoid(y, x, axis=-1) / (x[-1] - x[0]), dtype=np.float64)

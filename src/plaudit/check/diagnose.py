@@ -1,8 +1,8 @@
 """What can go wrong with learning from people, as small checks on arrays and counts that answer in plain words.
 
-Each check returns one `Finding`, or None when there is too little to look at. None of them reads a store or a model: `plaudit.loop.doctor` gathers the evidence, and a
-notebook can call them one by one. Checks of the answers are here, checks of reward and policy in `plaudit.check.learned`.
-Thresholds are named, with the reason beside them.
+Each check returns one `Finding`, or None when there is too little to look at. None of them reads a store or a model:
+`plaudit.loop.report.doctor` gathers the evidence, and a notebook can call them one by one. Checks of the answers are here,
+those of reward and policy in `plaudit.check.learned`. Thresholds are named, with the reason beside them.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ CROWDED = 0.25
 
 
 def near_twins(features: FloatArray) -> NDArray[np.bool_]:
-    """Which of the clips have another one that is nearly the same. `features` is [clip, k]; constant columns are ignored."""
+    """Which of the clips have another one that is nearly the same? [clip] of `features` [clip, k]."""
     spread = features.std(axis=0)
     scaled = features[:, spread > 0] / spread[spread > 0]
     if len(scaled) < 2 or scaled.shape[1] == 0:
@@ -112,7 +112,7 @@ def overlapping(spans: Sequence[tuple[str, int, int]], share: float = 0.5) -> ND
 
 
 def crowding(twins: NDArray[np.bool_]) -> Finding | None:
-    """Do the questions show different behaviour? `twins` [clip] says which have a near duplicate among those asked about."""
+    """Do the questions show different behaviour? `twins` [clip]: which have a near duplicate among them."""
     if len(twins) < 8:
         return None
     share = float(twins.mean())
@@ -169,7 +169,7 @@ def balanced_sides(shown_in_order: int, asked: int) -> Finding | None:
     return Finding(
         Severity.WARNING,
         "sides",
-        "Which clip stands first on the screen is not balanced, so a habit of choosing one side would be learned as a wish.",
+        "Which clip stands first on the screen is not balanced: a habit of choosing one side looks like a wish.",
         evidence,
         "Draw the order on the screen at random for every question (Query.shown).",
     )
@@ -186,7 +186,7 @@ def starvation(asked: int, answered: int, waiting: int) -> Finding | None:
             "labels",
             "No question has been answered, so there is nothing to learn from.",
             evidence,
-            "Open the labelling page with `plaudit studio RUN` and answer, or set a simulated teacher in [ask.teacher].",
+            "Open the labelling page with `plaudit studio RUN` and answer, or let a teacher answer ([ask.teacher]).",
         )
     if waiting <= 0.5 * asked:
         return Finding(Severity.OK, "labels", "Answers keep up with questions.", evidence)

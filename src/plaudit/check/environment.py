@@ -83,7 +83,7 @@ def threads(cores: int, limit: str | None) -> Finding:
     """How many cores there are, and what caps the numeric libraries."""
     evidence = (Evidence("cores", cores),)
     capped = "" if limit is None else f"; OMP_NUM_THREADS is {limit}"
-    message = f"{cores} core{'' if cores == 1 else 's'}{capped}. A run fixes its own threads by loop.threads, since results depend on it."
+    message = f"{cores} core{'' if cores == 1 else 's'}{capped}. Runs set their own number of threads (loop.threads)."
     return Finding(Severity.OK, "threads", message, evidence)
 
 

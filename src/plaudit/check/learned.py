@@ -1,4 +1,4 @@
-"""Checks of what was learned: is the reward model right, sane and of several minds, and does the policy serve people?"""
+"""Checks of what was learned: is the reward model right, sane and of several minds; does the policy serve people?"""
 
 from __future__ import annotations
 
@@ -103,7 +103,9 @@ def constant_reward(rewards: FloatArray) -> Finding | None:
     if spread > FLAT * size and spread > 1e-9:
         return Finding(Severity.OK, name, "The learned reward tells steps apart.", evidence)
     message = "The learned reward is the same nearly everywhere, so the policy has nothing to improve."
-    advice = "See whether nearly all answers are ties, and whether training stopped at once; then ask about more varied behaviour."
+    advice = (
+        "See whether nearly all answers are ties, or training stopped at once; then ask about more varied behaviour."
+    )
     return Finding(Severity.PROBLEM, name, message, evidence, advice)
 
 
@@ -167,7 +169,7 @@ WORTH_SAYING = 0.1
 def over_optimisation(true_returns: list[FloatArray], learned_means: FloatArray) -> Finding | None:
     """Does the policy please the reward model at people's expense?
 
-    Compares the last round with the best earlier one by true return (or by audited return, where nothing else is known).
+    Compares the last round with the best earlier one by true return, or by audited return where that is all there is.
 
     Args:
         true_returns: per round, [episode].
@@ -191,7 +193,7 @@ def over_optimisation(true_returns: list[FloatArray], learned_means: FloatArray)
         return Finding(Severity.OK, name, "The true return has not fallen while the policy trained.", evidence)
     if gained <= 0:
         message = "The policy became worse after its best round, by the true and the learned return alike."
-        advice = "This is a failure of training rather than of the reward: try a smaller learning rate or more steps per round."
+        advice = "Training failed rather than the reward: try a smaller learning rate or more steps per round."
         return Finding(Severity.WARNING, name, message, evidence, advice)
     message = (
         "The learned return went up while the true return went down: the policy exploits mistakes of the reward model."
@@ -207,9 +209,10 @@ def better_than_random(returns: FloatArray, random: float) -> Finding | None:
         return None
     mean = float(returns.mean())
     evidence = (Evidence("return", mean), Evidence("return of random actions", random))
-    if mean_interval(returns).low > random:
+    found = mean_interval(returns)
+    if found.low > random:
         return Finding(Severity.OK, name, "The policy does better than random actions.", evidence)
-    worse = mean < random
+    worse = found.high < random
     message = (
         "The policy does worse than random actions." if worse else "The policy cannot be told from random actions."
     )

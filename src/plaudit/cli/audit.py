@@ -43,5 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         for problem in problems:
             console.print(f"- {problem}")
         return 1
-    console.print(f"{found.events} events, chain intact; segments, blobs and checkpoints match their hashes\nhead: {head[0]} {head[1]}")
+    console.print(
+        f"{found.events} events, chain intact; segments, blobs and checkpoints match their hashes\nhead: {head[0]} {head[1]}"
+    )
     return 0

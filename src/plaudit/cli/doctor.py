@@ -41,7 +41,9 @@ def main(arguments: Sequence[str]) -> int:
             findings = examine(store, directory.path)
     console = Console()
     for finding in findings:
-        console.print(Text(f"{finding.severity.value:<8}", STYLES[finding.severity]) + Text(f" {finding.name}: {finding.message}"))
+        console.print(
+            Text(f"{finding.severity.value:<8}", STYLES[finding.severity]) + Text(f" {finding.name}: {finding.message}")
+        )
         if finding.advice:
             console.print(f"         {finding.advice}")
     return int(any(finding.severity is Severity.PROBLEM for finding in findings))

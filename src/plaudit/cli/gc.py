@@ -36,7 +36,9 @@ def main(arguments: Sequence[str]) -> int:
             finished = list(store.events(kinds={"stage.completed"}))
         kept: set[str] = set()
         for stages in ({"act", "improve"}, {"learn"}):
-            names = [e.payload["checkpoint"] for e in finished if e.payload["stage"] in stages and e.payload["checkpoint"]]
+            names = [
+                e.payload["checkpoint"] for e in finished if e.payload["stage"] in stages and e.payload["checkpoint"]
+            ]
             kept |= set(names[-max(given.keep, 1) :])
         freed = checkpoint.remove_others(directory.checkpoints, kept)
     finally:

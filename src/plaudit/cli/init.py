@@ -98,7 +98,9 @@ def main(arguments: Sequence[str]) -> int:
     world = given.world or Prompt.ask("\nGymnasium id of your environment", default="Pendulum-v1")
     labels = int(min(200, situation.minutes_available * 60 / situation.seconds_per_answer))
     given.file.write_text(run_file(world, labels))
-    console.print(f"\nwrote {given.file}. Look at its cost with `plaudit run {given.file} --estimate`, then `plaudit run {given.file} --studio`.")
+    console.print(
+        f"\nwrote {given.file}. Look at its cost with `plaudit run {given.file} --estimate`, then `plaudit run {given.file} --studio`."
+    )
     return 0
 
 

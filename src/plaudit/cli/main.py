@@ -48,7 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
-    lines = ["plaudit: human judgement into behaviour.", "", "usage: plaudit VERB ...   (plaudit VERB --help explains one)", ""]
+    lines = [
+        "plaudit: human judgement into behaviour.",
+        "",
+        "usage: plaudit VERB ...   (plaudit VERB --help explains one)",
+        "",
+    ]
     return "\n".join(lines + [f"  {verb:<8} {text}" for verb, text in VERBS.items()])
 
 

@@ -38,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
         with Store.open(directory.store) as store:
             found = next(store.events(kinds={"run.created"})).payload["format"]
         if found > FORMAT:
-            raise RunError("This run was made by a newer plaudit", got=found, expected=FORMAT, next_step="install a newer plaudit")
+            raise RunError(
+                "This run was made by a newer plaudit", got=found, expected=FORMAT, next_step="install a newer plaudit"
+            )
         if found == FORMAT:
             console.print(f"{directory.path} has format {found}, which is the present one; nothing to do.")
             return 0

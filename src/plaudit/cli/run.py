@@ -41,7 +41,10 @@ def main(arguments: Sequence[str]) -> int:
     """Entry point of the verb."""
     given, rest = tyro.cli(Arguments, args=arguments, prog="plaudit run", return_unknown_args=True)
     config = tyro.cli(
-        tyro.conf.AvoidSubcommands[RunConfig], default=load(RunConfig, given.file), args=rest, prog=f"plaudit run {given.file}"
+        tyro.conf.AvoidSubcommands[RunConfig],
+        default=load(RunConfig, given.file),
+        args=rest,
+        prog=f"plaudit run {given.file}",
     )
     console = Console()
     if given.estimate:

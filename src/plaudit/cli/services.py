@@ -17,7 +17,9 @@ def open_studio(run: Run, *, enabled: bool, console: Console) -> Iterator[None]:
     """Keep `plaudit studio RUN` going while the block runs."""
     if not enabled:
         if run.config.ask.people:
-            console.print(f"people answer in this run: open the labelling page with `plaudit studio {run.directory.path}`")
+            console.print(
+                f"people answer in this run: open the labelling page with `plaudit studio {run.directory.path}`"
+            )
         yield
         return
     command = [sys.executable, "-m", "plaudit.cli.main", "studio", str(run.directory.path)]

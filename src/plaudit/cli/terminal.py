@@ -40,7 +40,9 @@ class TerminalProgress:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._now, self._note = ("", 0, 0, ""), ""
         if self._console.is_terminal:
             self._live.update(self._draw())
@@ -85,7 +87,9 @@ class TerminalProgress:
             self._live.update(self._draw())
 
     def _draw(self) -> RenderableType:
-        table = Table(title=f"{self._config.name}: {self._config.world.id}", title_justify="left", box=None, padding=(0, 2))
+        table = Table(
+            title=f"{self._config.name}: {self._config.world.id}", title_justify="left", box=None, padding=(0, 2)
+        )
         table.add_column("round", justify="right")
         for title, _, _ in COLUMNS:
             table.add_column(title, justify="right")

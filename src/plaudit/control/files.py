@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from plaudit.errors import RunError
-from plaudit.records import canonical_json
+from plaudit.records import canonical_json, digest
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -53,3 +53,8 @@ def load_arrays(folder: Path, algorithm: str, like: Mapping[str, NDArray[np.gene
             next_step="restore it with the settings that it was saved with",
         )
     return found
+
+
+def version_of(*weights: NDArray[np.float32]) -> str:
+    """A name for weights: equal weights, equal name."""
+    return f"pol_{digest(b''.join(array.tobytes() for array in weights))[:32]}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -84,6 +86,37 @@ class WorldVecEnv(VecEnv):
         return [False] * self.num_envs
 
 
+@contextmanager
+def own_streams(seed: int) -> Iterator[None]:
+    """Seed torch's and numpy's global streams inside, and leave them outside as they were."""
+    numpy_state = np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+
+
+@contextmanager
+def light_optimizers() -> Iterator[None]:
+    """Make and read torch optimisers inside without importing torch's compiler.
+
+    The first use of any optimiser's method otherwise imports torch._dynamo, only to tell it to stay away from that method:
+    one CPU-second, three on a cold cache, as much as learning Pendulum takes. Inside, such methods are called as they are.
+    """
+    methods = [getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None) for name in ("add_param_group", "state_dict")]
+    plain = [] if "torch._dynamo" in sys.modules else [method for method in methods if method is not None]
+    for method in plain:
+        setattr(method, "__dynamo_disable", method)  # noqa: B010 - where torch._compile looks
+    try:
+        yield
+    finally:
+        for method in plain:
+            delattr(method, "__dynamo_disable")
+
+
 def adopt(linear: torch.nn.Module, block: FloatArray) -> None:
     """Move a linear layer's weights into `block` [input + 1, output], and let the layer look at them there.
 
@@ -101,7 +134,22 @@ def linears(network: torch.nn.Module) -> list[torch.nn.Linear]:
     return [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
 
 
-def hand_moments(
-    optimizer: torch.optim.Optimizer, adam: Adam, places: Sequence[tuple[torch.nn.Parameter, int, tuple[int, ...]]]
-) -> None:
-    """placeholder"""
+def hand_moments(optimizer: torch.optim.Optimizer, parameters: FloatArray, adam: Adam) -> None:
+    """Give a torch optimiser the moments of `adam`, so that an exported model goes on where training stopped.
+
+    Args:
+        optimizer: a torch.optim.Adam whose parameters lie in `parameters`, see `adopt`.
+        parameters: the vector that `adam` has been stepping.
+        adam: where the moments come from.
+    """
+    if adam.steps == 0:
+        return
+    moments = adam.moments()
+    for group in optimizer.param_groups:
+        for weights in group["params"]:
+            start = (weights.data_ptr() - parameters.ctypes.data) // parameters.itemsize
+            strides = [stride * parameters.itemsize for stride in weights.stride()]
+            first, second = (
+                torch.from_numpy(np.lib.stride_tricks.as_strided(moment[start:], weights.shape, strides).copy()) for moment in moments
+            )
+            optimizer.state[weights] = {"step": torch.tensor(float(adam.steps)), "exp_avg": first, "exp_avg_sq": second}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from plaudit.ask.acquisition import Strategy
 from plaudit.ask.teachers import TeacherConfig
-from plaudit.control.learner import PolicyConfig
+from plaudit.control.config import PolicyConfig
 from plaudit.errors import ConfigError
 from plaudit.records import QueryKind
 from plaudit.reward.config import RewardConfig
@@ -64,7 +64,9 @@ class CheckConfig:
     """How the policy is measured."""
 
     episodes: int = 20
-    """episodes per check, from starts that are the same in every check"""
+    """episodes of the last check, from starts that are the same in every run"""
+    episodes_between: int = 5
+    """episodes of the checks before, the first of the same starts"""
     oracle: bool = False
     """also train the same algorithm on the true reward, as a reference for the report"""
     videos: bool = True

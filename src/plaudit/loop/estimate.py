@@ -35,7 +35,9 @@ class Estimate:
 
     def text(self) -> str:
         """The estimate in plain words."""
-        who = "of people's time" if self.people else "of people's time, if people answered; here a simulated teacher does"
+        who = (
+            "of people's time" if self.people else "of people's time, if people answered; here a simulated teacher does"
+        )
         return (
             f"labels:  {self.labels} in {self.rounds} rounds\n"
             f"human:   about {self.human_minutes:.1f} minutes {who}\n"

@@ -1,9 +1,9 @@
 """`Run`: one run of the loop, from Python. The command line is a thin layer over it.
 
-    from plaudit import Run, load_config
-    run = Run.create(load_config("examples/pendulum.toml"), "runs/pendulum")
-    run.finish()
-    run.policy.act(observations)
+from plaudit import Run, load_config
+run = Run.create(load_config("examples/pendulum.toml"), "runs/pendulum")
+run.finish()
+run.policy.act(observations)
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ class Run:
             directory.config.write_text(json.dumps(to_json(config), indent=2) + "\n")
             fresh = {"format": FORMAT, "config": to_json(config), "versions": versions()}
             store = Store.create(directory.store, fresh)
-            return cls(directory, config, store, replay=None if replay is None else Store.open(RunDirectory(replay).store))
+            return cls(
+                directory, config, store, replay=None if replay is None else Store.open(RunDirectory(replay).store)
+            )
         except BaseException:
             directory.release()
             raise
@@ -187,13 +189,16 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _repr_html_(self) -> str:
-        where = "finished" if self.position is None else "round {} of {}, next: {}".format(
-            self.position[0] + 1, self.config.loop.rounds, self.position[1]
-        )
+        position = self.position
+        where = "finished"
+        if position is not None:
+            where = f"round {position[0] + 1} of {self.config.loop.rounds}, next: {position[1]}"
         metrics = self._last_metrics()
         rows = "".join(f"<tr><td>{name}</td><td>{value:.4g}</td></tr>" for name, value in sorted(metrics.items()))
         return f"<b>{self.config.name}</b> ({self.config.world.id}): {where}<table>{rows}</table>"
@@ -300,4 +305,3 @@ def _require_format(found: int, path: Path | str) -> None:
             expected=FORMAT,
             next_step=f"run `plaudit migrate {path}`" if found < FORMAT else "install a newer plaudit",
         )
-

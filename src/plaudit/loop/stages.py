@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from plaudit.ask.acquisition import propose
 from plaudit.ask.annotator import Annotator
 from plaudit.ask.schedule import schedule
-from plaudit.control.learner import Learner, Policy, make_learner
+from plaudit.control.learner import Learner, make_learner
 from plaudit.loop.config import RunConfig
 from plaudit.loop.journal import Journal
 from plaudit.ops.aggregate import mean
-from plaudit.records import Choice, Comparison, Feedback, Query, Segment, SegmentData, StepBatch, is_skip
+from plaudit.records import Choice, Comparison, Feedback, Query, Segment, StepBatch, is_skip
 from plaudit.reward.collate import collate
 from plaudit.reward.fit import fit
 from plaudit.reward.model import RewardModel
@@ -121,6 +121,7 @@ def ask(context: Context, round_: int) -> Outcome:
             "ask/answered": float(sum(not is_skip(answer) for answer in given)),
             "ask/skipped": float(sum(is_skip(answer) for answer in given)),
             "ask/ties": float(sum(isinstance(a, Comparison) and a.choice is Choice.TIE for a in given)),
+            "ask/human_seconds": float(sum(answer.response_seconds or 0.0 for answer in given)),
             "ask/labels_total": float(sum(not is_skip(answer) for _, answer in answers)),
         }
     )
@@ -195,7 +196,11 @@ def _wait_for_people(context: Context, queries: Sequence[Query]) -> None:
         context.progress.advance(len(here) - left, len(here), "answers")
         context.progress.waiting(
             f"{left} of {len(here)} questions wait for people in the studio; "
-            + (f"going on with what is there in {max(0, patience - waited):.0f} s" if enough else "at least two answers are needed")
+            + (
+                f"going on with what is there in {max(0, patience - waited):.0f} s"
+                if enough
+                else "at least two answers are needed"
+            )
         )
         time.sleep(0.5)
 
@@ -224,7 +229,9 @@ def learn(context: Context, round_: int) -> Outcome:
     if np.std(true) > 0 and np.std(learned) > 0:
         metrics["reward/correlation_true"] = float(np.corrcoef(learned, true)[0, 1])
         artefacts["reward_scatter"] = store.blobs.put_arrays({"learned": learned, "true": true})
-    name = checkpoint.commit(context.directory.checkpoints, lambda folder: result.model.save(folder / "reward.safetensors"))
+    name = checkpoint.commit(
+        context.directory.checkpoints, lambda folder: result.model.save(folder / "reward.safetensors")
+    )
     return Outcome(metrics, name, artefacts)
 
 
@@ -270,7 +277,8 @@ def train_policy(
 def check(context: Context, round_: int) -> Outcome:
     """Measure the policy on starts that are the same in every check."""
     settings, last = context.config.check, round_ == context.config.loop.rounds - 1
-    found = evaluate(context.config.world, context.learner, settings.episodes, context.config.seed)
+    episodes = settings.episodes if last else min(settings.episodes, settings.episodes_between)
+    found = evaluate(context.config.world, context.learner, episodes, context.config.seed)
     metrics = {"check/return_mean": float(np.mean(found.returns)), "check/return_std": float(np.std(found.returns))}
     store = context.journal.store
     artefacts = {"returns": store.blobs.put_arrays({"returns": np.asarray(found.returns, dtype=np.float64)})}
@@ -289,7 +297,9 @@ def check(context: Context, round_: int) -> Outcome:
 def _oracle_return(context: Context) -> float:
     """Return of the same algorithm, with as many steps, on the true reward."""
     config = context.config
-    context.progress.stage(config.loop.rounds - 1, "check", "training the same algorithm on the true reward, as a reference")
+    context.progress.stage(
+        config.loop.rounds - 1, "check", "training the same algorithm on the true reward, as a reference"
+    )
     seed = derive(config.seed, "oracle")
     world = VectorWorld(config.world, seed)
     oracle = make_learner(config.policy, world, seed)
@@ -366,4 +376,4 @@ class _RandomPolicy:
 EXECUTE = {"act": act, "ask": ask, "learn": learn, "improve": improve, "check": check}
 """what each stage does"""
 
-__all__ = ["EXECUTE", "STAGES", "Context", "Outcome", "Policy", "labels_per_round", "restore_policy", "stage_key"]
+__all__ = ["EXECUTE", "STAGES", "Context", "Outcome", "labels_per_round", "restore_policy", "stage_key"]

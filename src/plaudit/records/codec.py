@@ -30,7 +30,9 @@ def canonical_json(value: Json) -> bytes:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise RecordError(
-            "A value cannot be written as canonical JSON", got=str(error), expected="finite numbers, strings, lists, dicts"
+            "A value cannot be written as canonical JSON",
+            got=str(error),
+            expected="finite numbers, strings, lists, dicts",
         ) from error
 
 

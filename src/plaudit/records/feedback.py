@@ -51,7 +51,9 @@ class Comparison(Answer):
 
     def __post_init__(self) -> None:
         if self.strength is not None and not 0 < self.strength <= 1:
-            raise RecordError("A comparison's strength is out of range", got=self.strength, expected="0 < strength <= 1")
+            raise RecordError(
+                "A comparison's strength is out of range", got=self.strength, expected="0 < strength <= 1"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,9 @@ class StepFeedback(Answer):
 
     def __post_init__(self) -> None:
         if len(self.steps) != len(self.scores):
-            raise RecordError("Step feedback does not fit together", got=f"{len(self.steps)} steps, {len(self.scores)} scores")
+            raise RecordError(
+                "Step feedback does not fit together", got=f"{len(self.steps)} steps, {len(self.scores)} scores"
+            )
         bad = [score for score in self.scores if not (math.isfinite(score) and 0 <= score <= 1)]
         if bad or any(step < 0 for step in self.steps) or len(set(self.steps)) != len(self.steps):
             raise RecordError(

@@ -26,7 +26,9 @@ def load(cls: type[T], path: Path) -> T:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            "The run file cannot be read", got=f"{path}: {error}", next_step="give the path of a TOML file, or make one with `plaudit init`"
+            "The run file cannot be read",
+            got=f"{path}: {error}",
+            next_step="give the path of a TOML file, or make one with `plaudit init`",
         ) from error
     try:
         table = tomllib.loads(text)

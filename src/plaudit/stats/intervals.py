@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,4 +55,35 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
     share = successes / trials
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    low, high = centre - half, centre + half
+    # exact at the ends, where rounding would leave 1e-17
+    return Interval(share, 0.0 if successes == 0 else low, 1.0 if successes == trials else high)
+
+
+def paired(first: FloatArray, second: FloatArray, level: float = 0.95) -> Interval:
+    """Student's t interval of mean(first - second) for values that belong together, for example by seed.
+
+    Raises ValueError when the samples differ in length.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} and {len(second)} values do not come in pairs")
+    return mean_interval(np.asarray(first - second), level)
+
+
+def bootstrap(
+    values: FloatArray,
+    statistic: Callable[[FloatArray], float],
+    *,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """Percentile bootstrap interval of any statistic of a sample (Efron 1979).
+
+    Raises ValueError when there are no values.
+    """
+    if len(values) == 0:
+        raise ValueError("no values to resample")
+    found = np.array([statistic(values[rng.integers(0, len(values), len(values))]) for _ in range(resamples)])
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(statistic(values), float(low), float(high))

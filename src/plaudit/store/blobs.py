@@ -41,7 +41,9 @@ class BlobStore:
             os.replace(temporary, path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise StoreError("A blob could not be written", got=f"{path}: {error}", next_step="free disk space and try again") from error
+            raise StoreError(
+                "A blob could not be written", got=f"{path}: {error}", next_step="free disk space and try again"
+            ) from error
         return name
 
     def get(self, name: str) -> bytes:

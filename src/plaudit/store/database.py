@@ -48,10 +48,14 @@ def explained() -> Iterator[None]:
     except exc.DBAPIError as error:
         text = str(error.orig)
         if "full" in text:
-            raise StoreError("The disk is full", got=text, next_step="free some space and try again; nothing was half-written") from error
+            raise StoreError(
+                "The disk is full", got=text, next_step="free some space and try again; nothing was half-written"
+            ) from error
         if "locked" in text or "busy" in text:
             raise StoreError(
-                "The store is locked by another process", got=text, next_step=f"try again; it was waited for {BUSY_SECONDS} s"
+                "The store is locked by another process",
+                got=text,
+                next_step=f"try again; it was waited for {BUSY_SECONDS} s",
             ) from error
         raise StoreError("The database refused", got=text) from error
 
@@ -73,7 +77,9 @@ def require_format(engine: Engine, path: Path) -> None:
         with engine.connect() as connection:
             found = connection.execute(about.select().where(about.c.name == "format")).first()
     except exc.DBAPIError as error:
-        raise StoreError("This is no store of plaudit", got=f"{path}: {error.orig}", next_step="check the path") from error
+        raise StoreError(
+            "This is no store of plaudit", got=f"{path}: {error.orig}", next_step="check the path"
+        ) from error
     if found is None or int(found.value) != FORMAT:
         raise StoreError(
             "The store has another format",

@@ -81,7 +81,13 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
         row_hash = hash_of(head, seq, entry)
         connection.execute(
             event.insert().values(
-                seq=seq, kind=entry.kind, key=entry.key, payload=text, prev_hash=head, hash=row_hash, recorded_at=time.time()
+                seq=seq,
+                kind=entry.kind,
+                key=entry.key,
+                payload=text,
+                prev_hash=head,
+                hash=row_hash,
+                recorded_at=time.time(),
             )
         )
         project(connection, seq, entry)

@@ -96,4 +96,3 @@ lease = Table(
 
 PROJECTIONS = {"segment.added": segment, "query.asked": query, "annotator.added": annotator, "feedback.given": feedback}
 """event kind -> the table that it fills"""
-

@@ -43,7 +43,9 @@ class Store:
     def create(cls, path: Path, run: dict[str, Any]) -> Store:
         """A new store whose first event is `run.created` with payload `run`. Raises StoreError when one is there."""
         if path.exists():
-            raise StoreError("There is a store already", got=str(path), next_step="open it, or choose another directory")
+            raise StoreError(
+                "There is a store already", got=str(path), next_step="open it, or choose another directory"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = connect(path)
         try:
@@ -73,7 +75,9 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # the log
@@ -90,9 +94,7 @@ class Store:
         entries = [Entry(*item) for item in items]
         return self._writer.write(lambda connection: log.append(connection, entries))
 
-    def events(
-        self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None
-    ) -> Iterator[Event]:
+    def events(self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None) -> Iterator[Event]:
         """Events with after < seq <= upto, oldest first, with flat memory."""
         return log.read(self._engine, after=after, upto=upto, kinds=kinds)
 

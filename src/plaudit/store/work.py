@@ -44,7 +44,9 @@ def add_job(connection: Connection, kind: str, payload: dict[str, Any], key: str
 
 def claim_job(connection: Connection, kind: str, worker: str, *, until: float, now: float) -> Job | None:
     """The oldest job of a kind that is open and that nobody holds; held by `worker` until then."""
-    free = select(job).where(job.c.kind == kind, job.c.result.is_(None), job.c.error.is_(None), job.c.lease_until <= now)
+    free = select(job).where(
+        job.c.kind == kind, job.c.result.is_(None), job.c.error.is_(None), job.c.lease_until <= now
+    )
     row = connection.execute(free.order_by(job.c.id).limit(1)).first()
     if row is None:
         return None

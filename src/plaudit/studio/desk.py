@@ -29,7 +29,9 @@ from plaudit.studio.view import Clip, Progress, Question, View, Waiting
 
 LINE = 3
 """questions handed to one annotator at a time: one on the screen, the others being loaded"""
-LEASE_SECONDS = 120.0
+LEASE_SECONDS = 600.0
+AWAY_SECONDS = 150.0
+"""a page that has not asked for so long is gone: its questions go to others (hidden tabs ask once a minute)"""
 
 
 class Desk:
@@ -49,6 +51,8 @@ class Desk:
         self._life = uuid.uuid4().hex[:12]
         self._outlook = Outlook(store, clock)
         self._sessions: dict[str, Session] = {}
+        self._seen: dict[str, float] = {}
+        self._away: set[str] = set()
         self._trouble: str | None = None
         self._lock = threading.RLock()
 
@@ -56,6 +60,10 @@ class Desk:
         """What this annotator is to see now; leases questions and asks for their clips."""
         with self._lock:
             session = self._session(annotator)
+            self._seen[annotator] = self._clock()
+            if annotator in self._away:
+                self._away.remove(annotator)
+                self._tell(session, Cue.RESUME)
             self._tell(session, Cue.TICK)
             self._fill(session)
             return self._view(session)
@@ -95,14 +103,19 @@ class Desk:
         with self._lock:
             session = self._session(annotator)
             if session.state is State.BREAK:
+                self._away.discard(annotator)
                 self._tell(session, Cue.RESUME)
             return self.view(annotator)
 
     def tick(self) -> None:
-        """Save answers whose grace is over, also when no page asks."""
+        """Save answers whose grace is over, and let the questions go of those whose page is gone."""
         with self._lock:
-            for session in self._sessions.values():
+            for annotator, session in self._sessions.items():
                 self._tell(session, Cue.TICK)
+                silent = self._clock() - self._seen.get(annotator, self._clock())
+                if silent > AWAY_SECONDS and session.state is not State.BREAK:
+                    self._away.add(annotator)
+                    self._tell(session, Cue.PAUSE)
 
     def close(self) -> None:
         """Save everything that is held, and let all questions go."""
@@ -113,6 +126,8 @@ class Desk:
     def _session(self, annotator: str) -> Session:
         if annotator not in self._sessions:
             self._store.add_annotator(AnnotatorProfile(id=annotator, kind=AnnotatorKind.PERSON))
+            for query in self._store.unanswered():  # leases of a studio that died are this annotator's no longer
+                self._store.release(query.id, annotator)
             self._sessions[annotator] = Session(annotator)
         return self._sessions[annotator]
 
@@ -146,6 +161,7 @@ class Desk:
             self._tell(session, Recognised(submission.id))
             return
         if session.state is State.BREAK:
+            self._away.discard(session.annotator)
             self._tell(session, Cue.RESUME)
         if session.shown != query:  # an answer from before this studio began, or from a page that was ahead
             self._tell(session, Offered(query, front=True))

@@ -31,7 +31,8 @@ class FixedHorizon(gymnasium.Wrapper[FloatVector, Any, FloatVector, Any]):
         super().__init__(env)
         inner = env.observation_space
         assert isinstance(inner, spaces.Box)  # by Flat
-        self.observation_space = spaces.Box(np.append(inner.low, 0), np.append(inner.high, 1), dtype=np.float32)
+        low, high = np.append(inner.low, np.float32(0)), np.append(inner.high, np.float32(1))
+        self.observation_space = spaces.Box(low, high, dtype=np.float32)
         self.horizon = horizon
         self._elapsed = 0
         self._absorbed = False

@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium
 
 from plaudit.errors import PlauditError, WorldError
+from plaudit.worlds.anew import CARRY_OVER, Anew
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.flat import Env, Flat, check_actions
 from plaudit.worlds.horizon import FixedHorizon
@@ -86,10 +87,13 @@ def _from_registry(config: WorldConfig, options: dict[str, Any]) -> Env:
     if family == "mujoco":
         _quiet_mujoco()
     limit = None if config.horizon is None else -1  # the horizon takes the place of the environment's own limit
+
+    def build() -> Env:
+        return gymnasium.make(config.id, max_episode_steps=limit, disable_env_checker=True, **options)
+
+    carries_over = spec is not None and str(spec.entry_point).startswith(CARRY_OVER)
     try:
-        return _built(
-            config, lambda: gymnasium.make(config.id, max_episode_steps=limit, disable_env_checker=True, **options)
-        )
+        return _built(config, lambda: Anew(build) if carries_over else build())
     except WorldError as error:
         match error.__cause__:
             case gymnasium.error.DependencyNotInstalled() if family in EXTRAS and not _needs_older(error):

@@ -13,13 +13,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
 
 from PIL import Image
 
 from plaudit.errors import WorldError
-from plaudit.records import Segment, SegmentData, from_json
+from plaudit.records import SegmentData, from_json
 from plaudit.run.directory import RunDirectory
+from plaudit.store.store import Store
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.render import Frames, Renderer
 
@@ -33,55 +33,8 @@ LONGEST_CLIP = 200
 QUALITY = 75
 
 
-class Job(Protocol):
-    """A claimed job."""
-
-    @property
-    def id(self) -> Any:
-        """What `finish_job` wants to hear."""
-        ...
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        """`{"segment": id}`."""
-        ...
-
-
-class Blobs(Protocol):
-    """Where clips are kept."""
-
-    def put(self, data: bytes) -> str:
-        """Keep bytes. Returns their digest."""
-        ...
-
-
-class MediaStore(Protocol):
-    """What the worker needs of `plaudit.store.store.Store`."""
-
-    @property
-    def blobs(self) -> Blobs:
-        """Content-addressed files."""
-        ...
-
-    def claim_job(self, kind: str, worker: str, lease_seconds: float) -> Job | None:
-        """The next job of a kind that nobody else works on."""
-        ...
-
-    def finish_job(self, id: Any, result: dict[str, Any] | None = None, error: str | None = None) -> None:
-        """End a job with its result, or with what went wrong."""
-        ...
-
-    def segment(self, id: str) -> Segment:
-        """A segment by id."""
-        ...
-
-    def segment_data(self, segment: Segment) -> SegmentData:
-        """Its arrays."""
-        ...
-
-
 def encode(frames: Frames, fps: float) -> bytes:
-    """An animated WebP that loops.
+    """An animated WebP that loops. Equal pictures in a row become one that is shown for longer.
 
     Args:
         frames: [frame, height, width, 3].
@@ -113,9 +66,7 @@ def clip(renderer: Renderer, data: SegmentData) -> bytes:
     return encode(renderer.render(data, every=every), renderer.fps / every)
 
 
-def work(
-    store: MediaStore, config: WorldConfig, once: bool = False, *, stopped: Callable[[], bool] = lambda: False
-) -> int:
+def work(store: Store, config: WorldConfig, once: bool = False, *, stopped: Callable[[], bool] = lambda: False) -> int:
     """Draw what the store asks for: jobs of kind "render". A job that fails gets the reason, and the next one follows.
 
     Args:
@@ -142,10 +93,11 @@ def work(
             try:
                 renderer = renderer or Renderer(config)
                 data = clip(renderer, store.segment_data(store.segment(job.payload["segment"])))
+                result = {"blob": store.blobs.put(data), "mime": MIME}
             except Exception as error:  # noqa: BLE001 - a job boundary; the reason goes to whoever asked for the clip
                 store.finish_job(job.id, error=f"{type(error).__name__}: {error}")
             else:
-                store.finish_job(job.id, result={"blob": store.blobs.put(data), "mime": MIME})
+                store.finish_job(job.id, result=result)
     finally:
         if renderer is not None:
             renderer.close()
@@ -154,8 +106,6 @@ def work(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the worker process; ends with its parent, or when it is terminated."""
-    from plaudit.store.store import Store
-
     parser = argparse.ArgumentParser(prog="python -m plaudit.worlds.media", description="Draw the clips of a run.")
     parser.add_argument("directory", help="the run's directory")
     parser.add_argument("--once", action="store_true", help="end when no clip is waiting")

@@ -13,7 +13,9 @@ SEQ = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 def upgrade() -> None:
     """Create every table, and the triggers that keep the log append-only."""
-    op.create_table("about", sa.Column("name", sa.String(32), primary_key=True), sa.Column("value", sa.Text, nullable=False))
+    op.create_table(
+        "about", sa.Column("name", sa.String(32), primary_key=True), sa.Column("value", sa.Text, nullable=False)
+    )
     op.create_table(
         "event",
         sa.Column("seq", SEQ, primary_key=True, autoincrement=False),

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from plaudit.loop.markup import NOT_MEASURED, Html, Style, format_number, join, tag
-from plaudit.loop.summary import Summary
+from plaudit.loop.report.markup import NOT_MEASURED, Html, Style, format_number, join, tag
+from plaudit.loop.report.summary import Summary
 
 DASH = "\u2013"
 
@@ -19,7 +19,7 @@ class Facts:
         self.summary = summary
 
     def get(self, path: str) -> Any:
-        """The value; None when it, or something on the way to it, was not measured. Raises AttributeError for a wrong path."""
+        """The value; None when it, or something on the way, was not measured. Raises AttributeError: wrong path."""
         value: Any = self.summary
         for step in path.split("."):
             if value is None:

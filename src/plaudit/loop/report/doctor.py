@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from plaudit.check import diagnose as answers
 from plaudit.check import learned
 from plaudit.check.diagnose import Finding, Severity, worst_first
-from plaudit.loop.stage_log import StageRow, last_artefact, read_stages
-from plaudit.loop.summary import Summary
+from plaudit.loop.report.stage_log import StageRow, last_artefact, read_stages
+from plaudit.loop.report.summary import Summary
 from plaudit.records import Query, SegmentData
 from plaudit.store.store import Store
 

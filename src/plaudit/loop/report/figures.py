@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from plaudit.loop import charts
-from plaudit.loop.charts import Axis, Bin, Frame, Mark, Series
-from plaudit.loop.facts import Facts
-from plaudit.loop.markup import Html, Style, format_number, join, tag
-from plaudit.loop.summary import RoundSummary
+from plaudit.loop.report import charts
+from plaudit.loop.report.charts import Axis, Bin, Frame, Mark, Series
+from plaudit.loop.report.facts import Facts
+from plaudit.loop.report.markup import Html, Style, format_number, join, tag
+from plaudit.loop.report.summary import RoundSummary
 
 
 def figure(drawing: Html, *caption: str) -> Html:
@@ -94,8 +94,7 @@ def return_chart(facts: Facts) -> Html:
         [series],
         frame,
         title="Return over rounds",
-        description=f"Mean return per round from {format_number(series.y[0], Style.RETURN)} to "
-        f"{format_number(series.y[-1], Style.RETURN)}.",
+        description=f"Mean return per round. {_from_to(series)}",
         dots=dots,
         references=known,
         under=_labels_under(rounds, frame.x),
@@ -128,15 +127,19 @@ def learned_return_chart(facts: Facts) -> Html:
             [series],
             Frame(_rounds_axis(among), axis, 180, widest=widest),
             title=f"{title} over rounds",
-            description=f"From {format_number(series.y[0], Style.RETURN)} to {format_number(series.y[-1], Style.RETURN)}.",
+            description=_from_to(series),
         )
         for (title, series, among), axis in zip(panels, heights, strict=True)
     ]
     caption = (
         " Above: mean return under the newest reward model of each round, in its own units. Below: true return. "
-        "Above up and below down is over-optimisation."
+        "When the upper line rises while the lower one falls, the policy exploits the reward model."
     )
     return tag("figure", None, *drawn, tag("figcaption", None, name, caption))
+
+
+def _from_to(series: Series) -> str:
+    return f"From {format_number(series.y[0], Style.RETURN)} to {format_number(series.y[-1], Style.RETURN)}."
 
 
 def _reach(series: Series) -> list[float]:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from plaudit.check.compare import fraction
-from plaudit.loop.doctor import diagnose
-from plaudit.loop.gather_answers import Answers, outcomes, read_answers, summarise_answers
-from plaudit.loop.gather_reward import floats, summarise_reward
-from plaudit.loop.stage_log import StageRow, last_metric, read_stages, read_timing
-from plaudit.loop.summary import (
+from plaudit.loop.report.answers import Answers, outcomes, read_answers, summarise_answers
+from plaudit.loop.report.doctor import diagnose
+from plaudit.loop.report.reward import floats, summarise_reward
+from plaudit.loop.report.stage_log import StageRow, last_metric, read_stages, read_timing
+from plaudit.loop.report.summary import (
     ActSummary,
     CheckSummary,
     Clip,
@@ -28,7 +28,7 @@ from plaudit.loop.summary import (
     StageSummary,
     Summary,
 )
-from plaudit.loop.verdict import details, headline
+from plaudit.loop.report.verdict import details, headline
 from plaudit.run.directory import RunDirectory
 from plaudit.stats.intervals import mean_interval
 from plaudit.store.store import Store
@@ -208,7 +208,7 @@ def _check(rows: Sequence[StageRow], rounds: Sequence[RoundSummary]) -> CheckSum
         edges = [returns.value if edge is None else edge for edge in (returns.value, returns.low, returns.high)]
         value, low, high = floats(fraction(edges, random, oracle))
         way = Estimate(value, None if returns.low is None else low, None if returns.high is None else high, returns.n)
-    return CheckSummary(returns, random, oracle, way, ())
+    return CheckSummary(returns=returns, return_random=random, return_oracle=oracle, fraction=way, findings=())
 
 
 def _provenance(store: Store, rows: Sequence[StageRow], created: Mapping[str, Any], timing: Timing) -> Provenance:

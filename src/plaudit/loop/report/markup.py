@@ -21,7 +21,7 @@ class Html(str):
 
 
 def tag(name: str, attributes: Mapping[str, object] | None = None, *children: str) -> Html:
-    """One element. Plain strings among children and all attribute values are escaped; attributes that are None are left out."""
+    """One element. Attribute values and plain strings are escaped; attributes of None are left out."""
     given = "".join(
         f' {key}="{escape(str(value), quote=True)}"' for key, value in (attributes or {}).items() if value is not None
     )

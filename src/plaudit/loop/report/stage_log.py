@@ -60,7 +60,7 @@ def last_metric(rows: Sequence[StageRow], *names: str) -> float | None:
 
 
 def last_artefact(store: Store, rows: Sequence[StageRow], name: str) -> dict[str, FloatArray]:
-    """Newest arrays under an artefact's name; empty when there are none. Raises IntegrityError when they were changed."""
+    """Newest arrays under an artefact's name, or nothing. Raises IntegrityError when they were changed."""
     for row in reversed(rows):
         digest = row.artefacts.get(name)
         if digest is not None and store.blobs.has(digest):

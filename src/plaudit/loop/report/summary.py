@@ -71,7 +71,7 @@ class Reply:
     """time that the answer took"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A question with its clips, why it was asked, and what was answered."""
 
@@ -80,8 +80,8 @@ class Question:
     round: int
     index: int
     strategy: str
-    score: float | None
-    propensity: float | None
+    score: float | None = None
+    propensity: float | None = None
     clips: tuple[Clip, ...]
     """in the query's own order"""
     shown_first: int
@@ -89,7 +89,7 @@ class Question:
     replies: tuple[Reply, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatorTotals:
     """What one annotator did."""
 
@@ -103,7 +103,7 @@ class AnnotatorTotals:
     """comparisons answered with first or second"""
     chose_shown_first: int
     """how many of those went to the clip that stood first on the screen"""
-    seconds: float | None
+    seconds: float | None = None
     """sum of response times; None when no answer has one"""
 
 
@@ -156,21 +156,21 @@ class ReliabilityBin:
     """share of these answers that went to that side"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActSummary:
     """Behaviour."""
 
     world: str
-    algorithm: str | None
-    envs: int | None
-    horizon: int | None
-    env_steps: int | None
+    algorithm: str | None = None
+    envs: int | None = None
+    horizon: int | None = None
+    env_steps: int | None = None
     segments: int
     """pieces of behaviour kept for people or for this report"""
     clips: tuple[Clip, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskSummary:
     """Questions and answers."""
 
@@ -182,9 +182,9 @@ class AskSummary:
     ties: int
     waiting: int
     """questions without any answer yet"""
-    human_seconds: float | None
+    human_seconds: float | None = None
     """response times of people; None when no person answered, or none was timed"""
-    simulated_seconds: float | None
+    simulated_seconds: float | None = None
     """response times that simulated teachers claim: what a person would have needed, by assumption"""
     people: int
     """how many people answered"""
@@ -194,18 +194,18 @@ class AskSummary:
     """a handful, spread over the run"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearnSummary:
     """The reward model at the end."""
 
-    accuracy: Estimate | None
+    accuracy: Estimate | None = None
     """share of held-out answers that it agrees with (Wilson interval)"""
-    accuracy_train: float | None
-    noise_ceiling: float | None
+    accuracy_train: float | None = None
+    noise_ceiling: float | None = None
     """share that the best possible model could agree with, where the teacher is known"""
-    calibration_error: float | None
+    calibration_error: float | None = None
     reliability: tuple[ReliabilityBin, ...]
-    correlation: float | None
+    correlation: float | None = None
     """Pearson correlation of learned and true reward per step"""
     scatter_learned: tuple[float, ...]
     scatter_true: tuple[float, ...]
@@ -224,28 +224,28 @@ class ImproveSummary:
     """last logged values of the learner"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSummary:
     """The policy at the end, on its own and against references."""
 
-    returns: Estimate | None
-    return_random: float | None
-    return_oracle: float | None
-    fraction: Estimate | None
+    returns: Estimate | None = None
+    return_random: float | None = None
+    return_oracle: float | None = None
+    fraction: Estimate | None = None
     """(return - random) / (oracle - random); the interval covers the evaluation episodes, not other seeds"""
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageSummary:
     """One finished stage."""
 
     round: int
     stage: str
-    log_position: int | None
-    checkpoint: str | None
-    policy: str | None
-    reward: str | None
+    log_position: int | None = None
+    checkpoint: str | None = None
+    policy: str | None = None
+    reward: str | None = None
     metrics: tuple[Metric, ...]
     seconds: float | None = None
     cpu_seconds: float | None = None
@@ -263,19 +263,19 @@ class Provenance:
     stages: tuple[StageSummary, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """Everything that a report says."""
 
     format: int
     """number of this format"""
     name: str
-    seed: int | None
+    seed: int | None = None
     verdict: str
     """the outcome in one sentence"""
     details: tuple[str, ...]
     """what one should know beside it"""
-    rounds_planned: int | None
+    rounds_planned: int | None = None
     rounds_done: int
     """rounds whose check is finished"""
     rounds: tuple[RoundSummary, ...]

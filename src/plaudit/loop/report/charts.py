@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from plaudit.loop.markup import Html, Style, format_number, format_tick, tag
+from plaudit.loop.report.markup import Html, Style, format_number, format_tick, tag
 
 WIDTH = 520
 
@@ -196,7 +196,7 @@ class Bin:
 def reliability(bins: Sequence[Bin], *, title: str, description: str) -> Html:
     """Reliability diagram: how often a confident model is right; on the diagonal it is calibrated."""
     low = min(0.5, *(one.low for one in bins))
-    start = math.floor(low * 10 - 1e-9) / 10
+    start = 0.5 if low >= 0.5 else math.floor(low * 5 + 1e-9) / 5
 
     def write(value: float) -> str:
         return format_number(value, Style.PERCENT)

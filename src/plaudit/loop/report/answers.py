@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from plaudit.loop.summary import AnnotatorTotals, AskSummary, Clip, Question, Reply, StrategyTotals
+from plaudit.loop.report.summary import AnnotatorTotals, AskSummary, Clip, Question, Reply, StrategyTotals
 from plaudit.records import (
     AnnotatorKind,
     AnnotatorProfile,

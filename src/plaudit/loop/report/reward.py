@@ -1,4 +1,4 @@
-"""The Learn section: how well the reward model agrees with people, how sure it is, and what it saw of the true reward."""
+"""The Learn section: how well the reward model agrees with people, how sure it is, what it has of the true reward."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.check.learned import noise_ceiling
-from plaudit.loop.gather_answers import Answers
-from plaudit.loop.stage_log import StageRow, last_artefact, last_metric
-from plaudit.loop.summary import Estimate, LearnSummary, ReliabilityBin
+from plaudit.loop.report.answers import Answers
+from plaudit.loop.report.stage_log import StageRow, last_artefact, last_metric
+from plaudit.loop.report.summary import Estimate, LearnSummary, ReliabilityBin
 from plaudit.records import Choice, Comparison
 from plaudit.stats.intervals import wilson
 from plaudit.store.store import Store

@@ -10,9 +10,10 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from plaudit.check.diagnose import Finding
-from plaudit.loop.gather import gather, render_key
-from plaudit.loop.report_page import Video, render_page
-from plaudit.loop.summary import Clip, Summary
+from plaudit.loop.report.gather import gather, render_key
+from plaudit.loop.report.page import render_page
+from plaudit.loop.report.parts import Video
+from plaudit.loop.report.summary import Clip, Summary
 from plaudit.records import from_json, to_json
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store

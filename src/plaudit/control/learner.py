@@ -1,0 +1,75 @@
+"""What the loop sees of an algorithm, and how one is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from plaudit.control.config import AfterRelabel, Backend, DQNConfig, PolicyConfig, PPOConfig, SACConfig
+from plaudit.control.offpolicy import OffPolicyLearner
+from plaudit.control.rewards import RewardFn
+from plaudit.control.sac import SACAgent
+from plaudit.run.monitor import Monitor
+from plaudit.worlds.evaluate import Policy
+from plaudit.worlds.vector import VectorWorld
+
+
+class Learner(Policy, Protocol):
+    """A policy that is being trained in a world. It sees no annotators and no members, only a reward and a monitor."""
+
+    world: VectorWorld
+
+    def explore(self, steps: int, seed: int) -> None:
+        """Act at random for at least `steps` environment steps."""
+        ...
+
+    def set_reward(self, reward: RewardFn, environment_weight: float = 0.0) -> None:
+        """Pay by `reward`, standardised, plus `environment_weight` x the environment's own, from now on and in hindsight."""
+        ...
+
+    def improve(self, steps: int, seed: int, monitor: Monitor) -> dict[str, float]:
+        """Train for at least `steps` environment steps from fresh episodes on. Returns metrics.
+
+        Everything random follows from `seed`: after `restore` it comes to the same bits as without interruption.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that `restore` needs, but for the world's behaviour, into a folder that exists."""
+        ...
+
+    def restore(self, folder: Path) -> None:
+        """Take up what `save` wrote, after the world's behaviour was loaded. The reward must be set anew."""
+        ...
+
+    def export(self, path: Path) -> None:
+        """Write a zip that the algorithm's class in Stable-Baselines3 opens."""
+        ...
+
+
+def make_learner(config: PolicyConfig, world: VectorWorld, seed: int) -> Learner:
+    """The learner that a config asks for, with fresh weights.
+
+    Args:
+        config: which algorithm, and its settings.
+        world: where it acts.
+        seed: of the initial weights.
+
+    Raises:
+        ConfigError: the algorithm does not fit the world's actions.
+        MissingExtra: the backend is not installed.
+    """
+    return OffPolicyLearner(SACAgent(config.sac or SACConfig(), world, seed), world)
+
+
+def fix_torch_threads(threads: int) -> None:
+    """Fix the number of torch's threads, since results depend on it."""
+    torch.set_num_threads(threads)
+
+
+__all__ = [
+    "AfterRelabel", "Backend", "DQNConfig", "Learner", "PPOConfig", "Policy", "PolicyConfig", "RewardFn", "SACConfig", "fix_torch_threads",
+    "make_learner",
+]  # fmt: skip

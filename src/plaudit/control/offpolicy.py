@@ -1,0 +1,156 @@
+"""The loop that SAC and DQN share: act, label, update; explore, save, restore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plaudit.control.files import Arrays, load_arrays, save_arrays
+from plaudit.control.replay import Batch, Replay
+from plaudit.control.rewards import Labels, RewardFn
+from plaudit.control.rollout import REPORT_EVERY, Episodes, explore, require_finite, require_finite_actions, vector_steps
+from plaudit.errors import LearningError
+from plaudit.run.monitor import Monitor, Signal
+from plaudit.run.seeds import derive, generator
+from plaudit.worlds.vector import VectorWorld
+
+
+class Agent(Protocol):
+    """An off-policy algorithm: its networks and how they are updated."""
+
+    algorithm: str
+    """name in saved files"""
+    batch_size: int
+    utd: float
+
+    @property
+    def version(self) -> str:
+        """Names the acting weights."""
+        ...
+
+    def act(self, observations: NDArray[np.float32], rng: np.random.Generator | None) -> NDArray[np.generic]:
+        """Actions [n, *action]; deterministic when there is no generator."""
+        ...
+
+    def train(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+        """One update for each entry of the batch's first axis; the losses of the last."""
+        ...
+
+    def reset_critic(self, seed: int) -> None:
+        """Draw anew what estimates values."""
+        ...
+
+    def arrays(self) -> Arrays:
+        """All that training changes, as views or copies."""
+        ...
+
+    def load(self, arrays: Arrays) -> None:
+        """Inverse of `arrays`."""
+        ...
+
+    def export(self, path: Path) -> None:
+        """Write a zip that Stable-Baselines3 opens."""
+        ...
+
+
+class OffPolicyLearner:
+    """A `Learner` around an off-policy agent."""
+
+    def __init__(self, agent: Agent, world: VectorWorld) -> None:
+        self.agent = agent
+        self.world = world
+        self._labels = Labels(world.behaviour)
+        self._replay = Replay(world.behaviour, self._labels)
+
+    @property
+    def version(self) -> str:
+        """Names the weights that act."""
+        return self.agent.version
+
+    def act(self, observations: NDArray[np.float32], deterministic: bool = True) -> NDArray[np.generic]:
+        """Actions [n, *action] for observations [n, entry]; random ones differ from call to call."""
+        return self.agent.act(observations, None if deterministic else np.random.default_rng())
+
+    def explore(self, steps: int, seed: int) -> None:
+        """Act at random for at least `steps` environment steps."""
+        self._replay.begin()
+        self._replay.close(explore(self.world, steps, seed, self._replay.note))
+
+    def set_reward(self, reward: RewardFn, environment_weight: float = 0.0) -> None:
+        """Pay by `reward` from now on; all behaviour so far is labelled anew. Raises LearningError if it is not finite."""
+        self._labels.set(reward, environment_weight)
+
+    def improve(self, steps: int, seed: int, monitor: Monitor) -> dict[str, float]:
+        """Train for at least `steps` environment steps from fresh episodes on.
+
+        Everything random follows from `seed`.
+
+        Raises:
+            LearningError: no reward was set, or training diverged; then the policy is back at its last good weights.
+            WorldError: the world failed.
+        """
+        if not self._labels.ready:
+            raise LearningError("There is no reward to improve for", next_step="call set_reward first")
+        start = self._copy()
+        good = [start]
+        try:
+            return self._improve(vector_steps(steps, self.world), seed, monitor, good)
+        except LearningError:
+            self.agent.load(good[-1])
+            raise
+
+    def _improve(self, rows: int, seed: int, monitor: Monitor, good: list[Arrays]) -> dict[str, float]:
+        agent, world, labels, replay = self.agent, self.world, self._labels, self._replay
+        rng, episodes, losses = generator(seed, "improve"), Episodes(world.n_envs), dict[str, float]()
+        observations = world.reset(derive(seed, "reset"))
+        replay.begin()
+        owed = 0.0
+        for row in range(1, rows + 1):
+            actions = agent.act(observations, rng)
+            require_finite_actions(actions)
+            step = world.step(actions)
+            observations = step.observations
+            replay.note(step)
+            labels.catch_up()
+            episodes.add(labels.values[-1], step.terminated | step.truncated)
+            owed += world.n_envs * agent.utd
+            updates = int(owed)
+            if updates and len(replay):
+                owed -= updates
+                losses = agent.train(replay.sample(rng, updates, agent.batch_size), rng)
+                require_finite(losses)
+            done = row * world.n_envs
+            if row == rows or done % REPORT_EVERY < world.n_envs:
+                match monitor.report(done, episodes.metrics() | losses):
+                    case Signal.GO:
+                        good.append(self._copy())
+                        del good[1:-1]
+                    case Signal.STOP:
+                        break
+                    case Signal.ROLL_BACK:
+                        agent.load(good[0])
+                        break
+                    case unknown:
+                        assert_never(unknown)
+        replay.close(observations)
+        return episodes.metrics() | losses
+
+    def save(self, folder: Path) -> None:
+        """Write all that `restore` needs into a folder that exists; equal learners give equal bytes."""
+        save_arrays(folder, self.agent.algorithm, self.agent.arrays() | self._replay.arrays())
+
+    def restore(self, folder: Path) -> None:
+        """Take up what `save` wrote; the world's behaviour must have been loaded already. Raises RunError."""
+        found = load_arrays(folder, self.agent.algorithm, self.agent.arrays() | self._replay.arrays())
+        self.agent.load(found)
+        self._replay.load(found)
+
+    def export(self, path: Path) -> None:
+        """Write a zip that Stable-Baselines3 opens."""
+        self.agent.export(path)
+
+    def _copy(self) -> Arrays:
+        return {name: array.copy() for name, array in self.agent.arrays().items()}

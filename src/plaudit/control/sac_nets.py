@@ -1,0 +1,138 @@
+"""The networks of SAC: a Stable-Baselines3 model whose weights lie in plaudit's vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3 import SAC
+
+from plaudit.control.config import SACConfig
+from plaudit.control.files import Arrays
+from plaudit.control.sb3 import WorldVecEnv, adopt, hand_moments, light_optimizers, linears, own_streams
+from plaudit.errors import ConfigError
+from plaudit.models.kernels import Adam, FloatArray, Shape, Tape, with_ones
+from plaudit.worlds.vector import VectorWorld
+
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+"""bounds of the policy's log standard deviation, as in Stable-Baselines3"""
+
+
+class SACNets:
+    """Actor, two critics, two target critics and the entropy coefficient.
+
+    Args:
+        config: the settings.
+        world: gives the spaces.
+        seed: of the initial weights.
+
+    Raises:
+        ConfigError: the actions are not continuous and bounded.
+    """
+
+    def __init__(self, config: SACConfig, world: VectorWorld, seed: int) -> None:
+        space = world.action_space
+        if not isinstance(space, spaces.Box) or not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+            raise ConfigError(
+                "SAC needs continuous actions within finite bounds", got=space, next_step="use [policy.ppo] or [policy.dqn] instead"
+            )
+        self.config = config
+        self.low: FloatArray = space.low.reshape(-1).astype(np.float32)
+        self.span: FloatArray = space.high.reshape(-1).astype(np.float32) - self.low
+        self.action_shape = space.shape
+        self.observation_size = world.layout.observation
+        self.action_size = len(self.low)
+        self.actor_shape = Shape((self.observation_size, *config.net, 2 * self.action_size))
+        self.critic_shape = Shape((self.observation_size + self.action_size, *config.net, 1), members=2)
+        self.actor: FloatArray = np.zeros(self.actor_shape.parameters, np.float32)
+        self.critic: FloatArray = np.zeros(self.critic_shape.parameters, np.float32)
+        self.target: FloatArray = np.zeros(self.critic_shape.parameters, np.float32)
+        self.log_alpha: FloatArray = np.zeros(1, np.float32)
+        self.learns_alpha = config.ent_coef.startswith("auto")
+        self.target_entropy = -float(self.action_size) if config.target_entropy is None else config.target_entropy
+        self.actor_blocks = self.actor_shape.blocks(self.actor)
+        self.critic_blocks = self.critic_shape.blocks(self.critic)
+        self.target_blocks = self.critic_shape.blocks(self.target)
+        self.model = self._build(world, seed)
+        self._adopt()
+        self._tapes: dict[int, tuple[Tape, FloatArray]] = {}
+
+    def act(self, observations: FloatArray, rng: np.random.Generator | None) -> FloatArray:
+        """Actions [n, *action] as the environment takes them; the mode of the policy when there is no generator."""
+        rows = len(observations)
+        if rows not in self._tapes:
+            self._tapes[rows] = Tape(self.actor_shape, rows), with_ones(1, rows, self.observation_size + 1)
+        tape, inputs = self._tapes[rows]
+        inputs[0, :, :-1] = observations
+        mean, log_std = np.split(tape.forward(self.actor_blocks, inputs)[0], 2, axis=1)
+        if rng is not None:
+            noise = rng.standard_normal(mean.shape, dtype=np.float32)
+            mean = mean + noise * np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX))
+        return (self.low + (0.5 * (np.tanh(mean) + 1)) * self.span).reshape(rows, *self.action_shape)
+
+    def squashed(self, actions: NDArray[np.generic]) -> FloatArray:
+        """Actions of the environment [..., *action] as the critics see them, in [-1, 1]: [..., entry]."""
+        flat = actions.reshape(*actions.shape[: actions.ndim - len(self.action_shape)], -1)
+        return (2 * (flat - self.low) / self.span - 1).astype(np.float32, copy=False)
+
+    def reset_critic(self, seed: int) -> None:
+        """Draw the critics anew; the targets start from them."""
+        with own_streams(seed):
+            for layer in linears(self.model.critic):
+                layer.reset_parameters()
+        self.target[:] = self.critic
+
+    def arrays(self) -> Arrays:
+        """All weights."""
+        return {"actor": self.actor, "critic": self.critic, "target": self.target, "log_alpha": self.log_alpha}
+
+    def load(self, arrays: Arrays) -> None:
+        """Inverse of `arrays`."""
+        for name, here in self.arrays().items():
+            here[:] = arrays[name]
+
+    def hand_moments(self, actor: Adam, critic: Adam, alpha: Adam) -> None:
+        """Give the model's optimisers the state of these."""
+        hand_moments(self.model.actor.optimizer, self.actor, actor)
+        hand_moments(self.model.critic.optimizer, self.critic, critic)
+        if self.model.ent_coef_optimizer is not None:
+            hand_moments(self.model.ent_coef_optimizer, self.log_alpha, alpha)
+
+    def _build(self, world: VectorWorld, seed: int) -> SAC:
+        config = self.config
+        with own_streams(seed), light_optimizers():
+            model = SAC(
+                "MlpPolicy",
+                WorldVecEnv(world),
+                learning_rate=config.learning_rate,
+                buffer_size=1,
+                batch_size=config.batch_size,
+                tau=config.tau,
+                gamma=config.gamma,
+                gradient_steps=-1 if config.utd == 1 else max(1, round(config.utd * world.n_envs)),
+                ent_coef=config.ent_coef if self.learns_alpha else float(config.ent_coef),
+                target_entropy=self.target_entropy,  # pyright: ignore[reportArgumentType] - the stub says str, the code takes numbers
+                policy_kwargs={"net_arch": list(config.net)},
+                device="cpu",
+            )
+        model.buffer_size = 1_000_000  # Stable-Baselines3's default, for whoever loads the exported model
+        return model
+
+    def _adopt(self) -> None:
+        """Put all weights into the vectors."""
+        size, actor = self.action_size, self.model.actor
+        for layer, block in zip(linears(actor.latent_pi), self.actor_blocks, strict=False):
+            adopt(layer, block[0])
+        adopt(actor.mu, self.actor_blocks[-1][0, :, :size])
+        adopt(actor.log_std, self.actor_blocks[-1][0, :, size:])
+        for critic, blocks in ((self.model.critic, self.critic_blocks), (self.model.critic_target, self.target_blocks)):
+            for member, network in enumerate(critic.q_networks):
+                for layer, block in zip(linears(network), blocks, strict=True):
+                    adopt(layer, block[member])
+        if self.learns_alpha:
+            assert self.model.log_ent_coef is not None
+            self.log_alpha[:] = self.model.log_ent_coef.detach().numpy()
+            self.model.log_ent_coef.data = torch.from_numpy(self.log_alpha)
+        else:
+            self.log_alpha[:] = np.log(float(self.config.ent_coef))

@@ -1,0 +1,99 @@
+"""Many small networks as one stack of tensors: every layer of all members is one batched product.
+
+Members are what tells uncertainty: equal in form, different in starting weights and in the answers that they see. For
+nets of this size a pass costs about as much in calls as in arithmetic, so members share calls and rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import leaky_relu_
+
+CHUNK = 1024
+"""rows per pass when evaluating: activations of more rows fall out of the processor's cache, and take twice as long"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Multilayer perceptrons with leaky rectifiers and one output without offset."""
+
+    weights: tuple[Tensor, ...]
+    """one [member, in, out] per hidden layer"""
+    biases: tuple[Tensor, ...]
+    """one [member, 1, out] per hidden layer"""
+    head: Tensor
+    """[member, 1, in] of the output"""
+
+    @classmethod
+    def create(cls, members: int, inputs: int, hidden: Sequence[int], rng: np.random.Generator) -> Ensemble:
+        """Fresh members; weights uniform in +-1 / sqrt(fan in), biases zero."""
+
+        def draw(fan_in: int, *shape: int) -> Tensor:
+            return torch.from_numpy((rng.uniform(-1, 1, shape) / math.sqrt(fan_in)).astype(np.float32))
+
+        sizes = [inputs, *hidden]
+        return cls(
+            weights=tuple(draw(m, members, m, n) for m, n in pairwise(sizes)),
+            biases=tuple(torch.zeros(members, 1, n) for n in hidden),
+            head=draw(sizes[-1], members, 1, sizes[-1]),
+        )
+
+    @property
+    def members(self) -> int:
+        """Number of networks."""
+        return self.head.shape[0]
+
+    @property
+    def inputs(self) -> int:
+        """Number of features that they read."""
+        return (self.weights[0] if self.weights else self.head.transpose(1, 2)).shape[1]
+
+    def parameters(self) -> list[Tensor]:
+        """All tensors, for an optimiser."""
+        return [*self.weights, *self.biases, self.head]
+
+    def copy(self) -> Ensemble:
+        """Tensors of its own with the same values, ready to train."""
+        return Ensemble(
+            tuple(w.detach().clone().requires_grad_() for w in self.weights),
+            tuple(b.detach().clone().requires_grad_() for b in self.biases),
+            self.head.detach().clone().requires_grad_(),
+        )
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[row, feature] to [member, row]."""
+        activity = rows.expand(self.members, -1, -1)
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            activity = leaky_relu_(torch.baddbmm(bias, activity, weight))
+        # a product with one column is slow as a matrix product
+        return (activity * self.head).sum(-1)
+
+    def evaluate(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[row, feature] to [member, row], without gradients."""
+        with torch.inference_mode():
+            parts = [self.forward(part) for part in torch.from_numpy(rows).split(CHUNK)]
+            return (parts[0] if len(parts) == 1 else torch.cat(parts, 1)).numpy()
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """The parameters by name."""
+        named = {f"weight/{i}": w for i, w in enumerate(self.weights)}
+        named |= {f"bias/{i}": b for i, b in enumerate(self.biases)}
+        return {name: tensor.detach().numpy() for name, tensor in (named | {"head": self.head}).items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Ensemble:
+        """Inverse of `arrays`. Raises KeyError when one is missing."""
+        layers = sum(name.startswith("weight/") for name in arrays)
+        return cls(
+            tuple(torch.from_numpy(arrays[f"weight/{i}"].copy()) for i in range(layers)),
+            tuple(torch.from_numpy(arrays[f"bias/{i}"].copy()) for i in range(layers)),
+            torch.from_numpy(arrays["head"].copy()),
+        )

@@ -1,0 +1,225 @@
+"""The reward model: what one step is worth, in the opinion of every member of an ensemble.
+
+Two scales, and how they relate. `score` is in log-odds units, as fitted: without ties and lapses a member believes that
+the first of two segments is better with probability sigmoid(score of the first - score of the second). `per_step` is
+for learners: per member it has mean 0 and standard deviation 1 on the behaviour that the model was fitted beside. So
+
+    score[member, item] = scale[member] * sum over steps of per_step[member, item, step] + offset[member] * steps
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from plaudit.errors import IntegrityError, LearningError, RecordError
+from plaudit.models.ensemble import Ensemble
+from plaudit.records import Scores, SegmentData, StepBatch
+from plaudit.records.codec import canonical_json, digest, from_json, to_json
+from plaudit.reward.collate import pack
+from plaudit.reward.config import RewardConfig
+from plaudit.reward.likelihood import AnswerModel
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+FORMAT = 1
+CLIP = 10.0
+"""standardised inputs end here, so that a feature that hardly ever moved cannot drown the others when it does"""
+CONSTANT = 1e-6
+"""a feature that spreads less than this, relative to its size, is constant up to rounding"""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """How steps become features: standardised by reference behaviour, then perhaps with their squares."""
+
+    observations: int
+    """entries of an observation"""
+    actions: int
+    """entries of an action; for discrete actions their number"""
+    mean: Float32
+    """[entry] of observation and action"""
+    scale: Float32
+    """[entry]"""
+    squares: bool
+
+    @classmethod
+    def of(cls, reference: StepBatch, *, squares: bool) -> Inputs:
+        """Standardise by the steps of `reference`. Raises LearningError when it has none, or numbers that are not finite."""
+        rows = np.concatenate([reference.observations, reference.actions], axis=-1)[reference.mask].astype(np.float64)
+        if len(rows) == 0 or not np.isfinite(rows).all():
+            raise LearningError(
+                "The reference behaviour cannot be used to scale inputs",
+                got="no steps" if len(rows) == 0 else "numbers that are not finite",
+                expected="at least one step of finite observations and actions",
+            )
+        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+        scale = np.where(deviation > CONSTANT * np.maximum(np.abs(mean), 1), deviation, 1.0)
+        widths = reference.observations.shape[-1], reference.actions.shape[-1]
+        return cls(*widths, mean.astype(np.float32), scale.astype(np.float32), squares)
+
+    @property
+    def features(self) -> int:
+        """Number of features."""
+        return (self.observations + self.actions) * (2 if self.squares else 1)
+
+    def rows(self, batch: StepBatch) -> Float32:
+        """[item * step, feature]. Raises RecordError when the widths are not those of the reference behaviour."""
+        found = batch.observations.shape[-1], batch.actions.shape[-1]
+        if found != (self.observations, self.actions):
+            raise RecordError(
+                "Behaviour does not fit the reward model",
+                got=f"observations of {found[0]}, actions of {found[1]}",
+                expected=f"observations of {self.observations}, actions of {self.actions}",
+            )
+        joined = np.concatenate([batch.observations, batch.actions], axis=-1, dtype=np.float32)
+        rows = (joined.reshape(-1, sum(found)) - self.mean) / self.scale
+        np.clip(rows, -CLIP, CLIP, out=rows)
+        return np.concatenate([rows, rows * rows], axis=-1) if self.squares else rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RewardModel:
+    """An ensemble with everything it takes to use it, and to go on fitting it."""
+
+    config: RewardConfig
+    inputs: Inputs
+    ensemble: Ensemble
+    offset: Float64
+    """[member] mean reward of a reference step, in log-odds units"""
+    scale: Float64
+    """[member] standard deviation of the reward of reference steps, in log-odds units"""
+    annotators: AnswerModel
+    """how values became answers"""
+    held_out: bool
+    """whether every member left some questions out; a fit that goes on from here keeps leaving out the same ones"""
+
+    def per_step(self, batch: StepBatch, head: str = "overall") -> Float64:
+        """[member, item, step] normalised reward; 0 on padding.
+
+        Raises:
+            RecordError: the behaviour has the wrong shape, or numbers that are not finite.
+            LearningError: there is no such head.
+        """
+        raw = self._raw(batch, head)
+        rewards = (raw - self.offset[:, None, None]) / self.scale[:, None, None]
+        return rewards if batch.mask.all() else rewards * batch.mask
+
+    def score(self, items: Sequence[SegmentData] | StepBatch, head: str = "overall") -> Scores:
+        """Return of every item in log-odds units; errors as `per_step`."""
+        batch = items if isinstance(items, StepBatch) else pack(items, self.inputs.actions)
+        members = (self._raw(batch, head) * batch.mask).sum(axis=2)
+        return Scores(mean=members.mean(axis=0), members=members)
+
+    def _raw(self, batch: StepBatch, head: str) -> Float64:
+        if head != "overall":
+            raise LearningError("The reward model has no such head", got=head, expected="overall")
+        raw = self.ensemble.evaluate(self.inputs.rows(batch)).reshape(-1, *batch.mask.shape)
+        if not np.isfinite(raw).all():
+            raise RecordError(
+                "A reward model was shown behaviour that it cannot judge",
+                got="observations or actions that are not finite",
+                next_step="look at the world with `plaudit doctor`",
+            )
+        return raw.astype(np.float64)
+
+    @property
+    def version(self) -> str:
+        """Name of the model: `rew_` and the first 32 hexadecimal digits of the hash of its file."""
+        return f"rew_{digest(self.to_bytes())[:32]}"
+
+    def to_bytes(self) -> bytes:
+        """One safetensors file; equal models give equal bytes."""
+        arrays: dict[str, NDArray[Any]] = {
+            "input/mean": self.inputs.mean,
+            "input/scale": self.inputs.scale,
+            "output/offset": self.offset,
+            "output/scale": self.scale,
+            **{f"net/{name}": array for name, array in self.ensemble.arrays().items()},
+        }
+        facts = {
+            "format": FORMAT,
+            "config": to_json(self.config),
+            "observations": self.inputs.observations,
+            "actions": self.inputs.actions,
+            "annotators": to_json(self.annotators),
+            "held_out": self.held_out,
+            "digest": _digest(arrays),
+        }
+        # one entry: the library writes several in an order of its own
+        return save(arrays, metadata={"plaudit": canonical_json(facts).decode()})
+
+    def save(self, path: Path) -> None:
+        """Write the file; it appears whole or not at all."""
+        partial = path.with_name(path.name + ".part")
+        partial.write_bytes(self.to_bytes())
+        os.replace(partial, path)
+
+    @classmethod
+    def load(cls, path: Path) -> RewardModel:
+        """Read a saved model. Raises IntegrityError when the file is missing, damaged, or no reward model."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise IntegrityError("A reward model cannot be read", got=f"{path}: {error}") from error
+        return cls.from_bytes(data, str(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "reward model") -> RewardModel:
+        """Inverse of `to_bytes`; `name` is for the message of the IntegrityError that damaged data raise."""
+        try:
+            arrays = load(data)
+            facts = _metadata(data)
+            if facts["digest"] != _digest(arrays):
+                raise ValueError("the numbers do not match their hash")
+            return cls._assemble(facts, arrays)
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise IntegrityError(
+                "A reward model is damaged",
+                got=f"{name}: {error}",
+                expected=f"a file written by plaudit, format {FORMAT}",
+                next_step="take the file from an earlier checkpoint, or fit the model again",
+            ) from error
+
+    @classmethod
+    def _assemble(cls, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> RewardModel:
+        if facts["format"] != FORMAT:
+            raise ValueError(f"format {facts['format']}")
+        config = from_json(RewardConfig, facts["config"])
+        net = {name.removeprefix("net/"): array for name, array in arrays.items() if name.startswith("net/")}
+        return cls(
+            config=config,
+            inputs=Inputs(
+                facts["observations"], facts["actions"], arrays["input/mean"], arrays["input/scale"], config.squares
+            ),
+            ensemble=Ensemble.from_arrays(net),
+            offset=arrays["output/offset"],
+            scale=arrays["output/scale"],
+            annotators=from_json(AnswerModel, facts["annotators"]),
+            held_out=facts["held_out"],
+        )
+
+
+def normalisation(rewards: Float64) -> tuple[Float64, Float64]:
+    """Mean and standard deviation per member of [member, step] rewards; deviation 1 where a member's rewards are constant."""
+    offset, deviation = rewards.mean(axis=1), rewards.std(axis=1)
+    return offset, np.where(deviation > CONSTANT * np.maximum(np.abs(offset), 1), deviation, 1.0)
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    return digest(b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays)))
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    """The facts in a safetensors header: 8 bytes of length, then JSON."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return json.loads(header["__metadata__"]["plaudit"])

@@ -1,0 +1,86 @@
+"""Densities of answers: a noisily rational annotator compares a value with cut-points.
+
+Every answer says that a value, plus standard logistic noise, fell into an interval. The value is a difference of two
+returns for a comparison, and a return for a grade or a step score, all in log-odds units (reward-rational choice, Jeon,
+Milli & Dragan 2020). With probability `lapse` the annotator answers at random instead. `plaudit.ops.preference` holds
+the same densities for torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, log_expit, logit
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def log_interval(value: FloatArray, lower: ArrayLike, upper: ArrayLike) -> FloatArray:
+    """log P(lower < value + standard logistic noise < upper); bounds may be infinite."""
+    low, high = np.asarray(lower) - value, np.asarray(upper) - value
+    # sigmoid(high) - sigmoid(low) = sigmoid(high) sigmoid(-low) (1 - exp(low - high)): exact in both tails
+    with np.errstate(divide="ignore"):
+        return log_expit(high) + log_expit(-low) + np.log(-np.expm1(low - high))
+
+
+def mix_lapse(log_prob: FloatArray, chance: ArrayLike, lapse: float) -> FloatArray:
+    """log((1 - lapse) P + lapse chance): now and then people answer at random (Christiano et al. 2017, section 2.2.3)."""
+    if lapse == 0:
+        return log_prob
+    with np.errstate(divide="ignore"):
+        return np.logaddexp(log_prob + np.log1p(-lapse), np.log(lapse * np.asarray(chance)))
+
+
+def comparison(
+    difference: FloatArray, side: IntArray, grade: IntArray, thresholds: Sequence[float], *, lapse: float = 0.0
+) -> FloatArray:
+    """Log probability of comparisons: Bradley-Terry with ties and graded strength.
+
+    The annotator sees y = difference + logistic noise and says tie for |y| < thresholds[0], else the side of y (Rao &
+    Kupper 1967, whose log theta is thresholds[0]). How much better is the interval of |y| between further
+    thresholds (cumulative link, Agresti 1992). A threshold of 0 and no grades is Bradley-Terry. A lapse
+    picks a side, and a grade, at random; it is never a tie.
+
+    Args:
+        difference: [..., answer] return of the first segment minus return of the second.
+        side: [answer] 1 the first is better, -1 the second, 0 a tie.
+        grade: [answer] 0 where the annotator was not asked how much better, else 1 .. len(thresholds).
+        thresholds: non-negative and increasing; one per grade, at least one.
+        lapse: share of random answers.
+    """
+    limits = np.array([*thresholds, np.inf])
+    decided, graded = side != 0, grade > 0
+    lower = np.where(decided, limits[np.maximum(grade - 1, 0)], -limits[0])
+    upper = np.where(decided, np.where(graded, limits[grade], np.inf), limits[0])
+    chance = np.where(decided, np.where(graded, 0.5 / len(thresholds), 0.5), 0.0)
+    return mix_lapse(log_interval(np.where(decided, side, 1) * difference, lower, upper), chance, lapse)
+
+
+def rating(value: FloatArray, grade: IntArray, cuts: Sequence[float], *, lapse: float = 0.0) -> FloatArray:
+    """Log probability of grades 0 .. len(cuts): cumulative logit, P(grade <= c) = sigmoid(cuts[c] - value) (McCullagh 1980)."""
+    limits = np.array([-np.inf, *cuts, np.inf])
+    return mix_lapse(log_interval(value, limits[grade], limits[grade + 1]), 1.0 / (len(cuts) + 1), lapse)
+
+
+def step(value: FloatArray, score: FloatArray, cut: float, *, lapse: float = 0.0) -> FloatArray:
+    """Log likelihood of scores in [0, 1] for steps: Bernoulli with soft labels, P(good) = sigmoid(value - cut)."""
+    good = mix_lapse(log_expit(value - cut), 0.5, lapse)
+    bad = mix_lapse(log_expit(cut - value), 0.5, lapse)
+    return score * good + (1.0 - score) * bad
+
+
+def cut_at(values: FloatArray, share: float) -> float:
+    """The cut-point below which `share` (in (0, 1)) of the values fall once logistic noise is added.
+
+    Solves mean sigmoid(cut - values) = share: the method of moments for cut-points.
+    """
+    start = float(logit(share))
+    low, high = start + float(np.min(values)), start + float(np.max(values))
+    if low == high:
+        return low
+    found = brentq(lambda cut: float(np.mean(expit(cut - values))) - share, low - 1e-9, high + 1e-9, xtol=1e-9)
+    return float(found)
