@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+from plaudit.errors import StoreError
 from plaudit.loop.config import RunConfig
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison, Query
 from plaudit.run.config import from_table
@@ -51,9 +52,7 @@ class LatePeople(threading.Thread):
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
-        while not self._path.exists() and not self._stop_asked.is_set():
-            time.sleep(0.02)
-        with Store.open(self._path) as store:
+        with self._open() as store:
             store.add_annotator(AnnotatorProfile("ann", AnnotatorKind.PERSON))
             while not self._stop_asked.is_set():
                 waiting = store.unanswered()
@@ -62,6 +61,14 @@ class LatePeople(threading.Thread):
                     store.add_feedback([self.answer(store, waiting[index])])
                     time.sleep(0.01)
                 time.sleep(0.05)
+
+    def _open(self) -> Store:
+        """The store, once the run has made it."""
+        while True:
+            try:
+                return Store.open(self._path)
+            except StoreError:
+                time.sleep(0.02)
 
     def answer(self, store: Store, query: Query) -> Comparison:
         first, second = (store.segment_data(store.segment(name)).true_rewards.sum() for name in query.segments)

@@ -165,8 +165,8 @@ def _check(rounds: tuple[RoundSummary, ...]) -> CheckSummary:
             Finding(
                 Severity.WARNING,
                 "crowding",
-                "Many clips that were asked about are nearly the same, so people answer the same question again.",
-                (Evidence("clips", 100), Evidence("share with a near twin", 0.31)),
+                "Many questions show nearly the same clips as another question, or the same clip twice.",
+                (Evidence("questions", 50), Evidence("share that repeats", 0.31)),
                 "Raise ask.pool, draw candidates from more of the behaviour (ask.newest), or ask in smaller rounds.",
             ),
             Finding(

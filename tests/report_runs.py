@@ -55,6 +55,7 @@ class FakeRun:
     """choice by number of the question; others follow the true return"""
     swap_sides: bool = True
     same_clips: bool = False
+    spread: float = 0.3
     scatter: dict[str, np.ndarray] | None = None
 
     def write(self) -> Store:
@@ -82,12 +83,15 @@ class FakeRun:
             metrics["ask/labels_total"] = float((round_ + 1) * self.labels_per_round)
         if stage == "learn" and self.answers:
             true = -rng.gamma(1.0, 3.0, 60)
-            sure = np.linspace(0.55, 0.99, 24)
             scatter = self.scatter or {"learned": np.tanh(true / 4 + 1), "true": true}
             metrics |= {"reward/accuracy_heldout": 22 / 24, "reward/accuracy_train": 1.0, "reward/ece": 0.05}
-            metrics["reward/correlation_true"] = 0.93
+            metrics |= {"reward/correlation_true": 0.93, "reward/spread": self.spread}
             artefacts["calibration"] = store.blobs.put_arrays(
-                {"predicted": sure, "correct": (np.arange(24) % 12 != 3).astype(float)}
+                {
+                    "confidence": np.array([0.6, 0.7, 0.9, 0.99]),
+                    "right": np.array([5, 5, 6, 6]) / 6,
+                    "count": np.array([6.0, 6.0, 6.0, 6.0]),
+                }
             )
             artefacts["reward_scatter"] = store.blobs.put_arrays(scatter)
             artefacts["history"] = store.blobs.put_arrays(
@@ -122,7 +126,7 @@ class FakeRun:
         with (self.path / "timing.jsonl").open("a") as stream:
             stream.write(json.dumps({"round": round_, "stage": stage, "seconds": 2.0, "cpu_seconds": 1.5}) + "\n")
 
-    def _segment(self, store: Store, episode: str, start: int, true: float) -> Segment:
+    def _segment(self, store: Store, episode: str, true: float) -> Segment:
         rng = np.random.default_rng(0) if self.same_clips else self._rng
         angle = rng.uniform(-np.pi, np.pi, HORIZON)
         data = SegmentData(
@@ -132,38 +136,50 @@ class FakeRun:
             simulator=np.stack([angle, angle, angle, angle], axis=1),
         )
         blob = store.blobs.put_arrays(data.arrays())
-        segment = Segment(world="Pendulum-v1", policy="p" * 16, episode=episode, start=start, length=HORIZON, blob=blob)
-        store.add_segments([segment])
-        return segment
+        return Segment(world="Pendulum-v1", policy="p" * 16, episode=episode, start=0, length=HORIZON, blob=blob)
 
     def _clip(self, store: Store, label: str) -> dict[str, str]:
-        return {label: self._segment(store, f"check/{label}", 0, -1.0).id} if self.clips else {}
+        if not self.clips:
+            return {}
+        segment = self._segment(store, f"check/{label}", -1.0)
+        store.add_segments([segment])
+        return {label: segment.id}
 
     def _ask(self, store: Store, round_: int) -> None:
-        if self.answers and round_ == 0:
-            store.add_annotator(self.annotator)
+        segments: list[Segment] = []
+        queries: list[Query] = []
+        answers: list[Comparison] = []
         for index in range(self.labels_per_round):
             true = self._rng.normal(size=2) / 4
-            pair = [self._segment(store, f"r{round_}/e{index}/k{side}", 0, float(true[side])) for side in (0, 1)]
-            flipped = self.swap_sides and self._number % 2 == 1
-            query = Query(
-                kind=QueryKind.COMPARISON,
-                segments=(pair[0].id, pair[1].id),
-                shown=(1, 0) if flipped else (0, 1),
-                round=round_,
-                index=index,
-                strategy="uniform" if round_ == 0 else "disagreement",
-                score=None if round_ == 0 else 0.5,
-            )
-            store.add_queries([query])
-            if self.answers:
-                better = Choice.FIRST if true[0] > true[1] else Choice.SECOND
-                answer = Comparison(
-                    id=f"fbk_{self._number}",
-                    query=query.id,
-                    annotator=self.annotator.id,
-                    choice=self.choices.get(self._number, better),
-                    response_seconds=self.seconds,
-                )
-                store.add_feedback([answer])
+            pair = [self._segment(store, f"r{round_}/e{index}/k{side}", float(true[side])) for side in (0, 1)]
+            query = self._query(round_, index, pair)
+            better = Choice.FIRST if true[0] > true[1] else Choice.SECOND
+            segments += pair
+            queries.append(query)
+            answers.append(self._answer(query, self.choices.get(self._number, better)))
             self._number += 1
+        store.add_segments(segments)
+        store.add_queries(queries)
+        if self.answers:
+            store.add_annotator(self.annotator)
+            store.add_feedback(answers)
+
+    def _query(self, round_: int, index: int, pair: list[Segment]) -> Query:
+        return Query(
+            kind=QueryKind.COMPARISON,
+            segments=(pair[0].id, pair[1].id),
+            shown=(1, 0) if self.swap_sides and self._number % 2 == 1 else (0, 1),
+            round=round_,
+            index=index,
+            strategy="uniform" if round_ == 0 else "disagreement",
+            score=None if round_ == 0 else 0.5,
+        )
+
+    def _answer(self, query: Query, choice: Choice) -> Comparison:
+        return Comparison(
+            id=f"fbk_{self._number}",
+            query=query.id,
+            annotator=self.annotator.id,
+            choice=choice,
+            response_seconds=self.seconds,
+        )

@@ -89,6 +89,7 @@ def test_exploding_scores():
     far[1, 5] = np.inf
     assert severity(exploding_scores(far)) is PROBLEM
     assert exploding_scores(np.zeros((3, 0))) is None
+    assert severity(exploding_scores(MEMBERS[0])) is OK
 
 
 def test_a_heavy_tail_is_no_explosion():
@@ -96,9 +97,10 @@ def test_a_heavy_tail_is_no_explosion():
 
 
 def test_ensemble_collapse():
-    assert severity(ensemble_collapse(MEMBERS)) is OK
-    assert severity(ensemble_collapse(np.tile(MEMBERS[:1], (3, 1)))) is WARNING
-    assert ensemble_collapse(MEMBERS[:1]) is None
+    between = float(MEMBERS.std(axis=0).mean())
+    assert severity(ensemble_collapse(between, MEMBERS.mean(axis=0))) is OK
+    assert severity(ensemble_collapse(1e-9, MEMBERS[0])) is WARNING
+    assert ensemble_collapse(0.1, np.ones(5)) is None
 
 
 def rounds(*means: float, spread: float = 20.0) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from plaudit.check.learned import noise_ceiling
-from plaudit.loop.report import reward as gather_reward
+from plaudit.loop.report import reward
 from plaudit.loop.report.gather import gather
 from plaudit.loop.report.summary import Summary
 from plaudit.loop.report.write import examine, first_frame, shown_clips, write_report
@@ -225,28 +225,32 @@ def test_examine_gives_the_findings_of_the_report(finished):
     assert tuple(examine(store, path)) == summary.check.findings
 
 
-def test_confidence_means_the_same_in_both_forms_of_the_artefact():
-    first_side = {"predicted": np.array([0.9, 0.2, 0.6]), "correct": np.array([1.0, 0.0, 0.0])}
-    confidence = {"predicted": np.array([0.9, 0.8, 0.6]), "correct": np.array([1.0, 1.0, 0.0])}
-    for sure, right in (gather_reward._confidence(first_side), gather_reward._confidence(confidence)):
-        np.testing.assert_allclose(sure, [0.9, 0.8, 0.6])
-        np.testing.assert_array_equal(right, [1, 1, 0])
+def groups(*counts: int) -> list[reward.Group]:
+    return [reward.Group(0.5 + 0.4 * i / len(counts), 0.8 * count, count) for i, count in enumerate(counts)]
 
 
-def test_reliability_groups_are_about_equal_and_ordered():
-    rng = np.random.default_rng(0)
-    sure = rng.uniform(0.5, 1, 50)
-    bins = gather_reward.reliability(sure, np.ones(50))
-    assert len(bins) == 8
-    assert [one.right.n for one in bins] == [7, 7, 6, 6, 6, 6, 6, 6]
-    assert [one.confidence for one in bins] == sorted(one.confidence for one in bins)
-    assert gather_reward.reliability(sure[:5], np.ones(5)) == ()
+def test_small_groups_are_joined_with_their_neighbours():
+    (first, second) = reward.reliability(groups(5, 5, 5, 2))
+    assert (first.right.n, second.right.n) == (10, 7)
+    assert first.confidence == pytest.approx(0.55)
+    assert first.right.value == pytest.approx(0.8)
+    assert first.right.low == wilson(8, 10).low
+
+
+def test_a_last_group_that_is_too_small_joins_the_one_before():
+    assert [one.right.n for one in reward.reliability(groups(6, 3))] == [9]
+    assert reward.reliability(groups(3, 2)) == ()
+    assert reward.reliability([]) == ()
+
+
+def test_many_answers_make_six_groups():
+    assert [one.right.n for one in reward.reliability(groups(*[20] * 18))] == [60] * 6
 
 
 def test_the_dots_of_the_scatter_are_a_sample_without_broken_values():
     learned, true = np.arange(2000.0), np.arange(2000.0)
     learned[3] = np.nan
-    dots = gather_reward._sample(learned, true)
+    dots = reward._sample(learned, true)
     assert len(dots[0]) == 500
     assert (dots[0][0], dots[0][-1]) == (0, 1999)
     np.testing.assert_array_equal(*dots)

@@ -174,7 +174,6 @@ def test_answer_is_saved_after_the_grace_though_no_page_asks(store: Store) -> No
 
 
 def test_store_that_cannot_be_read_is_told_as_unavailable(client: TestClient, store: Store) -> None:
-    client.get("/api/next")
     store.close()
     reply = client.get("/api/next")
     assert reply.status_code == 503

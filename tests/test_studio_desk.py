@@ -165,6 +165,19 @@ def test_answer_that_was_saved_before_a_restart_is_recognised(desk: Desk, store:
         restarted.submit("ann", other)
 
 
+def test_of_two_studios_with_one_annotator_the_first_answer_stands(desk: Desk, store: Store, clock: Clock) -> None:
+    other = Desk(store, instruction="", clock=clock)
+    one, two = answer(desk.view("ann"), "s1", Pick.LEFT), answer(other.view("ann"), "s2", Pick.RIGHT)
+    assert one.query == two.query
+    desk.submit("ann", one)
+    other.submit("ann", two)
+    desk.close()
+    other.close()
+    (saved,) = answers(store)
+    assert isinstance(saved, Comparison)
+    assert saved.choice is Choice.FIRST
+
+
 def test_answer_during_a_break_ends_it(desk: Desk) -> None:
     late = answer(desk.view("ann"), "s1")
     desk.pause("ann")

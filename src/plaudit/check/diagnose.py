@@ -75,56 +75,61 @@ def too_many_ties(ties: int, answered: int) -> Finding | None:
 
 NEAR = 0.01
 """two clips closer than this share of the typical distance between clips show the same behaviour"""
+SHARED = 0.8
+"""two clips of one episode that share more of their steps than this show the same behaviour"""
 CROWDED = 0.25
-"""share of clips with a near twin above which questions repeat themselves"""
+"""share of questions that repeat another one, or compare a clip with itself, above which human time is wasted"""
 
 
-def near_twins(features: FloatArray) -> NDArray[np.bool_]:
-    """Which of the clips have another one that is nearly the same? [clip] of `features` [clip, k]."""
+def look_alike(features: FloatArray) -> NDArray[np.bool_]:
+    """Which clips nearly equal each other, [clip, clip], of `features` [clip, k]; independent of the features' units."""
     spread = features.std(axis=0)
     scaled = features[:, spread > 0] / spread[spread > 0]
-    if len(scaled) < 2 or scaled.shape[1] == 0:
-        return np.full(len(features), len(features) > 1)
-    nearest = np.empty(len(scaled))
-    total = 0.0
-    for row, one in enumerate(scaled):  # row by row: memory stays flat for thousands of clips
-        square = ((scaled - one) ** 2).sum(axis=1)
-        total += float(square.sum())
-        square[row] = np.inf
-        nearest[row] = square.min()
-    typical = total / (len(scaled) * (len(scaled) - 1))
-    return nearest <= NEAR**2 * typical
+    square = (scaled**2).sum(axis=1)
+    distance = np.maximum(square[:, None] + square[None, :] - 2 * scaled @ scaled.T, 0.0)
+    # scaled columns have variance 1, so the mean squared distance of two clips is twice their number
+    typical = max(2.0 * scaled.shape[1], 1e-12)
+    return distance <= NEAR**2 * typical
 
 
-def overlapping(spans: Sequence[tuple[str, int, int]], share: float = 0.5) -> NDArray[np.bool_]:
-    """Which stretches `(episode, start, length)` share more than `share` of their steps with another one."""
-    found = np.zeros(len(spans), dtype=np.bool_)
-    order = sorted(range(len(spans)), key=lambda i: spans[i])
-    for position, i in enumerate(order):
-        episode, start, length = spans[i]
-        for j in order[position + 1 :]:
-            other, begin, steps = spans[j]
-            if other != episode or begin >= start + length:
-                break
-            if min(start + length, begin + steps) - begin > share * min(length, steps):
+def overlapping(spans: Sequence[tuple[str, int, int]]) -> NDArray[np.bool_]:
+    """Which stretches `(episode, start, length)` share most of their steps, [clip, clip]."""
+    episode = np.array([name for name, _, _ in spans])
+    start = np.array([begin for _, begin, _ in spans], dtype=np.int64)
+    length = np.array([steps for _, _, steps in spans], dtype=np.int64)
+    end = start + length
+    common = np.minimum(end[:, None], end[None, :]) - np.maximum(start[:, None], start[None, :])
+    return (episode[:, None] == episode[None, :]) & (common > SHARED * np.minimum(length[:, None], length[None, :]))
+
+
+def repeated(questions: Sequence[tuple[int, ...]], alike: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which questions, as clips by index, repeat another one in either order, or show the same thing twice."""
+    found = np.array([len(set(one)) < len(one) or (len(one) == 2 and alike[one]) for one in questions], dtype=np.bool_)
+    for i, one in enumerate(questions):
+        for j, other in enumerate(questions[:i]):
+            if len(one) == len(other) and (_same(one, other, alike) or _same(one, other[::-1], alike)):
                 found[i] = found[j] = True
     return found
 
 
-def crowding(twins: NDArray[np.bool_]) -> Finding | None:
-    """Do the questions show different behaviour? `twins` [clip]: which have a near duplicate among them."""
-    if len(twins) < 8:
+def _same(one: tuple[int, ...], other: tuple[int, ...], alike: NDArray[np.bool_]) -> bool:
+    return all(bool(alike[pair]) for pair in zip(one, other, strict=True))
+
+
+def crowding(again: NDArray[np.bool_]) -> Finding | None:
+    """Does every question ask something new? `again` [question], from `repeated`."""
+    if len(again) < 8:
         return None
-    share = float(twins.mean())
-    evidence = (Evidence("clips", len(twins)), Evidence("share with a near twin", share))
+    share = float(again.mean())
+    evidence = (Evidence("questions", len(again)), Evidence("share that repeats", share))
     if share <= CROWDED:
-        return Finding(Severity.OK, "crowding", "The clips that were asked about differ from each other.", evidence)
+        return Finding(Severity.OK, "crowding", "Questions differ from each other.", evidence)
     return Finding(
         Severity.WARNING,
         "crowding",
-        "Many clips that were asked about are nearly the same, so people answer the same question again.",
+        "Many questions show nearly the same clips as another question, or the same clip twice.",
         evidence,
-        "Raise ask.pool, draw candidates from more of the behaviour (ask.newest), or ask in more and smaller rounds.",
+        "Raise ask.pool, draw candidates from more of the behaviour (ask.newest), or let rounds act more before they ask.",
     )
 
 

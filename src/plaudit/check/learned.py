@@ -113,51 +113,49 @@ EXPLODED = 100.0
 """a learned reward is normalised to unit spread; single steps this many spreads out take over the critic"""
 
 
-def exploding_scores(members: FloatArray) -> Finding | None:
-    """Are all members' rewards finite and of one order of magnitude? `members` is [member, step]."""
+def exploding_scores(rewards: FloatArray) -> Finding | None:
+    """Are all learned rewards finite and of one order of magnitude? `rewards` is [step], or [member, step]."""
     name = "exploding scores"
-    broken = int((~np.isfinite(members)).sum())
+    broken = int((~np.isfinite(rewards)).sum())
     if broken:
         advice = (
             "Look at the observations for huge values, lower the reward model's learning rate, and go back one round."
         )
-        message = "The reward model gives values that are not finite."
-        return Finding(Severity.PROBLEM, name, message, (Evidence("values that are not finite", broken),), advice)
-    if members.size == 0:
+        evidence = (Evidence("values that are not finite", broken),)
+        return Finding(Severity.PROBLEM, name, "The reward model gives values that are not finite.", evidence, advice)
+    if rewards.size == 0:
         return None
-    middle = np.median(members, axis=1, keepdims=True)
-    spread = float(np.median(np.percentile(members, 84, axis=1) - np.percentile(members, 16, axis=1))) / 2
-    farthest = float(np.abs(members - middle).max())
+    low, middle, high = np.percentile(rewards, [16, 50, 84], axis=-1, keepdims=True)
+    spread = float(np.median(high - low)) / 2
+    farthest = float(np.abs(rewards - middle).max())
     evidence = (Evidence("farthest from the median", farthest), Evidence("typical spread", spread))
     if farthest <= EXPLODED * max(spread, 1e-3):
-        return Finding(Severity.OK, name, "All members' rewards are of one order of magnitude.", evidence)
+        return Finding(Severity.OK, name, "All learned rewards are of one order of magnitude.", evidence)
     advice = "Clip or rescale observations with huge values, or raise the reward model's weight decay."
-    return Finding(
-        Severity.WARNING,
-        name,
-        "Some learned rewards are far out of scale, and will drown the others.",
-        evidence,
-        advice,
-    )
+    message = "Some learned rewards are far out of scale, and will drown the others."
+    return Finding(Severity.WARNING, name, message, evidence, advice)
 
 
 COLLAPSED = 0.01
 """members that differ by less than this share of the rewards' own spread say nothing about uncertainty"""
 
 
-def ensemble_collapse(members: FloatArray) -> Finding | None:
-    """Do the members differ where they know little? `members` is [member, step]."""
+def ensemble_collapse(between: float, rewards: FloatArray) -> Finding | None:
+    """Do the members of the reward model differ?
+
+    Args:
+        between: standard deviation over members, mean over steps.
+        rewards: [step] mean of the members.
+    """
     name = "ensemble"
-    if len(members) < 2 or members.shape[1] < 2 or not np.isfinite(members).all():
+    finite = rewards[np.isfinite(rewards)]
+    if len(finite) < 2 or np.ptp(finite) == 0:
         return None
-    between = float(members.std(axis=0).mean())
-    within = float(members.mean(axis=0).std())
+    within = float(finite.std())
     evidence = (Evidence("spread between members", between), Evidence("spread between steps", within))
-    if between > COLLAPSED * within or within == 0:
+    if between > COLLAPSED * within:
         return Finding(Severity.OK, name, "The members of the reward model are of several minds.", evidence)
-    message = (
-        "All members of the reward model say the same, so its uncertainty, and questions chosen by it, mean nothing."
-    )
+    message = "All members of the reward model say the same: its uncertainty, and questions chosen by it, mean nothing."
     advice = "Give members different starting weights and different samples of the answers."
     return Finding(Severity.WARNING, name, message, evidence, advice)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.console import Console
 
 from plaudit.run.directory import RunDirectory
 from plaudit.studio.serve import serve
@@ -21,10 +22,10 @@ class Arguments:
 
     directory: Annotated[Path, tyro.conf.Positional]
     """the run's directory"""
-    annotator: str = "me"
+    annotator: str = "person-1"
     """pseudonym under which the answers are stored"""
-    port: int = 0
-    """port on the loopback interface; 0 takes a free one"""
+    port: int = 8765
+    """port on the loopback interface; answers that a browser still keeps are only found again on the same one"""
     open_browser: bool = True
     """open the browser"""
 
@@ -36,7 +37,13 @@ def main(arguments: Sequence[str]) -> int:
     directory.require()
     worker = subprocess.Popen([sys.executable, "-m", "plaudit.worlds.media", str(directory.path)])
     try:
-        serve(directory.store, annotator=given.annotator, port=given.port, open_browser=given.open_browser)
+        serve(
+            directory.store,
+            annotator=given.annotator,
+            port=given.port,
+            open_browser=given.open_browser,
+            announce=Console().print,
+        )
     finally:
         worker.terminate()
         worker.wait(timeout=20)

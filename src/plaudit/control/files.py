@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from plaudit.errors import RunError
+from plaudit.models.kernels import Adam
 from plaudit.records import canonical_json, digest
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -58,3 +59,14 @@ def load_arrays(folder: Path, algorithm: str, like: Mapping[str, NDArray[np.gene
 def version_of(*weights: NDArray[np.float32]) -> str:
     """A name for weights: equal weights, equal name."""
     return f"pol_{digest(b''.join(array.tobytes() for array in weights))[:32]}"
+
+
+def adam_arrays(name: str, adam: Adam) -> Arrays:
+    """State of an optimiser, under names that begin with `name`."""
+    return {f"{name}.first": adam.first, f"{name}.second": adam.second, f"{name}.steps": np.array([adam.steps])}
+
+
+def load_adam(name: str, adam: Adam, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Inverse of `adam_arrays`."""
+    adam.first[:], adam.second[:] = arrays[f"{name}.first"], arrays[f"{name}.second"]
+    adam.steps = int(arrays[f"{name}.steps"][0])

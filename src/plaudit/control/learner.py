@@ -8,7 +8,9 @@ from typing import Protocol
 import torch
 
 from plaudit.control.config import AfterRelabel, Backend, DQNConfig, PolicyConfig, PPOConfig, SACConfig
+from plaudit.control.dqn import DQNAgent
 from plaudit.control.offpolicy import OffPolicyLearner
+from plaudit.control.ppo import PPOLearner
 from plaudit.control.rewards import RewardFn
 from plaudit.control.sac import SACAgent
 from plaudit.run.monitor import Monitor
@@ -61,6 +63,10 @@ def make_learner(config: PolicyConfig, world: VectorWorld, seed: int) -> Learner
         ConfigError: the algorithm does not fit the world's actions.
         MissingExtra: the backend is not installed.
     """
+    if config.ppo is not None:
+        return PPOLearner(config.ppo, world, seed)
+    if config.dqn is not None:
+        return OffPolicyLearner(DQNAgent(config.dqn, world, seed), world)
     return OffPolicyLearner(SACAgent(config.sac or SACConfig(), world, seed), world)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -10,9 +12,9 @@ from stable_baselines3 import SAC
 
 from plaudit.control.config import SACConfig
 from plaudit.control.files import Arrays
-from plaudit.control.sb3 import WorldVecEnv, adopt, hand_moments, light_optimizers, linears, own_streams
+from plaudit.control.sb3 import Moments, WorldVecEnv, adopt, light_optimizers, linears, own_streams, write_moments
 from plaudit.errors import ConfigError
-from plaudit.models.kernels import Adam, FloatArray, Shape, Tape, with_ones
+from plaudit.models.kernels import FloatArray, Shape, Tape, with_ones
 from plaudit.worlds.vector import VectorWorld
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
@@ -92,12 +94,13 @@ class SACNets:
         for name, here in self.arrays().items():
             here[:] = arrays[name]
 
-    def hand_moments(self, actor: Adam, critic: Adam, alpha: Adam) -> None:
-        """Give the model's optimisers the state of these."""
-        hand_moments(self.model.actor.optimizer, self.actor, actor)
-        hand_moments(self.model.critic.optimizer, self.critic, critic)
-        if self.model.ent_coef_optimizer is not None:
-            hand_moments(self.model.ent_coef_optimizer, self.log_alpha, alpha)
+    def hand_over(self, moments: Mapping[str, tuple[Moments, int]]) -> None:
+        """Give the model's optimisers of "actor", "critic" and "alpha" these moments and steps, before it is exported."""
+        model = self.model
+        write_moments(model.actor.optimizer, self.actor, *moments["actor"])
+        write_moments(model.critic.optimizer, self.critic, *moments["critic"])
+        if model.ent_coef_optimizer is not None:
+            write_moments(model.ent_coef_optimizer, self.log_alpha, *moments["alpha"])
 
     def _build(self, world: VectorWorld, seed: int) -> SAC:
         config = self.config

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from plaudit.control.files import Arrays
+from plaudit.control.files import Arrays, adam_arrays, load_adam
 from plaudit.control.replay import Batch
 from plaudit.control.sac_nets import LOG_STD_MAX, LOG_STD_MIN, SACNets
 from plaudit.models.kernels import Adam, FloatArray, Tape, with_ones
@@ -68,18 +68,17 @@ class NumpyUpdate:
         """State of the optimisers."""
         found: Arrays = {}
         for name, adam in self._adams.items():
-            found |= {f"{name}.first": adam.first, f"{name}.second": adam.second, f"{name}.steps": np.array([adam.steps])}
+            found |= adam_arrays(name, adam)
         return found
 
     def load(self, arrays: Arrays) -> None:
         """Inverse of `arrays`."""
         for name, adam in self._adams.items():
-            adam.first[:], adam.second[:] = arrays[f"{name}.first"], arrays[f"{name}.second"]
-            adam.steps = int(arrays[f"{name}.steps"][0])
+            load_adam(name, adam, arrays)
 
     def hand_over(self) -> None:
         """Give the optimisers of the Stable-Baselines3 model their state."""
-        self._nets.hand_moments(self._adams["actor"], self._adams["critic"], self._adams["alpha"])
+        self._nets.hand_over({name: (adam.moments(), adam.steps) for name, adam in self._adams.items()})
 
     def _update(self, index: int, *, report: bool) -> dict[str, float]:
         nets, rows, given = self._nets, self._rows, self._given

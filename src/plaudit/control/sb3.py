@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from plaudit.control.rewards import RewardFn
-from plaudit.models.kernels import Adam, FloatArray
+from plaudit.models.kernels import FloatArray
 from plaudit.worlds.behaviour import step_batch
 from plaudit.worlds.vector import VectorWorld
 
@@ -134,22 +134,37 @@ def linears(network: torch.nn.Module) -> list[torch.nn.Linear]:
     return [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
 
 
-def hand_moments(optimizer: torch.optim.Optimizer, parameters: FloatArray, adam: Adam) -> None:
-    """Give a torch optimiser the moments of `adam`, so that an exported model goes on where training stopped.
+Moments = tuple[FloatArray, FloatArray]
+"""running means of the gradient and of its square, laid out like the weights"""
 
-    Args:
-        optimizer: a torch.optim.Adam whose parameters lie in `parameters`, see `adopt`.
-        parameters: the vector that `adam` has been stepping.
-        adam: where the moments come from.
-    """
-    if adam.steps == 0:
-        return
-    moments = adam.moments()
+
+def write_moments(optimizer: torch.optim.Optimizer, parameters: FloatArray, moments: Moments, steps: int) -> None:
+    """Set the state of a torch Adam whose weights lie in the vector `parameters`, see `adopt`."""
+    optimizer.state.clear()
+    for weights, first, second in _places(optimizer, parameters, moments) if steps else ():
+        optimizer.state[weights] = {
+            "step": torch.tensor(float(steps)),
+            "exp_avg": torch.from_numpy(first.copy()),
+            "exp_avg_sq": torch.from_numpy(second.copy()),
+        }
+
+
+def read_moments(optimizer: torch.optim.Optimizer, parameters: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+    """Inverse of `write_moments`: both moments and the number of steps."""
+    moments, steps = (np.zeros_like(parameters), np.zeros_like(parameters)), 0
+    for weights, first, second in _places(optimizer, parameters, moments):
+        if state := optimizer.state.get(weights):
+            first[...], second[...], steps = state["exp_avg"].numpy(), state["exp_avg_sq"].numpy(), int(state["step"])
+    return *moments, steps
+
+
+def _places(
+    optimizer: torch.optim.Optimizer, parameters: FloatArray, moments: Moments
+) -> Iterator[tuple[torch.nn.Parameter, FloatArray, FloatArray]]:
+    """Every weight tensor of an optimiser, with views of the moments that belong to it."""
     for group in optimizer.param_groups:
         for weights in group["params"]:
             start = (weights.data_ptr() - parameters.ctypes.data) // parameters.itemsize
             strides = [stride * parameters.itemsize for stride in weights.stride()]
-            first, second = (
-                torch.from_numpy(np.lib.stride_tricks.as_strided(moment[start:], weights.shape, strides).copy()) for moment in moments
-            )
-            optimizer.state[weights] = {"step": torch.tensor(float(adam.steps)), "exp_avg": first, "exp_avg_sq": second}
+            first, second = (np.lib.stride_tricks.as_strided(moment[start:], weights.shape, strides) for moment in moments)
+            yield weights, first, second

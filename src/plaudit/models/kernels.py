@@ -172,3 +172,10 @@ class Adam:
         self.steps = 0
         self.first[:] = 0
         self.second[:] = 0
+
+
+def clip_norm(gradient: FloatArray, longest: float) -> None:
+    """Shorten a gradient to at most this Euclidean length, in place, as torch.nn.utils.clip_grad_norm_ does."""
+    length = math.sqrt(float(np.vdot(gradient, gradient)))
+    if length + 1e-6 > longest:
+        gradient *= longest / (length + 1e-6)

@@ -19,7 +19,7 @@ class RewardConfig:
     """also show the networks the square of each input, so that distances and energies are easy to learn"""
     steps: int = 60
     """most gradient steps per fit; a fit that starts from nothing takes twice as many"""
-    stop_accuracy: float = 0.98
+    stop_accuracy: float = 0.97
     """stop once the members agree with this share of the answers that they learn from; 1 takes all steps"""
     learning_rate: float = 1e-3
     """of AdamW"""

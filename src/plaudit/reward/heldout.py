@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from plaudit.reward.likelihood import AnswerModel, Evidence, Prediction
 from plaudit.stats import choice
-from plaudit.stats.calibration import calibration
+from plaudit.stats.calibration import Calibration, calibration
 
 FloatArray = NDArray[np.float64]
 LAPSES = np.linspace(0.0, 0.5, 21)
@@ -95,21 +95,19 @@ def measures(found: Sequence[Values], annotators: AnswerModel) -> dict[str, floa
         return metrics
     metrics["reward/log_likelihood"] = float(_unseen_log_prob(found, annotators).mean())
     if groups := reliability(found, annotators):
-        metrics["reward/accuracy_heldout"] = float(np.average(groups["right"], weights=groups["count"]))
-        gaps = np.abs(groups["confidence"] - groups["right"])
-        metrics["reward/ece"] = float(np.average(gaps, weights=groups["count"]))
+        metrics["reward/accuracy_heldout"] = float(np.average(groups.right, weights=groups.count))
+        metrics["reward/ece"] = groups.error
     return metrics
 
 
-def reliability(found: Sequence[Values], annotators: AnswerModel) -> dict[str, NDArray[np.generic]]:
-    """Confidence and correctness on unseen answers: arrays `confidence`, `right`, `count` [group], or nothing without any."""
+def reliability(found: Sequence[Values], annotators: AnswerModel) -> Calibration | None:
+    """Confidence and correctness on unseen answers; None without any."""
     predictions = [] if all(v.trains.all() for v in found) else _predict(found, annotators, unseen=True)
     if not predictions:
-        return {}
-    groups = calibration(
+        return None
+    return calibration(
         np.concatenate([p.confidence for p in predictions]), np.concatenate([p.right for p in predictions])
     )
-    return {"confidence": groups.confidence, "right": groups.right, "count": groups.count}
 
 
 def _predict(found: Sequence[Values], annotators: AnswerModel, *, unseen: bool) -> list[Prediction]:

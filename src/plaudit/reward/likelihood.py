@@ -278,5 +278,5 @@ def spread_evenly(lengths: IndexArray, crop: int, rng: np.random.Generator | Non
         return Look(np.where(mask, steps, 0), mask.astype(np.float32))
     places = np.arange(crop) + rng.random((*lengths.shape, crop))
     positions = (places * (lengths[..., None] / crop)).astype(np.intp)
-    weights = np.broadcast_to((lengths[..., None] / crop).astype(np.float32), positions.shape)
+    weights = np.repeat((lengths[..., None] / crop).astype(np.float32), crop, axis=-1)
     return Look(np.minimum(positions, lengths[..., None] - 1), weights)

@@ -9,6 +9,7 @@ the same densities for torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,5 +83,9 @@ def cut_at(values: FloatArray, share: float) -> float:
     low, high = start + float(np.min(values)), start + float(np.max(values))
     if low == high:
         return low
-    found = brentq(lambda cut: float(np.mean(expit(cut - values))) - share, low - 1e-9, high + 1e-9, xtol=1e-9)
+
+    def excess(cut: float) -> float:
+        return float(np.mean(expit(cut - values))) - share
+
+    found: Any = brentq(excess, low - 1e-9, high + 1e-9, xtol=1e-9)  # typed as perhaps a tuple, which it is not here
     return float(found)

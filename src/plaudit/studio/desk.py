@@ -168,12 +168,13 @@ class Desk:
         self._tell(session, Answered(submission))
 
     def _fill(self, session: Session) -> None:
-        for _ in range(2 * LINE):  # some that the store hands out may be held already, from before a break or a restart
-            if session.state not in {State.WAITING, State.SHOWN} or len(session.line) >= LINE:
-                break
+        if session.state in {State.BREAK, State.FINISHED}:
+            return
+        while len(session.line) < LINE:
             query = self._store.lease_query(session.annotator, LEASE_SECONDS)
             if query is None:
                 break
+            # one that the session holds already, from before a break or a restart, is only leased again
             self._tell(session, Offered(query))
 
     def _view(self, session: Session) -> View:

@@ -179,6 +179,7 @@ class Lockstep:
         )
 
     def _hung(self, what: str, lane: int) -> WorldError:
+        self._watchdog.let_go()
         return WorldError(
             f"The environment did not come back from {what}",
             got=f"more than {self.config.step_seconds:g} s in {self._where(lane)}",

@@ -25,16 +25,13 @@ class Watchdog:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._by_signal = False
-        self._old_handler: Any = None
-        self._old_timer = (0.0, 0.0)
+        self._before: tuple[Any, tuple[float, float]] | None = None
         self._patrol: _Patrol | None = None
 
     def __enter__(self) -> None:
-        self._by_signal = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-        if self._by_signal:
-            self._old_handler = signal.signal(signal.SIGALRM, _raise_hang)
-            self._old_timer = signal.setitimer(signal.ITIMER_REAL, self._seconds)
+        if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
+            handler = signal.signal(signal.SIGALRM, _raise_hang)
+            self._before = handler, signal.setitimer(signal.ITIMER_REAL, self._seconds)
         else:
             if self._patrol is None:
                 self._patrol = _Patrol(self._seconds)
@@ -43,11 +40,17 @@ class Watchdog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._by_signal:
-            signal.setitimer(signal.ITIMER_REAL, *self._old_timer)
-            signal.signal(signal.SIGALRM, self._old_handler or signal.SIG_DFL)
-        elif self._patrol is not None:
-            self._patrol.end()
+        self.let_go()
+        if self._patrol is not None:
+            self._patrol.end(raised=kind is Hang)
+
+    def let_go(self) -> None:
+        """Put back what the program itself does with SIGALRM. Call it after a Hang, which may have cut off `__exit__`."""
+        if self._before is not None:
+            handler, timer = self._before
+            signal.setitimer(signal.ITIMER_REAL, *timer)
+            signal.signal(signal.SIGALRM, handler or signal.SIG_DFL)
+            self._before = None
 
     def close(self) -> None:
         """End the thread, if there is one."""
@@ -74,15 +77,14 @@ class _Patrol:
         threading.Thread(target=self._walk, name="plaudit watchdog", daemon=True).start()
 
     def begin(self) -> None:
-        self._watched = threading.get_ident()
+        self._watched, self._barked = threading.get_ident(), False
         self._deadline = time.monotonic() + self._seconds
 
-    def end(self) -> None:
+    def end(self, *, raised: bool) -> None:
         with self._lock:
             self._deadline = math.inf
-            if self._barked:  # take back a Hang that has not arrived yet
-                self._barked = False
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._watched), None)
+        while self._barked and not raised:  # it barked at the last moment: let the Hang arrive here and not later
+            time.sleep(0.001)
 
     def close(self) -> None:
         self._closed.set()

@@ -167,11 +167,11 @@ def _series(one: Series, frame: Frame) -> list[Html]:
 
 
 def _legend(series: Sequence[Series], frame: Frame) -> list[Html]:
-    """Names of the lines, right-aligned at the top of the plot."""
+    """Names of the lines, right-aligned above the plot."""
     parts: list[Html] = []
     x = WIDTH - frame.right - 4.0
     for one in reversed(series):
-        parts.append(_text(x, frame.top + 8, one.name, f"name s{one.colour} end"))
+        parts.append(_text(x, frame.top - 8, one.name, f"name s{one.colour} end"))
         x -= 7.2 * len(one.name) + 20
     return parts
 

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from plaudit.check import diagnose as answers
 from plaudit.check import learned
 from plaudit.check.diagnose import Finding, Severity, worst_first
-from plaudit.loop.report.stage_log import StageRow, last_artefact, read_stages
+from plaudit.loop.report.stage_log import StageRow, last_artefact, last_metric, read_stages
 from plaudit.loop.report.summary import Summary
 from plaudit.records import Query, SegmentData
 from plaudit.store.store import Store
 
 FloatArray = NDArray[np.float64]
-NEWEST = 400
-"""clips that are compared with each other for near duplicates; more would only repeat the finding"""
+NEWEST = 300
+"""questions that are compared with each other for near duplicates; more would only repeat the finding"""
 
 
 def diagnose(summary: Summary, store: Store) -> list[Finding]:
@@ -40,7 +40,7 @@ def _of_answers(summary: Summary, store: Store, queries: list[Query]) -> dict[st
     return {
         "labels": answers.starvation(ask.asked, ask.answered, ask.waiting),
         "ties": answers.too_many_ties(ask.ties, decided + ask.ties),
-        "crowding": answers.crowding(_twins(store, queries)),
+        "crowding": answers.crowding(_repeated(store, queries[-NEWEST:])),
         "side bias": answers.side_bias(sum(one.chose_shown_first for one in ask.annotators), decided),
         "sides": answers.balanced_sides(in_order, pairs),
         "held-out answers": answers.few_held_out(0 if held_out is None else held_out.n or 0) if ask.answered else None,
@@ -51,7 +51,7 @@ def _of_reward(summary: Summary, store: Store, rows: list[StageRow]) -> dict[str
     accuracy = summary.learn.accuracy
     scatter = last_artefact(store, [row for row in rows if row.stage == "learn"], "reward_scatter")
     rewards = scatter.get("learned", np.zeros(0))
-    members = scatter.get("members", rewards[None, :])
+    between = last_metric(rows, "reward/spread")
     lengths = last_artefact(store, [row for row in rows if row.stage == "check"], "returns")
     judged = None
     if accuracy is not None and accuracy.n:
@@ -59,8 +59,8 @@ def _of_reward(summary: Summary, store: Store, rows: list[StageRow]) -> dict[str
     return {
         "reward accuracy": judged,
         "constant reward": learned.constant_reward(rewards),
-        "exploding scores": learned.exploding_scores(members),
-        "ensemble": learned.ensemble_collapse(members),
+        "exploding scores": learned.exploding_scores(rewards),
+        "ensemble": None if between is None else learned.ensemble_collapse(between, rewards),
         "episode length": learned.length_leak(lengths.get("lengths", np.zeros(0)), lengths.get("learned")),
     }
 
@@ -74,17 +74,18 @@ def _of_policy(summary: Summary) -> dict[str, Finding | None]:
     return {"over-optimisation": learned.over_optimisation(returns, means), "better than random": beats}
 
 
-def _twins(store: Store, queries: list[Query]) -> NDArray[np.bool_]:
-    """Which of the clips that were asked about have a near twin among them, by place or by looks."""
-    names = list(dict.fromkeys(name for query in queries for name in query.segments))[-NEWEST:]
+def _repeated(store: Store, queries: list[Query]) -> NDArray[np.bool_]:
+    """Which questions show again what another one showed, by place or by looks."""
+    names = list(dict.fromkeys(name for query in queries for name in query.segments))
+    if not names:
+        return np.zeros(0, dtype=np.bool_)
     found = store.segments(names)
     segments = [found[name] for name in names]
-    near = answers.overlapping([(one.episode, one.start, one.length) for one in segments])
-    if len(segments) < 2:
-        return near
     features = [_features(store.segment_data(one)) for one in segments]
-    width = min(len(one) for one in features)
-    return near | answers.near_twins(np.stack([one[:width] for one in features]))
+    alike = answers.overlapping([(one.episode, one.start, one.length) for one in segments])
+    alike |= answers.look_alike(np.stack(features))
+    place = {name: index for index, name in enumerate(names)}
+    return answers.repeated([tuple(place[name] for name in query.segments) for query in queries], alike)
 
 
 def _features(data: SegmentData) -> FloatArray:

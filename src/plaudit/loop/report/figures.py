@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from plaudit.loop.report import charts
 from plaudit.loop.report.charts import Axis, Bin, Frame, Mark, Series
 from plaudit.loop.report.facts import Facts
-from plaudit.loop.report.markup import Html, Style, format_number, join, tag
+from plaudit.loop.report.markup import Html, Style, format_number, tag
 from plaudit.loop.report.summary import RoundSummary
 
 
@@ -111,12 +114,7 @@ def learned_return_chart(facts: Facts) -> Html:
     rounds = [one for one in facts.summary.rounds if one.learned_return_mean is not None]
     if not rounds:
         return empty(name, " The learned return needs a reward model and a check.")
-    learned = Series(
-        "learned",
-        tuple(float(r.number) for r in rounds),
-        tuple(_not_none(r.learned_return_mean) for r in rounds),
-        colour=2,
-    )
+    learned = _rounds_series("learned", rounds, [one.learned_return_mean for one in rounds], colour=2)
     measured = [one for one in rounds if one.return_mean is not None]
     panels = [("learned return", learned, rounds)]
     panels += [("true return", _mean_series("true", measured), measured)] if measured else []
@@ -138,8 +136,13 @@ def learned_return_chart(facts: Facts) -> Html:
     return tag("figure", None, *drawn, tag("figcaption", None, name, caption))
 
 
-def _from_to(series: Series) -> str:
-    return f"From {format_number(series.y[0], Style.RETURN)} to {format_number(series.y[-1], Style.RETURN)}."
+def _from_to(series: Series, style: Style = Style.RETURN) -> str:
+    return f"From {format_number(series.y[0], style)} to {format_number(series.y[-1], style)}."
+
+
+def _rounds_series(name: str, rounds: list[RoundSummary], values: Sequence[float | None], *, colour: int) -> Series:
+    numbers = tuple(float(one.number) for one in rounds)
+    return Series(name, numbers, tuple(_not_none(value) for value in values), colour=colour)
 
 
 def _reach(series: Series) -> list[float]:
@@ -228,19 +231,45 @@ def scatter_chart(facts: Facts) -> Html:
     return figure(drawing, *caption)
 
 
+def agreement_chart(facts: Facts) -> Html:
+    """Agreement with answers over rounds: more answers should help."""
+    name = tag("b", None, "Agreement over rounds.")
+    rounds = [one for one in facts.summary.rounds if one.accuracy_heldout is not None]
+    if not rounds:
+        return empty(name, " No reward model was tested on held-out answers.")
+    trained = [one for one in rounds if one.accuracy_train is not None]
+    series = [_rounds_series("training answers", trained, [one.accuracy_train for one in trained], colour=2)]
+    series.append(_rounds_series("held-out answers", rounds, [one.accuracy_heldout for one in rounds], colour=1))
+    ceiling = facts.summary.learn.noise_ceiling
+    low = math.floor(10 * min(0.5, *(value for one in series for value in one.y)) + 1e-9) / 10
+    ticks = tuple(k / 10 for k in range(round(10 * low), 11))
+    y = Axis("agreement", low, 1.02, ticks, lambda value: format_number(value, Style.PERCENT))
+    x = _rounds_axis(rounds)
+    drawing = charts.lines(
+        [one for one in series if one.x],
+        Frame(x, y, 330, bottom=60, top=30),
+        title="Agreement with answers over rounds",
+        description=f"Held-out: {_from_to(series[1], Style.PERCENT)}",
+        references=[] if ceiling is None else [("noise ceiling", ceiling)],
+        under=_labels_under(rounds, x),
+    )
+    return figure(drawing, name, " Share of answers that the reward model agrees with. Small figures: labels so far.")
+
+
 def history_chart(facts: Facts) -> Html:
     """Loss of the last fit."""
     learn = facts.summary.learn
-    name = tag("b", None, "The last fit.")
+    name = tag("b", None, "Loss of the last fit.")
     if not learn.history_train:
-        return empty(name, " No reward model was fitted.")
-    series = [Series("training", learn.history_step, learn.history_train, colour=1)]
+        return empty(
+            name, " The fit was looked at less than twice: it agreed with the answers at once, or there was none."
+        )
+    series = [Series("training", learn.history_step, learn.history_train, colour=2)]
     if learn.history_heldout:
-        series.append(Series("held-out", learn.history_step, learn.history_heldout, colour=2))
+        series.append(Series("held-out", learn.history_step, learn.history_heldout, colour=1))
     values = [value for one in series for value in one.y]
-    frame = Frame(
-        charts.nice_axis("gradient step", learn.history_step), charts.nice_axis("negative log-likelihood", values), 320
-    )
+    x, y = charts.nice_axis("gradient step", learn.history_step), charts.nice_axis("negative log-likelihood", values)
+    frame = Frame(x, y, 320, top=30)
     drawing = charts.lines(
         series, frame, title="Loss of the last fit", description="Loss per answer over gradient steps."
     )
@@ -296,18 +325,3 @@ def _not_none(value: float | None) -> float:
     if value is None:
         raise TypeError("a round without this number should have been left out")
     return value
-
-
-__all__ = [
-    "accuracy_ruler",
-    "empty",
-    "figure",
-    "fraction_ruler",
-    "history_chart",
-    "join",
-    "learned_return_chart",
-    "outcomes_chart",
-    "reliability_chart",
-    "return_chart",
-    "scatter_chart",
-]

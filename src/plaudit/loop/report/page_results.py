@@ -22,9 +22,10 @@ def learn(facts: Facts) -> Html:
         ("Correlation with the true reward", facts.number("learn.correlation", Style.DECIMAL)),
     ]
     left = tag("div", {"class": "stack"}, figures.accuracy_ruler(facts), facts_list(rows))
-    upper = tag("div", {"class": "columns"}, left, figures.history_chart(facts))
+    upper = tag("div", {"class": "columns"}, left, figures.agreement_chart(facts))
     lower = tag("div", {"class": "columns"}, figures.reliability_chart(facts), figures.scatter_chart(facts))
-    return join([upper, tag("h3", None, "Is it as sure as it is right, and does it see what is wanted?"), lower])
+    title = "Is it as sure as it is right, and does it see what is wanted?"
+    return join([upper, tag("h3", None, title), lower, folded("Loss of the last fit", figures.history_chart(facts))])
 
 
 def improve(facts: Facts) -> Html:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,9 @@ from plaudit.store.store import Store
 FloatArray = NDArray[np.float64]
 DOTS = 500
 """points of the scatter plot: enough to see its shape"""
-PER_BIN = 6
-"""held-out answers in a bin of the reliability diagram, at least; with fewer the interval says nothing"""
-MOST_BINS = 8
+PER_GROUP = 6
+"""held-out answers in a group of the reliability diagram, at least; with fewer the interval says nothing"""
+MOST_GROUPS = 6
 
 
 def summarise_reward(
@@ -29,17 +30,17 @@ def summarise_reward(
 ) -> LearnSummary:
     """The section; `teacher` is the run file's simulated teacher, None where people answered."""
     learned = [row for row in rows if row.stage == "learn"]
-    sure, right = _confidence(last_artefact(store, learned, "calibration"))
+    groups = _groups(last_artefact(store, learned, "calibration"))
     scatter = last_artefact(store, learned, "reward_scatter")
     dots = _sample(scatter.get("learned"), scatter.get("true"))
     step, train, held = _curves(last_artefact(store, learned, "history"))
     heldout = last_metric(learned, "reward/accuracy_heldout")
     return LearnSummary(
-        accuracy=share(right) if len(right) else None if heldout is None else Estimate(heldout),
+        accuracy=_agreement(groups) or (None if heldout is None else Estimate(heldout)),
         accuracy_train=last_metric(learned, "reward/accuracy_train"),
         noise_ceiling=_ceiling(store, rows, answers, teacher),
         calibration_error=last_metric(learned, "reward/ece"),
-        reliability=reliability(sure, right),
+        reliability=reliability(groups),
         correlation=last_metric(learned, "reward/correlation_true"),
         scatter_learned=floats(dots[0]),
         scatter_true=floats(dots[1]),
@@ -54,33 +55,51 @@ def floats(values: FloatArray) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-def share(right: FloatArray) -> Estimate:
-    """Share of ones among zeros and ones, with its Wilson interval."""
-    found = wilson(int(right.sum()), len(right))
-    return Estimate(float(right.mean()), found.low, found.high, len(right))
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Held-out answers that the model was about equally sure of."""
+
+    confidence: float
+    right: float
+    """how many went to the side that the model preferred; a half for a tie"""
+    count: int
+
+    def estimate(self) -> Estimate:
+        """Share that the model was right about, with its Wilson interval."""
+        found = wilson(round(self.right), self.count)
+        return Estimate(self.right / self.count, found.low, found.high, self.count)
 
 
-def _confidence(calibration: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """How sure the model was of the side it preferred, and whether the answer went there; both [answer].
-
-    The artefact holds either the probability of the first side with the answer, or the confidence with whether it was
-    right; both come to the same here.
-    """
-    predicted, outcome = calibration.get("predicted"), calibration.get("correct")
-    if predicted is None or outcome is None or predicted.shape != outcome.shape:
-        return np.zeros(0), np.zeros(0)
-    known = np.isfinite(predicted) & np.isfinite(outcome) & (outcome != 0.5)  # a tie goes to neither side
-    predicted, outcome = predicted[known], outcome[known]
-    return np.maximum(predicted, 1 - predicted), ((predicted > 0.5) == (outcome > 0.5)).astype(np.float64)
+def _groups(calibration: Mapping[str, FloatArray]) -> list[Group]:
+    parts = [calibration.get(name) for name in ("confidence", "right", "count")]
+    confidence, right, count = (np.zeros(0) if part is None else part for part in parts)
+    rows = zip(confidence.tolist(), right.tolist(), count.tolist(), strict=True)
+    return sorted((Group(sure, share * n, int(n)) for sure, share, n in rows if n > 0), key=lambda one: one.confidence)
 
 
-def reliability(sure: FloatArray, right: FloatArray) -> tuple[ReliabilityBin, ...]:
-    """Groups of about equal size, from the least to the most confident answers."""
-    count = min(MOST_BINS, len(sure) // PER_BIN)
-    if count == 0:
-        return ()
-    groups = np.array_split(np.argsort(sure, kind="stable"), count)
-    return tuple(ReliabilityBin(float(sure[group].mean()), share(right[group])) for group in groups)
+def _together(groups: Sequence[Group]) -> Group:
+    count = sum(one.count for one in groups)
+    return Group(sum(one.confidence * one.count for one in groups) / count, sum(one.right for one in groups), count)
+
+
+def _agreement(groups: Sequence[Group]) -> Estimate | None:
+    return _together(groups).estimate() if groups else None
+
+
+def reliability(groups: Sequence[Group]) -> tuple[ReliabilityBin, ...]:
+    """Neighbouring groups joined until each is large enough, from the least to the most confident answers."""
+    total = sum(one.count for one in groups)
+    enough = max(PER_GROUP, total / MOST_GROUPS)
+    joined: list[list[Group]] = [[]]
+    for one in groups:
+        if sum(each.count for each in joined[-1]) >= enough:
+            joined.append([])
+        joined[-1].append(one)
+    if len(joined) > 1 and sum(each.count for each in joined[-1]) < PER_GROUP:
+        last = joined.pop()
+        joined[-1] += last
+    found = [_together(each) for each in joined if sum(one.count for one in each) >= PER_GROUP]
+    return tuple(ReliabilityBin(one.confidence, one.estimate()) for one in found)
 
 
 def _sample(learned: FloatArray | None, true: FloatArray | None) -> tuple[FloatArray, FloatArray]:
