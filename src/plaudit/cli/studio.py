@@ -13,7 +13,8 @@ import tyro
 from rich.console import Console
 
 from plaudit.run.directory import RunDirectory
-from plaudit.studio.serve import serve
+from plaudit.store.store import Store
+from plaudit.studio.serve import DEFAULT_INSTRUCTION, serve
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,14 @@ def main(arguments: Sequence[str]) -> int:
     given = tyro.cli(Arguments, args=arguments, prog="plaudit studio")
     directory = RunDirectory(given.directory)
     directory.require()
+    with Store.open(directory.store) as store:
+        created = next(store.events(kinds={"run.created"})).payload
     worker = subprocess.Popen([sys.executable, "-m", "plaudit.worlds.media", str(directory.path)])
     try:
         serve(
             directory.store,
             annotator=given.annotator,
+            instruction=created["config"]["ask"]["instruction"] or DEFAULT_INSTRUCTION,
             port=given.port,
             open_browser=given.open_browser,
             announce=Console().print,

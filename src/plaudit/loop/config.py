@@ -37,6 +37,8 @@ class AskConfig:
     """grades on the scale of ratings"""
     teacher: TeacherConfig | None = field(default_factory=TeacherConfig)
     """simulated teacher that answers from the true reward; `people = true` turns it off"""
+    instruction: str = ""
+    """what people are told to look for, above the clips, for example "Which one swings up and stays up?"; empty: a general one"""
     people: bool = False
     """wait for people who answer in the studio instead of a simulated teacher"""
     patience_seconds: float = 600.0

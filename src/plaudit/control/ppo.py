@@ -1,0 +1,139 @@
+"""Proximal policy optimisation as a Stable-Baselines3 model; acting, labelling and updating are done here.
+
+    learner.export("policy.zip")
+    model = stable_baselines3.PPO.load("policy.zip")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plaudit.control.config import PPOConfig
+from plaudit.control.files import Arrays, adam_arrays, load_adam, load_arrays, save_arrays, version_of
+from plaudit.control.ppo_update import PPONets, Steps
+from plaudit.control.rewards import Labels, RewardFn
+from plaudit.control.rollout import REPORT_EVERY, Episodes, explore, require_finite, require_finite_actions, vector_steps
+from plaudit.control.sb3 import light_optimizers, write_moments
+from plaudit.errors import LearningError
+from plaudit.models.kernels import FloatArray, with_ones
+from plaudit.ops.returns import gae
+from plaudit.run.monitor import Monitor, Signal
+from plaudit.run.seeds import derive, generator
+from plaudit.worlds.vector import VectorWorld
+
+
+class PPOLearner:
+    """A `Learner` for PPO.
+
+    Args:
+        config: the settings.
+        world: where it acts.
+        seed: of the initial weights.
+    """
+
+    algorithm = "ppo"
+
+    def __init__(self, config: PPOConfig, world: VectorWorld, seed: int) -> None:
+        self.config, self.world = config, world
+        self.nets = PPONets(config, world, seed)
+        self._labels = Labels(world.behaviour)
+        self._updates, self._steps = 0, 0
+
+    @property
+    def version(self) -> str:
+        """Names the weights that act."""
+        return version_of(self.nets.weights)
+
+    def act(self, observations: NDArray[np.float32], deterministic: bool = True) -> NDArray[np.generic]:
+        """Actions [n, *action] for observations [n, entry]; random ones differ from call to call."""
+        return self.nets.clip(self.nets.draw(observations, None if deterministic else np.random.default_rng()))
+
+    def explore(self, steps: int, seed: int) -> None:
+        """Act at random for at least `steps` environment steps."""
+        explore(self.world, steps, seed, lambda _: None)
+
+    def set_reward(self, reward: RewardFn, environment_weight: float = 0.0) -> None:
+        """Pay by `reward` from now on. Raises LearningError if it is not finite on the behaviour so far."""
+        self._labels.set(reward, environment_weight)
+
+    def improve(self, steps: int, seed: int, monitor: Monitor) -> dict[str, float]:
+        """Train for at least `steps` environment steps from fresh episodes on.
+
+        The steps are cut into equal rollouts of about `n_steps`. Everything random follows from `seed`.
+
+        Raises:
+            LearningError: no reward was set, or training diverged; then the policy is back at its last good weights.
+            WorldError: the world failed.
+        """
+        if not self._labels.ready:
+            raise LearningError("There is no reward to improve for", next_step="call set_reward first")
+        good = [self._copy()]
+        try:
+            return self._improve(vector_steps(steps, self.world), seed, monitor, good)
+        except LearningError:
+            self._load(good[-1])
+            raise
+
+    def _improve(self, rows: int, seed: int, monitor: Monitor, good: list[Arrays]) -> dict[str, float]:
+        rng, episodes = generator(seed, "improve"), Episodes(self.world.n_envs)
+        observations = self.world.reset(derive(seed, "reset"))
+        losses: dict[str, float] = {}
+        rollouts = max(1, round(rows / self.config.n_steps))
+        edges = [round(rows * index / rollouts) for index in range(rollouts + 1)]
+        for start, end in zip(edges, edges[1:], strict=False):
+            steps, observations = self._collect(observations, end - start, rng, episodes)
+            losses = self._update(steps, rng)
+            require_finite(losses)
+            match monitor.report(end * self.world.n_envs, episodes.metrics() | losses):
+                case Signal.GO:
+                    good[1:] = [self._copy()]
+                case Signal.STOP:
+                    break
+                case Signal.ROLL_BACK:
+                    self._load(good[0])
+                    break
+                case unknown:
+                    assert_never(unknown)
+        return episodes.metrics() | losses
+
+    def _collect(
+        self, observations: FloatArray, length: int, rng: np.random.Generator, episodes: Episodes
+    ) -> tuple[Steps, FloatArray]:
+        """Act for `length` steps of the vector; returns them, flat and ready to learn from, and what was seen last."""
+        world, nets = self.world, self.nets
+        inputs = with_ones(length, world.n_envs, world.layout.observation + 1)
+        ends, drawn = np.zeros((length, world.n_envs), np.bool_), list[NDArray[np.generic]]()
+        cut_off, finals = np.zeros((length, world.n_envs), np.bool_), list[FloatArray]()
+        for row in range(length):
+            inputs[row, :, :-1] = observations
+            drawn.append(nets.draw(observations, rng))
+            require_finite_actions(drawn[-1])
+            step = world.step(nets.clip(drawn[-1]))
+            ends[row] = step.terminated | step.truncated
+            cut_off[row] = step.truncated & ~step.terminated
+            finals.extend(step.final_observations[cut_off[row]])
+            observations = step.observations
+        self._labels.catch_up()
+        self._steps += length * world.n_envs
+        rewards = self._labels.values[-length:].astype(np.float64)
+        for paid, ended in zip(rewards, ends, strict=True):
+            episodes.add(paid, ended)
+        rewards[cut_off] += self.config.gamma * self._values(finals)  # a time limit takes nothing away from the future
+        return self._steps_of(inputs, np.stack(drawn), rewards, ends, self._values(list(observations))), observations
+
+    def _steps_of(
+        self, inputs: FloatArray, drawn: NDArray[np.generic], rewards: NDArray[np.float64], ends: NDArray[np.bool_],
+        after: NDArray[np.float64],
+    ) -> Steps:  # fmt: skip
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        actions = drawn.reshape(len(flat), *drawn.shape[2:])
+        output, found = self.nets.forward(flat)
+        log_probs, _ = self.nets.head.evaluate(output, actions)
+        values = found.reshape(rewards.shape).astype(np.float64)
+        advantages = gae(rewards, values, after, ends, discount=self.config.gamma, trace=self.config.gae_lambda)
+        returns = (advantages + values).astype(np.float32)
+        return Steps(flat, actions, log_probs, advantages.astype(np.float32).reshape(-1), returns.reshape(-1))
