@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 
 from plaudit.check.learned import noise_ceiling
-from plaudit.loop.report import reward
+from plaudit.loop.report import answers, reward, stage_log
+from plaudit.loop.report import gather as gather_module
 from plaudit.loop.report.gather import gather
-from plaudit.loop.report.summary import Summary
+from plaudit.loop.report.summary import Estimate, Summary
 from plaudit.loop.report.write import examine, first_frame, shown_clips, write_report
-from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, from_json, to_json
+from plaudit.records import (
+    AnnotatorKind,
+    AnnotatorProfile,
+    Choice,
+    Comparison,
+    Rating,
+    StepFeedback,
+    from_json,
+    to_json,
+)
 from plaudit.stats.intervals import mean_interval, wilson
 from plaudit.store.store import Store
 from tests.report_runs import FakeRun
@@ -261,3 +271,38 @@ def test_an_oracle_that_is_no_better_than_random_gives_no_fraction(tmp_path):
         summary = gather(store, tmp_path)
     assert summary.check.return_oracle == -1300.0
     assert summary.check.fraction is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Rating(id="f", query="q", annotator="a", value=3, levels=5), "4 of 5"),
+        (Rating(id="f", query="q", annotator="a", levels=5), "skip"),
+        (StepFeedback(id="f", query="q", annotator="a", steps=(1, 4), scores=(1.0, 0.0)), "2 steps judged"),
+        (StepFeedback(id="f", query="q", annotator="a", steps=(), scores=()), "skip"),
+        (Comparison(id="f", query="q", annotator="a", choice=Choice.TIE), "tie"),
+    ],
+)
+def test_answers_of_all_kinds_have_words(answer, words):
+    assert answers._in_words(answer) == words
+
+
+def test_without_its_blob_a_return_is_the_logged_mean_alone(tmp_path):
+    with FakeRun(tmp_path, rounds=1).write() as store:
+        for file in (tmp_path / "blobs").rglob("*"):
+            if file.is_file():
+                file.unlink()
+        rows = stage_log.read_stages(store)
+        assert stage_log.last_artefact(store, rows, "returns") == {}
+        assert gather_module._returns(store, rows) == ()
+    assert gather_module._estimate((), -800.0) == Estimate(-800.0)
+    assert gather_module._estimate((), None) is None
+    assert gather_module._estimate((3.0,), 3.0) == Estimate(3.0, n=1)
+
+
+def test_a_clip_that_waits_for_the_media_worker_says_so(finished):
+    store, path, summary = finished
+    clip = summary.ask.questions[2].clips[1]
+    store.add_job("render", {"segment": clip.segment}, f"render/{clip.segment}")
+    assert gather_module.find_clip(store, "second", clip.segment).missing == "waits to be rendered"
+    assert gather(store, path).ask.questions[2].clips[1].blob is None

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from plaudit.check.diagnose import Evidence, Finding, Severity
+from plaudit.loop.report.facts import Facts, short
 from plaudit.loop.report.markup import VOID, Style, format_number, tag
 from plaudit.loop.report.page import SECTIONS, render_page
 from plaudit.loop.report.parts import Video
@@ -110,7 +111,7 @@ def test_every_name_and_sentence_on_the_page_is_the_one_in_the_json():
         path = element.attributes.get("data-path")
         if path is not None:
             value = str(lookup(written, path))
-            assert element.text == (value[:8] if element.attributes.get("data-short") else value)
+            assert element.text == (short(value) if element.attributes.get("data-short") else value)
 
 
 def test_there_are_no_numbers_but_those_from_the_summary():
@@ -278,3 +279,15 @@ def test_a_summary_is_json(tmp_path):
     summary, _ = lifelike()
     assert isinstance(summary, Summary)
     assert json.loads(json.dumps(to_json(summary), allow_nan=False))["ask"]["answered"] == 49
+
+
+def test_a_wrong_path_is_an_error_and_an_absent_value_is_not():
+    facts = Facts(bare())
+    assert facts.get("check.fraction.value") is None
+    with pytest.raises(AttributeError):
+        facts.get("check.fractoin")
+
+
+def test_versions_are_shown_short():
+    assert short("pol_0123456789abcdef") == "01234567"
+    assert short("random") == "random"

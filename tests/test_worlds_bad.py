@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from plaudit.errors import WorldError
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.evaluate import evaluate
 from plaudit.worlds.vector import VectorWorld
+from plaudit.worlds.watchdog import Hang, Watchdog
 
 
 def world(name, **settings):
@@ -79,6 +81,27 @@ def test_hanging_step_is_ended_in_a_thread_too():
     thread.join(20)
     assert found
     assert "did not come back from step" in found[0]
+
+
+def test_late_bark_in_a_thread_arrives_once_and_inside():
+    found = []
+
+    def body():
+        watchdog = Watchdog(0.02)
+        for seconds in (0.0, 0.1, 0.0, 0.1):
+            try:
+                with watchdog:
+                    time.sleep(seconds)
+                found.append("fine")
+            except Hang:
+                found.append("hang")
+        time.sleep(0.1)
+        watchdog.close()
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join(20)
+    assert found == ["fine", "hang", "fine", "hang"]
 
 
 def test_alarm_of_the_program_is_put_back():

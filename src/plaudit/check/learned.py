@@ -27,6 +27,10 @@ def noise_ceiling(differences: FloatArray, temperature: float, lapse: float = 0.
     return float(np.mean((1 - lapse) * agree + lapse / 2))
 
 
+GAP = 0.1
+"""agreement this far below what noise allows is more than too few answers"""
+
+
 def reward_accuracy(right: int, held_out: int, ceiling: float | None = None) -> Finding | None:
     """Does the reward model agree with held-out answers as well as their noise allows?"""
     name = "reward accuracy"
@@ -47,9 +51,10 @@ def reward_accuracy(right: int, held_out: int, ceiling: float | None = None) -> 
         )
         return Finding(Severity.WARNING, name, "The reward model cannot be told from guessing yet.", numbers, advice)
     if ceiling is not None and found.high < ceiling:
-        advice = "There is more to learn from these answers: a larger network, more members, or more labels."
+        severity = Severity.WARNING if found.high < ceiling - GAP else Severity.NOTE
+        advice = "More answers should still help; if they stop helping, try a larger network or longer segments."
         return Finding(
-            Severity.WARNING, name, "The reward model agrees less than the annotators' noise explains.", numbers, advice
+            severity, name, "The reward model agrees less than the annotators' noise explains.", numbers, advice
         )
     if ceiling is not None and found.low > ceiling:
         advice = "Check that no behaviour is in both the training and the held-out answers."
@@ -164,14 +169,16 @@ WORTH_SAYING = 0.1
 """a loss below this share of what the run gained is not worth an alarm"""
 
 
-def over_optimisation(true_returns: list[FloatArray], learned_means: FloatArray) -> Finding | None:
+def over_optimisation(true_returns: list[FloatArray], learned_last: float) -> Finding | None:
     """Does the policy please the reward model at people's expense?
 
     Compares the last round with the best earlier one by true return, or by audited return where that is all there is.
+    Learned returns of two rounds cannot be compared, since each reward model is normalised anew; but zero is always the
+    average of the behaviour so far.
 
     Args:
         true_returns: per round, [episode].
-        learned_means: [round] mean return under that round's own reward model.
+        learned_last: mean return of the last round under its own reward model.
     """
     name = "over-optimisation"
     if len(true_returns) < 2:
@@ -181,20 +188,19 @@ def over_optimisation(true_returns: list[FloatArray], learned_means: FloatArray)
     # the best of many rounds is partly luck: the level rises with their number (Bonferroni)
     change = welch(true_returns[last], true_returns[best], level=1 - 0.05 / last)
     lost = float(means[best] - means[last])
-    gained = float(learned_means[last] - learned_means[best])
     evidence = (
         Evidence("best round", best + 1),
         Evidence("change of true return since then", -lost),
-        Evidence("change of learned return since then", gained),
+        Evidence("learned return, above the behaviour so far", learned_last),
     )
     if change.high >= 0 or lost < WORTH_SAYING * np.ptp(means):
         return Finding(Severity.OK, name, "The true return has not fallen while the policy trained.", evidence)
-    if gained <= 0:
-        message = "The policy became worse after its best round, by the true and the learned return alike."
+    if learned_last <= 0:
+        message = "The policy became worse after its best round, and the reward model sees it too."
         advice = "Training failed rather than the reward: try a smaller learning rate or more steps per round."
         return Finding(Severity.WARNING, name, message, evidence, advice)
     message = (
-        "The learned return went up while the true return went down: the policy exploits mistakes of the reward model."
+        "The true return fell while the reward model praises the policy: it exploits mistakes of the reward model."
     )
     advice = "Use the policy of the best round, ask about the newest behaviour, and train less between questions."
     return Finding(Severity.PROBLEM, name, message, evidence, advice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from plaudit.loop.run import Run
 
 
 @contextmanager
-def open_studio(run: Run, *, enabled: bool, console: Console) -> Iterator[None]:
+def open_studio(run: Run, *, enabled: bool, console: Console) -> Generator[None]:
     """Keep `plaudit studio RUN` going while the block runs."""
     if not enabled:
         if run.config.ask.people:

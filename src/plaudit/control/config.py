@@ -10,18 +10,16 @@ from plaudit.errors import ConfigError
 
 
 class Backend(enum.Enum):
-    """What computes the updates of SAC; see docs/how-to/algorithms.md for measured times."""
+    """What computes the updates of SAC.
+
+    CPU milliseconds per update on one core (networks and batch of 64, 128, 256): numpy 0.23, 1.04, 6.4; torch 2.1, 3.5, 11;
+    jax 0.13, 0.88, 4.5 after five CPU-seconds of importing and compiling. numpy is the fastest below some 50,000 updates of
+    the small networks or 3,000 of the large, and its results do not depend on an optional package: hence the default.
+    """
 
     NUMPY = "numpy"
     TORCH = "torch"
     JAX = "jax"
-
-
-class AfterRelabel(enum.Enum):
-    """What happens to the critics when the learned reward has changed."""
-
-    KEEP = "keep"
-    RESET = "reset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +43,13 @@ class SACConfig:
     target_entropy: float | None = None
     """entropy that a learned coefficient aims at; none: minus the number of action entries"""
     backend: Backend = Backend.NUMPY
-    """what computes the updates: numpy (hand-derived, no start-up cost), torch (Stable-Baselines3's own, ten times slower for small networks), jax (SBX; seconds to compile, a third faster from 256 x 256 on; needs the extra `fast`)"""
+    """what computes the updates: numpy (hand-derived), torch (Stable-Baselines3's own), jax (SBX, needs the extra `fast`)"""
 
     def __post_init__(self) -> None:
         _check("sac", self.net, self.learning_rate, self.gamma)
-        _require(self.batch_size >= 1 and self.utd > 0 and 0 < self.tau <= 1, "sac", "batch_size >= 1, utd > 0, 0 < tau <= 1")
+        _require(
+            self.batch_size >= 1 and self.utd > 0 and 0 < self.tau <= 1, "sac", "batch_size >= 1, utd > 0, 0 < tau <= 1"
+        )
         start = self.ent_coef.removeprefix("auto").removeprefix("_") or "1"
         try:
             valid = float(start) > 0
@@ -142,12 +142,18 @@ class PolicyConfig:
         if not given:
             object.__setattr__(self, "sac", SACConfig())
         elif len(given) > 1:
-            raise ConfigError("More than one algorithm is set", got=given, expected="one of policy.sac, policy.ppo, policy.dqn")
+            raise ConfigError(
+                "More than one algorithm is set", got=given, expected="one of policy.sac, policy.ppo, policy.dqn"
+            )
 
 
 def _check(name: str, net: tuple[int, ...], learning_rate: float, gamma: float) -> None:
     _require(all(size >= 1 for size in net), name, "net with layers of at least one unit")
-    _require(math.isfinite(learning_rate) and learning_rate > 0 and 0 <= gamma <= 1, name, "learning_rate > 0, 0 <= gamma <= 1")
+    _require(
+        math.isfinite(learning_rate) and learning_rate > 0 and 0 <= gamma <= 1,
+        name,
+        "learning_rate > 0, 0 <= gamma <= 1",
+    )
 
 
 def _require(valid: bool, name: str, expected: str) -> None:

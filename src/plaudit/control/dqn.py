@@ -40,7 +40,9 @@ class DQNAgent:
     def __init__(self, config: DQNConfig, world: VectorWorld, seed: int) -> None:
         space = world.action_space
         if not isinstance(space, spaces.Discrete):
-            raise ConfigError("DQN needs discrete actions", got=space, next_step="use [policy.sac] or [policy.ppo] instead")
+            raise ConfigError(
+                "DQN needs discrete actions", got=space, next_step="use [policy.sac] or [policy.ppo] instead"
+            )
         self.config, self.batch_size, self.utd = config, config.batch_size, config.utd
         self._actions, self._width = int(space.n), world.layout.observation
         self._shape = Shape((self._width, *config.net, self._actions))
@@ -93,7 +95,11 @@ class DQNAgent:
                 best = self._tape.forward(self._target_blocks, following[index])[0].max(axis=1)
                 loss = self._update(present[index], chosen[index], batch.rewards[index] + discounts[index] * best)
         self._updates += updates
-        return {"train/loss": loss, "train/n_updates": float(self._updates), "train/learning_rate": self.config.learning_rate}
+        return {
+            "train/loss": loss,
+            "train/n_updates": float(self._updates),
+            "train/learning_rate": self.config.learning_rate,
+        }
 
     def _update(self, inputs: FloatArray, chosen: NDArray[np.intp], wanted: FloatArray) -> float:
         """One update; returns the loss."""
@@ -124,8 +130,8 @@ class DQNAgent:
         """Write a zip that `stable_baselines3.DQN.load` opens, with the optimiser's state."""
         model = self.model
         write_moments(model.policy.optimizer, self._weights, self._adam.moments(), self._adam.steps)
-        model.num_timesteps, model._n_updates = round(self._updates / self.utd), self._updates  # noqa: SLF001
-        model.exploration_rate = self.exploration_rate
+        model.num_timesteps, model.exploration_rate = round(self._updates / self.utd), self.exploration_rate
+        model._n_updates = self._updates  # pyright: ignore[reportPrivateUsage] - no public name exists
         with light_optimizers():
             model.save(path)
 

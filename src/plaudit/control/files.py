@@ -45,7 +45,11 @@ def load_arrays(folder: Path, algorithm: str, like: Mapping[str, NDArray[np.gene
         raise RunError("A saved policy cannot be read", got=f"{folder}: {error}") from error
     here = {name: (array.shape[1:], str(array.dtype)) for name, array in like.items()}
     there = {name: (array.shape[1:], str(array.dtype)) for name, array in found.items()}
-    sizes = {name for name, array in like.items() if not name.startswith("end") and name in found and len(found[name]) != len(array)}
+    sizes = {
+        name
+        for name, array in like.items()
+        if not name.startswith("end") and name in found and len(found[name]) != len(array)
+    }
     if about != {"format": FORMAT, "algorithm": algorithm} or here != there or sizes:
         raise RunError(
             "A saved policy does not fit this learner",

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from plaudit.control.config import AfterRelabel, Backend, DQNConfig, PolicyConfig, PPOConfig, SACConfig
+from plaudit.control.config import Backend, DQNConfig, PolicyConfig, PPOConfig, SACConfig
 from plaudit.control.dqn import DQNAgent
 from plaudit.control.offpolicy import OffPolicyLearner
 from plaudit.control.ppo import PPOLearner
@@ -76,6 +76,6 @@ def fix_torch_threads(threads: int) -> None:
 
 
 __all__ = [
-    "AfterRelabel", "Backend", "DQNConfig", "Learner", "PPOConfig", "Policy", "PolicyConfig", "RewardFn", "SACConfig", "fix_torch_threads",
+    "Backend", "DQNConfig", "Learner", "PPOConfig", "Policy", "PolicyConfig", "RewardFn", "SACConfig", "fix_torch_threads",
     "make_learner",
 ]  # fmt: skip

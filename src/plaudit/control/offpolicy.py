@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from plaudit.control.files import Arrays, load_arrays, save_arrays
 from plaudit.control.replay import Batch, Replay
 from plaudit.control.rewards import Labels, RewardFn
-from plaudit.control.rollout import REPORT_EVERY, Episodes, explore, require_finite, require_finite_actions, vector_steps
+from plaudit.control.rollout import (
+    REPORT_EVERY,
+    Episodes,
+    explore,
+    require_finite,
+    require_finite_actions,
+    vector_steps,
+)
 from plaudit.errors import LearningError
 from plaudit.run.monitor import Monitor, Signal
 from plaudit.run.seeds import derive, generator
@@ -37,10 +44,6 @@ class Agent(Protocol):
 
     def train(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         """One update for each entry of the batch's first axis; the losses of the last."""
-        ...
-
-    def reset_critic(self, seed: int) -> None:
-        """Draw anew what estimates values."""
         ...
 
     def arrays(self) -> Arrays:
@@ -133,8 +136,8 @@ class OffPolicyLearner:
                     case Signal.ROLL_BACK:
                         agent.load(good[0])
                         break
-                    case unknown:
-                        assert_never(unknown)
+                    case _ as never:
+                        assert_never(never)
         replay.close(observations)
         return episodes.metrics() | losses
 

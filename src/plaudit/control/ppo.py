@@ -1,11 +1,12 @@
 """Proximal policy optimisation as a Stable-Baselines3 model; acting, labelling and updating are done here.
 
-    learner.export("policy.zip")
-    model = stable_baselines3.PPO.load("policy.zip")
+learner.export("policy.zip")
+model = stable_baselines3.PPO.load("policy.zip")
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import assert_never
 
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from plaudit.control.config import PPOConfig
 from plaudit.control.files import Arrays, adam_arrays, load_adam, load_arrays, save_arrays, version_of
-from plaudit.control.ppo_update import PPONets, Steps
+from plaudit.control.ppo_nets import PPONets, Steps
 from plaudit.control.rewards import Labels, RewardFn
-from plaudit.control.rollout import REPORT_EVERY, Episodes, explore, require_finite, require_finite_actions, vector_steps
+from plaudit.control.rollout import Episodes, explore, require_finite, require_finite_actions, vector_steps
 from plaudit.control.sb3 import light_optimizers, write_moments
 from plaudit.errors import LearningError
 from plaudit.models.kernels import FloatArray, with_ones
@@ -24,6 +25,8 @@ from plaudit.ops.returns import gae
 from plaudit.run.monitor import Monitor, Signal
 from plaudit.run.seeds import derive, generator
 from plaudit.worlds.vector import VectorWorld
+
+Returns = NDArray[np.float64]
 
 
 class PPOLearner:
@@ -84,7 +87,7 @@ class PPOLearner:
         losses: dict[str, float] = {}
         rollouts = max(1, round(rows / self.config.n_steps))
         edges = [round(rows * index / rollouts) for index in range(rollouts + 1)]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             steps, observations = self._collect(observations, end - start, rng, episodes)
             losses = self._update(steps, rng)
             require_finite(losses)
@@ -96,8 +99,8 @@ class PPOLearner:
                 case Signal.ROLL_BACK:
                     self._load(good[0])
                     break
-                case unknown:
-                    assert_never(unknown)
+                case _ as never:
+                    assert_never(never)
         return episodes.metrics() | losses
 
     def _collect(
@@ -122,18 +125,85 @@ class PPOLearner:
         rewards = self._labels.values[-length:].astype(np.float64)
         for paid, ended in zip(rewards, ends, strict=True):
             episodes.add(paid, ended)
-        rewards[cut_off] += self.config.gamma * self._values(finals)  # a time limit takes nothing away from the future
-        return self._steps_of(inputs, np.stack(drawn), rewards, ends, self._values(list(observations))), observations
+        if finals:  # a time limit takes nothing away from the future
+            rewards[cut_off] += self.config.gamma * self._values(np.array(finals))
+        return self._ready(inputs, np.stack(drawn), rewards, ends, self._values(observations)), observations
 
-    def _steps_of(
-        self, inputs: FloatArray, drawn: NDArray[np.generic], rewards: NDArray[np.float64], ends: NDArray[np.bool_],
-        after: NDArray[np.float64],
+    def _ready(
+        self, inputs: FloatArray, drawn: NDArray[np.generic], rewards: Returns, ends: NDArray[np.bool_], after: Returns
     ) -> Steps:  # fmt: skip
+        """Advantages and returns of a rollout [time, env, ...], flattened."""
         flat = inputs.reshape(-1, inputs.shape[-1])
         actions = drawn.reshape(len(flat), *drawn.shape[2:])
         output, found = self.nets.forward(flat)
         log_probs, _ = self.nets.head.evaluate(output, actions)
         values = found.reshape(rewards.shape).astype(np.float64)
         advantages = gae(rewards, values, after, ends, discount=self.config.gamma, trace=self.config.gae_lambda)
-        returns = (advantages + values).astype(np.float32)
-        return Steps(flat, actions, log_probs, advantages.astype(np.float32).reshape(-1), returns.reshape(-1))
+        returns = (advantages + values).astype(np.float32).reshape(-1)
+        return Steps(flat, actions, log_probs, advantages.astype(np.float32).reshape(-1), returns)
+
+    def _update(self, steps: Steps, rng: np.random.Generator) -> dict[str, float]:
+        """Several passes over a rollout in random batches. Returns mean losses."""
+        config, nets, found = self.config, self.nets, list[dict[str, float]]()
+        with np.errstate(all="ignore"):  # what is not finite shows in the losses
+            for _ in range(config.n_epochs):
+                shuffled = steps[rng.permutation(len(steps))]
+                for start in range(0, len(steps), config.batch_size):
+                    found.append(nets.update(shuffled[start : start + config.batch_size]))
+                    if nets.moved_too_far(found[-1]):
+                        break
+                self._updates += 1
+                if nets.moved_too_far(found[-1]):
+                    break
+            losses = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+            spread = float(np.var(steps.returns))
+            unexplained = float(np.var(steps.advantages))  # returns minus values
+        return losses | {
+            "train/loss": losses["train/policy_gradient_loss"]
+            + config.ent_coef * losses["train/entropy_loss"]
+            + config.vf_coef * losses["train/value_loss"],
+            "train/explained_variance": 1 - unexplained / spread if spread else 0.0,
+            "train/clip_range": config.clip_range,
+            "train/learning_rate": config.learning_rate,
+            "train/n_updates": float(self._updates),
+            **({} if nets.std is None else {"train/std": nets.std}),
+        }
+
+    def _values(self, observations: FloatArray) -> Returns:
+        """Values [row] of observations [row, entry]."""
+        inputs = with_ones(len(observations), self.world.layout.observation + 1)
+        inputs[:, :-1] = observations
+        return self.nets.forward(inputs)[1].astype(np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Write all that `restore` needs into a folder that exists; equal learners give equal bytes."""
+        save_arrays(folder, self.algorithm, self._arrays())
+
+    def restore(self, folder: Path) -> None:
+        """Take up what `save` wrote. Raises RunError."""
+        self._load(load_arrays(folder, self.algorithm, self._arrays()))
+
+    def export(self, path: Path) -> None:
+        """Write a zip that `stable_baselines3.PPO.load` opens, with the optimiser's state."""
+        model, adam = self.nets.model, self.nets.adam
+        write_moments(model.policy.optimizer, self.nets.weights, adam.moments(), adam.steps)
+        model.num_timesteps = self._steps
+        model._n_updates = self._updates  # pyright: ignore[reportPrivateUsage] - no public name exists
+        with light_optimizers():
+            model.save(path)
+
+    def _arrays(self) -> Arrays:
+        own: Arrays = {
+            "weights": self.nets.weights,
+            "updates": np.array([self._updates]),
+            "steps": np.array([self._steps]),
+        }
+        return own | adam_arrays("adam", self.nets.adam)
+
+    def _load(self, arrays: Arrays) -> None:
+        self.nets.weights[:] = arrays["weights"]
+        self._updates, self._steps = int(arrays["updates"][0]), int(arrays["steps"][0])
+        load_adam("adam", self.nets.adam, arrays)
+
+    def _copy(self) -> Arrays:
+        return {name: array.copy() for name, array in self._arrays().items()}

@@ -50,7 +50,7 @@ class Gaussian:
     def evaluate(self, output: FloatArray, actions: NDArray[np.generic]) -> tuple[FloatArray, FloatArray]:
         """Log-probabilities and entropies, both [row]."""
         self._inverse = np.exp(-self._log_std)
-        self._scaled = (actions - output) * self._inverse
+        self._scaled = (actions.astype(np.float32, copy=False) - output) * self._inverse
         total, size = np.float32(self._log_std.sum()), len(self._log_std)
         log_probs = -0.5 * np.add.reduce(self._scaled * self._scaled, axis=1) - total - np.float32(size * HALF_LOG_TAU)
         return log_probs, np.full(len(output), total + np.float32(size * (0.5 + HALF_LOG_TAU)), np.float32)
@@ -58,7 +58,9 @@ class Gaussian:
     def backward(self, d_log_probs: FloatArray, d_entropy: float, out: FloatArray) -> None:
         """d log p / d mean = z / std and d log p / d log std = z^2 - 1, with z = (action - mean) / std."""
         np.multiply(self._scaled, d_log_probs[:, None], out=out)
-        self._d_log_std[:] = np.add.reduce(out * self._scaled, axis=0) - d_log_probs.sum() + d_entropy * len(d_log_probs)
+        self._d_log_std[:] = (
+            np.add.reduce(out * self._scaled, axis=0) - d_log_probs.sum() + d_entropy * len(d_log_probs)
+        )
         out *= self._inverse
 
 

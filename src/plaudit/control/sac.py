@@ -31,10 +31,6 @@ class Update(Protocol):
         """One update for each entry of the batch's first axis; the losses of the last."""
         ...
 
-    def reset_critic(self) -> None:
-        """The critics were drawn anew: forget their moments."""
-        ...
-
     def arrays(self) -> Arrays:
         """State of the optimisers."""
         ...
@@ -74,11 +70,6 @@ class SACAgent:
         losses = self.update.train(batch, rng)
         return losses | {"train/n_updates": float(self._updates), "train/learning_rate": self.nets.config.learning_rate}
 
-    def reset_critic(self, seed: int) -> None:
-        """Draw critics and targets anew."""
-        self.nets.reset_critic(seed)
-        self.update.reset_critic()
-
     def arrays(self) -> Arrays:
         """Weights, optimisers and counters."""
         return self.nets.arrays() | self.update.arrays() | {"updates": np.array([self._updates])}
@@ -92,10 +83,11 @@ class SACAgent:
     def export(self, path: Path) -> None:
         """Write a zip that `stable_baselines3.SAC.load` opens, with the optimisers' state."""
         self.update.hand_over()
-        self.nets.model.num_timesteps = round(self._updates / self.utd)
-        self.nets.model._n_updates = self._updates  # noqa: SLF001
+        model = self.nets.model
+        model.num_timesteps = round(self._updates / self.utd)
+        model._n_updates = self._updates  # pyright: ignore[reportPrivateUsage] - no public name exists
         with light_optimizers():
-            self.nets.model.save(path)
+            model.save(path)
 
 
 def _update_for(backend: Backend, nets: SACNets) -> Update:

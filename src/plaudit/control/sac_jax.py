@@ -6,6 +6,7 @@ SBX differs from Stable-Baselines3 in order only: the critics come first, then t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,11 @@ class JaxUpdate:
             ent_coef=config.ent_coef if nets.learns_alpha else float(config.ent_coef), policy_kwargs={"net_arch": list(config.net)},
         )  # fmt: skip
         policy = self._sbx.policy
-        self._states: dict[str, Any] = {"actor": policy.actor_state, "critic": policy.qf_state, "alpha": self._sbx.ent_coef_state}
+        self._states: dict[str, Any] = {
+            "actor": policy.actor_state,
+            "critic": policy.qf_state,
+            "alpha": self._sbx.ent_coef_state,
+        }
         self._parts = {"actor": _part(nets, _actor_tree, nets.actor), "critic": _part(nets, _critic_tree, nets.critic)}
         if nets.learns_alpha:
             self._parts["alpha"] = _part(nets, _alpha_tree, nets.log_alpha)
@@ -72,19 +77,27 @@ class JaxUpdate:
         )
         key = self._jax.random.PRNGKey(int(rng.integers(2**31)))
         alpha = float(np.exp(nets.log_alpha[0]))
-        states["critic"], states["actor"], states["alpha"], _, (actor_loss, critic_loss, alpha_loss, _) = self._sbx._train(  # noqa: SLF001
-            nets.config.tau, nets.target_entropy, updates, flat, 1, 0, states["critic"], states["actor"], states["alpha"], key
+        states["critic"], states["actor"], states["alpha"], _, (actor_loss, critic_loss, alpha_loss, _) = (
+            self._sbx._train(
+                nets.config.tau,
+                nets.target_entropy,
+                updates,
+                flat,
+                1,
+                0,
+                states["critic"],
+                states["actor"],
+                states["alpha"],
+                key,
+            )
         )
         self._pull()
-        losses = {"train/actor_loss": float(actor_loss), "train/critic_loss": float(critic_loss), "train/ent_coef": alpha}
+        losses = {
+            "train/actor_loss": float(actor_loss),
+            "train/critic_loss": float(critic_loss),
+            "train/ent_coef": alpha,
+        }
         return losses | ({"train/ent_coef_loss": float(alpha_loss)} if nets.learns_alpha else {})
-
-    def reset_critic(self) -> None:
-        """Forget the critics' moments; their weights have been drawn anew."""
-        part = self._parts["critic"]
-        for vector in (*part.vectors, part.steps):
-            vector[:] = 0
-        self._stale = True
 
     def arrays(self) -> Arrays:
         """State of the optimisers."""
@@ -108,7 +121,7 @@ class JaxUpdate:
         jax = self._jax
 
         def copied(tree: Tree) -> Any:
-            return jax.tree.map(lambda view: jax.numpy.array(view, copy=True), tree)
+            return jax.tree.map(partial(jax.numpy.array, copy=True), tree)
 
         for name, part in self._parts.items():
             state = self._states[name]
@@ -116,7 +129,11 @@ class JaxUpdate:
                 count=jax.numpy.array(part.steps[0], dtype="int32"), mu=copied(part.first), nu=copied(part.second)
             )
             inner = state.opt_state
-            rest = inner._replace(inner_state=(adam, *inner.inner_state[1:])) if hasattr(inner, "inner_state") else (adam, *inner[1:])
+            rest = (
+                inner._replace(inner_state=(adam, *inner.inner_state[1:]))
+                if hasattr(inner, "inner_state")
+                else (adam, *inner[1:])
+            )
             self._states[name] = state.replace(params=copied(part.weights), opt_state=rest)
         self._states["critic"] = self._states["critic"].replace(target_params=copied(self._target))
         self._stale = False
@@ -149,7 +166,9 @@ def _part(nets: SACNets, tree: Any, weights: FloatArray) -> _Part:
 def _actor_tree(nets: SACNets, flat: FloatArray) -> Tree:
     *hidden, heads = (block[0] for block in nets.actor_shape.blocks(flat))
     layers = [*hidden, heads[:, : nets.action_size], heads[:, nets.action_size :]]
-    return {"params": {f"Dense_{index}": {"kernel": layer[:-1], "bias": layer[-1]} for index, layer in enumerate(layers)}}
+    return {
+        "params": {f"Dense_{index}": {"kernel": layer[:-1], "bias": layer[-1]} for index, layer in enumerate(layers)}
+    }
 
 
 def _critic_tree(nets: SACNets, flat: FloatArray) -> Tree:

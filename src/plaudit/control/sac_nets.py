@@ -37,7 +37,9 @@ class SACNets:
         space = world.action_space
         if not isinstance(space, spaces.Box) or not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
             raise ConfigError(
-                "SAC needs continuous actions within finite bounds", got=space, next_step="use [policy.ppo] or [policy.dqn] instead"
+                "SAC needs continuous actions within finite bounds",
+                got=space,
+                next_step="use [policy.ppo] or [policy.dqn] instead",
             )
         self.config = config
         self.low: FloatArray = space.low.reshape(-1).astype(np.float32)
@@ -71,19 +73,15 @@ class SACNets:
         if rng is not None:
             noise = rng.standard_normal(mean.shape, dtype=np.float32)
             mean = mean + noise * np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX))
-        return (self.low + (0.5 * (np.tanh(mean) + 1)) * self.span).reshape(rows, *self.action_shape)
+        actions = self.low + np.float32(0.5) * (np.tanh(mean) + 1) * self.span
+        return actions.reshape(rows, *self.action_shape).astype(np.float32, copy=False)
 
     def squashed(self, actions: NDArray[np.generic]) -> FloatArray:
         """Actions of the environment [..., *action] as the critics see them, in [-1, 1]: [..., entry]."""
-        flat = actions.reshape(*actions.shape[: actions.ndim - len(self.action_shape)], -1)
-        return (2 * (flat - self.low) / self.span - 1).astype(np.float32, copy=False)
-
-    def reset_critic(self, seed: int) -> None:
-        """Draw the critics anew; the targets start from them."""
-        with own_streams(seed):
-            for layer in linears(self.model.critic):
-                layer.reset_parameters()
-        self.target[:] = self.critic
+        flat = actions.reshape(*actions.shape[: actions.ndim - len(self.action_shape)], -1).astype(
+            np.float32, copy=False
+        )
+        return 2 * (flat - self.low) / self.span - 1
 
     def arrays(self) -> Arrays:
         """All weights."""

@@ -40,10 +40,6 @@ class TorchUpdate:
         found = model.logger.name_to_value
         return {name: float(found[name]) for name in LOSSES if name in found}
 
-    def reset_critic(self) -> None:
-        """Forget the critics' moments."""
-        self._optimizers["critic"][0].state.clear()
-
     def arrays(self) -> Arrays:
         """State of the optimisers."""
         found: Arrays = {}

@@ -33,7 +33,11 @@ class NumpyUpdate:
     def __init__(self, nets: SACNets) -> None:
         rate, rows = nets.config.learning_rate, nets.config.batch_size
         self._nets, self._rows = nets, rows
-        self._adams = {"actor": Adam(len(nets.actor), rate), "critic": Adam(len(nets.critic), rate), "alpha": Adam(1, rate)}
+        self._adams = {
+            "actor": Adam(len(nets.actor), rate),
+            "critic": Adam(len(nets.critic), rate),
+            "alpha": Adam(1, rate),
+        }
         self._actor_gradient, self._critic_gradient = np.empty_like(nets.actor), np.empty_like(nets.critic)
         self._actor_gradients = nets.actor_shape.blocks(self._actor_gradient)
         self._critic_gradients = nets.critic_shape.blocks(self._critic_gradient)
@@ -59,10 +63,6 @@ class NumpyUpdate:
             for index in range(updates - 1):
                 self._update(index, report=False)
             return self._update(updates - 1, report=True)
-
-    def reset_critic(self) -> None:
-        """Forget the critics' moments; their weights have been drawn anew."""
-        self._adams["critic"].reset()
 
     def arrays(self) -> Arrays:
         """State of the optimisers."""
@@ -165,14 +165,20 @@ class _Draw:
         np.multiply(d_actions, self._slope[:rows], out=out[:, :size])
         d_log_std = out[:, :size] * self._spread[:rows]
         d_log_std -= d_log_prob
-        np.multiply(d_log_std, self._raw[:rows] == self._log_std[:rows], out=out[:, size:])  # no slope beyond the bounds
+        np.multiply(
+            d_log_std, self._raw[:rows] == self._log_std[:rows], out=out[:, size:]
+        )  # no slope beyond the bounds
 
 
 class _Given:
     """What an update reads, for up to `room` updates; action columns are filled in as the updates go."""
 
     def __init__(self, nets: SACNets, room: int) -> None:
-        rows, observation, both = nets.config.batch_size, nets.observation_size, nets.observation_size + nets.action_size
+        rows, observation, both = (
+            nets.config.batch_size,
+            nets.observation_size,
+            nets.observation_size + nets.action_size,
+        )
         self.room = room
         self.actor: FloatArray = with_ones(room, 1, 2 * rows, observation + 1)
         self.past: FloatArray = with_ones(room, 1, rows, both + 1)
@@ -189,7 +195,11 @@ class _Given:
         size = nets.observation_size
         self.actor[:updates, 0, :rows, :-1] = batch.observations
         self.actor[:updates, 0, rows:, :-1] = batch.following
-        for inputs, observations in ((self.past, batch.observations), (self.present, batch.observations), (self.future, batch.following)):
+        for inputs, observations in (
+            (self.past, batch.observations),
+            (self.present, batch.observations),
+            (self.future, batch.following),
+        ):
             inputs[:updates, 0, :, :size] = observations
         self.past[:updates, 0, :, size:-1] = nets.squashed(batch.actions)
         self.rewards[:updates] = batch.rewards

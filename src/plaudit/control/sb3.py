@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,7 +44,7 @@ class WorldVecEnv(VecEnv):
         """Keep the actions for `step_wait`."""
         self._actions = actions
 
-    def step_wait(self) -> VecEnvStepReturn:
+    def step_wait(self) -> VecEnvStepReturn:  # pyright: ignore[reportUnknownParameterType] - its infos are plain dicts
         """Act. Rewards are those of `reward` if it was given."""
         step = self.world.step(self._actions)
         rewards = step.rewards
@@ -77,7 +77,9 @@ class WorldVecEnv(VecEnv):
         """Refused: a world's environments are not changed from outside."""
         raise AttributeError(attr_name)
 
-    def env_method(self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
         """Refused, like `set_attr`."""
         raise AttributeError(method_name)
 
@@ -87,7 +89,7 @@ class WorldVecEnv(VecEnv):
 
 
 @contextmanager
-def own_streams(seed: int) -> Iterator[None]:
+def own_streams(seed: int) -> Generator[None]:
     """Seed torch's and numpy's global streams inside, and leave them outside as they were."""
     numpy_state = np.random.get_state()
     with torch.random.fork_rng(devices=[]):
@@ -100,16 +102,18 @@ def own_streams(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def light_optimizers() -> Iterator[None]:
+def light_optimizers() -> Generator[None]:
     """Make and read torch optimisers inside without importing torch's compiler.
 
     The first use of any optimiser's method otherwise imports torch._dynamo, only to tell it to stay away from that method:
     one CPU-second, three on a cold cache, as much as learning Pendulum takes. Inside, such methods are called as they are.
     """
-    methods = [getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None) for name in ("add_param_group", "state_dict")]
+    methods = [
+        getattr(getattr(torch.optim.Optimizer, name), "__wrapped__", None) for name in ("add_param_group", "state_dict")
+    ]
     plain = [] if "torch._dynamo" in sys.modules else [method for method in methods if method is not None]
     for method in plain:
-        setattr(method, "__dynamo_disable", method)  # noqa: B010 - where torch._compile looks
+        setattr(method, "__dynamo_disable", method)
     try:
         yield
     finally:
@@ -117,7 +121,7 @@ def light_optimizers() -> Iterator[None]:
             delattr(method, "__dynamo_disable")
 
 
-def adopt(linear: torch.nn.Module, block: FloatArray) -> None:
+def adopt(linear: object, block: FloatArray) -> None:
     """Move a linear layer's weights into `block` [input + 1, output], and let the layer look at them there.
 
     From then on the network and the block are the same numbers: a step in place on one is a step of the other.
@@ -166,5 +170,7 @@ def _places(
         for weights in group["params"]:
             start = (weights.data_ptr() - parameters.ctypes.data) // parameters.itemsize
             strides = [stride * parameters.itemsize for stride in weights.stride()]
-            first, second = (np.lib.stride_tricks.as_strided(moment[start:], weights.shape, strides) for moment in moments)
+            first, second = (
+                np.lib.stride_tricks.as_strided(moment[start:], weights.shape, strides) for moment in moments
+            )
             yield weights, first, second

@@ -237,6 +237,8 @@ class Run:
             restore_policy(self._context, checkpoint.locate(root, policy))
         if reward is not None:
             self._context.reward = RewardModel.load(checkpoint.locate(root, reward) / "reward.safetensors")
+            fits = [event.payload["metrics"] for event in finished if event.payload["stage"] == "learn"]
+            self._context.learned_from = int(fits[-1]["reward/labels"])
         asked = [event.payload["log_position"] for event in finished if event.payload["stage"] == "ask"]
         self._context.asked_until = asked[-1] if asked else 0
         return len(finished)

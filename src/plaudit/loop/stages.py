@@ -7,7 +7,7 @@ again changes nothing. `plaudit.loop.run` commits the outcome with one row.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +60,8 @@ class Context:
     annotator: Annotator | None
     """None when people answer"""
     reward: RewardModel | None = None
+    learned_from: int = 0
+    """answers that the reward model was fitted to"""
     asked_until: int = 0
     """log position that the last ask stage ended at"""
     recorded: dict[str, int] = field(default_factory=dict)
@@ -209,8 +211,8 @@ def learn(context: Context, round_: int) -> Outcome:
     """Fit the reward model on all answers up to the position at which the ask stage ended."""
     store, settings = context.journal.store, context.config
     answers = [answer for _, answer in store.feedback(upto=context.asked_until) if not is_skip(answer)]
-    if not answers:
-        return Outcome({"reward/labels": 0.0})
+    if len(answers) == context.learned_from:
+        return Outcome({"reward/labels": float(len(answers))})  # nothing new: fitting on would only overfit
     data = collate(answers, store)
     behaviour = context.world.behaviour
     result = fit(
@@ -220,7 +222,7 @@ def learn(context: Context, round_: int) -> Outcome:
         reference=behaviour.reference(),
         warm_start=context.reward,
     )
-    context.reward = result.model
+    context.reward, context.learned_from = result.model, len(answers)
     metrics = dict(result.metrics)
     artefacts = {"history": store.blobs.put_arrays(result.history)}
     if result.calibration:
@@ -352,7 +354,7 @@ class ProgressMonitor:
         self._progress = progress
         self._total = total
 
-    def report(self, step: int, metrics: dict[str, float]) -> Signal:
+    def report(self, step: int, metrics: Mapping[str, float]) -> Signal:
         """Show the step and say go."""
         del metrics
         self._progress.advance(step, self._total, "environment steps")

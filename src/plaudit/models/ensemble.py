@@ -23,18 +23,23 @@ CHUNK = 1024
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """Multilayer perceptrons with leaky rectifiers and one output without offset."""
+    """Multilayer perceptrons with leaky rectifiers, beside a linear model of the same features; one output, no offset.
+
+    The linear part learns what is simple from a handful of answers, and the rest only has to learn what is left.
+    """
 
     weights: tuple[Tensor, ...]
     """one [member, in, out] per hidden layer"""
     biases: tuple[Tensor, ...]
     """one [member, 1, out] per hidden layer"""
     head: Tensor
-    """[member, 1, in] of the output"""
+    """[member, 1, in] from the last hidden layer to the output"""
+    skip: Tensor
+    """[member, feature] from the features to the output"""
 
     @classmethod
     def create(cls, members: int, inputs: int, hidden: Sequence[int], rng: np.random.Generator) -> Ensemble:
-        """Fresh members; weights uniform in +-1 / sqrt(fan in), biases zero."""
+        """Fresh members; weights uniform in +-1 / sqrt(fan in), biases and linear part zero."""
 
         def draw(fan_in: int, *shape: int) -> Tensor:
             return torch.from_numpy((rng.uniform(-1, 1, shape) / math.sqrt(fan_in)).astype(np.float32))
@@ -44,6 +49,7 @@ class Ensemble:
             weights=tuple(draw(m, members, m, n) for m, n in pairwise(sizes)),
             biases=tuple(torch.zeros(members, 1, n) for n in hidden),
             head=draw(sizes[-1], members, 1, sizes[-1]),
+            skip=torch.zeros(members, inputs),
         )
 
     @property
@@ -54,11 +60,11 @@ class Ensemble:
     @property
     def inputs(self) -> int:
         """Number of features that they read."""
-        return (self.weights[0] if self.weights else self.head.transpose(1, 2)).shape[1]
+        return self.skip.shape[1]
 
     def parameters(self) -> list[Tensor]:
         """All tensors, for an optimiser."""
-        return [*self.weights, *self.biases, self.head]
+        return [*self.weights, *self.biases, self.head, self.skip]
 
     def copy(self) -> Ensemble:
         """Tensors of its own with the same values, ready to train."""
@@ -66,6 +72,7 @@ class Ensemble:
             tuple(w.detach().clone().requires_grad_() for w in self.weights),
             tuple(b.detach().clone().requires_grad_() for b in self.biases),
             self.head.detach().clone().requires_grad_(),
+            self.skip.detach().clone().requires_grad_(),
         )
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -74,7 +81,7 @@ class Ensemble:
         for weight, bias in zip(self.weights, self.biases, strict=True):
             activity = leaky_relu_(torch.baddbmm(bias, activity, weight))
         # a product with one column is slow as a matrix product
-        return (activity * self.head).sum(-1)
+        return (activity * self.head).sum(-1) + self.skip @ rows.T
 
     def evaluate(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """[row, feature] to [member, row], without gradients."""
@@ -86,7 +93,9 @@ class Ensemble:
         """The parameters by name."""
         named = {f"weight/{i}": w for i, w in enumerate(self.weights)}
         named |= {f"bias/{i}": b for i, b in enumerate(self.biases)}
-        return {name: tensor.detach().numpy() for name, tensor in (named | {"head": self.head}).items()}
+        return {
+            name: tensor.detach().numpy() for name, tensor in (named | {"head": self.head, "skip": self.skip}).items()
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Ensemble:
@@ -96,4 +105,5 @@ class Ensemble:
             tuple(torch.from_numpy(arrays[f"weight/{i}"].copy()) for i in range(layers)),
             tuple(torch.from_numpy(arrays[f"bias/{i}"].copy()) for i in range(layers)),
             torch.from_numpy(arrays["head"].copy()),
+            torch.from_numpy(arrays["skip"].copy()),
         )

@@ -17,7 +17,9 @@ def policy_gradient_loss(log_probs: torch.Tensor, advantages: torch.Tensor) -> t
     return -(log_probs * advantages.detach()).mean()
 
 
-def clipped_loss(log_probs: torch.Tensor, old_log_probs: torch.Tensor, advantages: torch.Tensor, clip_range: float) -> torch.Tensor:
+def clipped_loss(
+    log_probs: torch.Tensor, old_log_probs: torch.Tensor, advantages: torch.Tensor, clip_range: float
+) -> torch.Tensor:
     """-mean min(ratio A, clip(ratio, 1 - clip_range, 1 + clip_range) A),  ratio = pi(a|s) / pi_old(a|s).
 
     Schulman et al. 2017, https://arxiv.org/abs/1707.06347, equation 7.

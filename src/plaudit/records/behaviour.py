@@ -85,7 +85,7 @@ class SegmentData:
             raise RecordError("A segment's arrays are incomplete", got=sorted(arrays), expected=sorted(missing))
         seed = arrays.get("reset_seed")
         return cls(
-            observations=np.asarray(arrays["observations"]),
+            observations=np.asarray(arrays["observations"], dtype=np.float32),
             actions=np.asarray(arrays["actions"]),
             true_rewards=_optional(arrays.get("true_rewards")),
             simulator=_optional(arrays.get("simulator")),

@@ -36,9 +36,9 @@ class Fit:
     metrics: dict[str, float]
     """`reward/...`; those on held-out answers are missing while there are none"""
     history: dict[str, NDArray[np.generic]]
-    """`step` [check], and `train` and `heldout` [check]: mean negative log likelihood of an answer"""
+    """[check] `step`, and the mean negative log likelihood of an answer: `train`, and `heldout` where answers are held out"""
     calibration: dict[str, NDArray[np.generic]]
-    """held-out answers by confidence, see `plaudit.reward.heldout.reliability`"""
+    """held-out answers grouped by confidence: `confidence`, `right` and `count` [group]; empty while there are none"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,10 @@ def fit(
     )
     model = RewardModel(config, inputs, _frozen(ensemble), offset, scale, annotators, held_out)
     metrics = measures(found, annotators)
+    groups = reliability(found, annotators)
+    calibration = {} if groups is None else {name: getattr(groups, name) for name in ("confidence", "right", "count")}
     metrics["reward/spread"] = float(spread(model.per_step(reference))[reference.mask].mean())
-    return Fit(model, metrics, history, reliability(found, annotators))
+    return Fit(model, metrics, history, calibration)
 
 
 def _start(previous: RewardModel | None, inputs: Inputs, config: RewardConfig, seed: int) -> Ensemble:
@@ -164,8 +166,9 @@ def _train(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    names = ("step", "train", "heldout")
-    return annotators, {name: np.array(column) for name, column in zip(names, zip(*course, strict=True), strict=True)}
+    table = np.array(course)
+    names = ("step", "train", "heldout") if any(not trains.all() for trains in problem.trains) else ("step", "train")
+    return annotators, {name: table[:, number] for number, name in enumerate(names)}
 
 
 def _loss(

@@ -32,7 +32,7 @@ from plaudit.reward.likelihood import AnswerModel
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 FORMAT = 1
-CLIP = 10.0
+CLIP = 5.0
 """standardised inputs end here, so that a feature that hardly ever moved cannot drown the others when it does"""
 CONSTANT = 1e-6
 """a feature that spreads less than this, relative to its size, is constant up to rounding"""
@@ -84,7 +84,7 @@ class Inputs:
         joined = np.concatenate([batch.observations, batch.actions], axis=-1, dtype=np.float32)
         rows = (joined.reshape(-1, sum(found)) - self.mean) / self.scale
         np.clip(rows, -CLIP, CLIP, out=rows)
-        return np.concatenate([rows, rows * rows], axis=-1) if self.squares else rows
+        return np.concatenate([rows, rows * rows - 1], axis=-1) if self.squares else rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

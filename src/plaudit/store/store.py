@@ -18,7 +18,8 @@ from plaudit.store import log, verify, work
 from plaudit.store.blobs import BlobStore
 from plaudit.store.database import connect, explained, migrate, require_format
 from plaudit.store.log import Entry, Event
-from plaudit.store.schema import feedback, query, segment
+from plaudit.store.schema import feedback, query
+from plaudit.store.schema import segment as segment_table
 from plaudit.store.verify import Verification
 from plaudit.store.work import Job
 from plaudit.store.writer import Writer
@@ -142,15 +143,15 @@ class Store:
 
     def segments(self, ids: Sequence[str]) -> dict[str, Segment]:
         """Segments by id. Raises StoreError naming those that are missing."""
-        found = {id_: from_json(Segment, json.loads(record)) for id_, record in self._records(segment, ids).items()}
+        found = {id_: from_json(Segment, json.loads(record)) for id_, record in self._records(segment_table, ids).items()}
         missing = set(ids) - set(found)
         if missing:
             raise StoreError("There are no such segments", got=sorted(missing)[:5])
         return found
 
-    def segment_data(self, segment_: Segment) -> SegmentData:
+    def segment_data(self, segment: Segment) -> SegmentData:
         """Arrays of a segment. Raises StoreError when they are missing, IntegrityError when they were changed."""
-        return SegmentData.from_arrays(self.blobs.get_arrays(segment_.blob))
+        return SegmentData.from_arrays(self.blobs.get_arrays(segment.blob))
 
     def query(self, id_: str) -> Query:
         """A question by id. Raises StoreError when there is none."""

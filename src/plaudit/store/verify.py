@@ -86,10 +86,10 @@ def _differs(connection: Connection, seq: int, entry: Entry) -> list[str]:
     table = PROJECTIONS.get(entry.kind)
     if table is None:
         return []
-    row = connection.execute(select(table).where(table.c.id == entry.payload["id"])).first()
+    row = connection.execute(select(table).where(table.c.id == entry.payload["id"])).mappings().first()
     if row is None:
         return [f"event {seq}: its row in table {table.name} is missing"]
-    same = dict(row._mapping) == projected(seq, entry)
+    same = dict(row) == projected(seq, entry)
     return [] if same else [f"event {seq}: its row in table {table.name} differs"]
 
 

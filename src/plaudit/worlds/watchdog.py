@@ -83,8 +83,11 @@ class _Patrol:
     def end(self, *, raised: bool) -> None:
         with self._lock:
             self._deadline = math.inf
-        while self._barked and not raised:  # it barked at the last moment: let the Hang arrive here and not later
-            time.sleep(0.001)
+        try:
+            while self._barked and not raised:  # it barked at the last moment: let the Hang arrive here and not later
+                time.sleep(0.001)
+        finally:
+            self._barked = False
 
     def close(self) -> None:
         self._closed.set()

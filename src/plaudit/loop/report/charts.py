@@ -143,7 +143,8 @@ def lines(
     for name, value in references:
         y = frame.down(value)
         parts.append(_line(frame.left, y, WIDTH - frame.right, y, "reference"))
-        parts.append(_text(WIDTH - frame.right - 4, y - 5, name, "reference-name end"))
+        beside = y - 5 if y > frame.top + 28 else y + 15
+        parts.append(_text(WIDTH - frame.right - 4, beside, name, "reference-name end"))
     if dots:
         parts.append(_dots([(frame.across(x), frame.down(y)) for x, y in dots], "dots s1"))
     for one in series:
@@ -208,10 +209,13 @@ def reliability(bins: Sequence[Bin], *, title: str, description: str) -> Html:
     parts = axes(frame)
     parts.append(_line(frame.across(0.5), frame.down(0.5), frame.across(1.0), frame.down(1.0), "reference"))
     parts.append(_text(frame.across(0.51), frame.down(0.51) + 20, "calibrated", "reference-name"))
-    for one in bins:
+    free = 0.0
+    for one in sorted(bins, key=lambda one: one.confidence):
         x = frame.across(one.confidence)
         parts.append(_line(x, frame.down(one.low), x, frame.down(one.high), "interval s1"))
-        parts.append(_text(x, frame.down(frame.y.low) - 6, f"n={one.n}", "tick small middle"))
+        if x > free:  # where points stand close, one of them speaks for its neighbours
+            parts.append(_text(x, frame.down(frame.y.low) - 6, f"n={one.n}", "tick small middle"))
+            free = x + 40
     parts.append(_dots([(frame.across(one.confidence), frame.down(one.right)) for one in bins], "points big s1"))
     return drawing(frame.height, title, description, parts)
 

@@ -67,11 +67,12 @@ def _of_reward(summary: Summary, store: Store, rows: list[StageRow]) -> dict[str
 
 def _of_policy(summary: Summary) -> dict[str, Finding | None]:
     rounds = [one for one in summary.rounds if len(one.returns) > 1]
-    both = [(np.array(one.returns), one.learned_return_mean) for one in rounds if one.learned_return_mean is not None]
-    random = summary.check.return_random
-    returns, means = [returns for returns, _ in both], np.array([mean for _, mean in both], dtype=np.float64)
-    beats = None if random is None or not rounds else learned.better_than_random(np.array(rounds[-1].returns), random)
-    return {"over-optimisation": learned.over_optimisation(returns, means), "better than random": beats}
+    returns = [np.array(one.returns) for one in rounds]
+    random, praised = summary.check.return_random, rounds[-1].learned_return_mean if rounds else None
+    return {
+        "over-optimisation": None if praised is None else learned.over_optimisation(returns, praised),
+        "better than random": None if random is None or not rounds else learned.better_than_random(returns[-1], random),
+    }
 
 
 def _repeated(store: Store, queries: list[Query]) -> NDArray[np.bool_]:

@@ -48,10 +48,15 @@ class Facts:
         value = self.get(path)
         if value is None:
             return tag("span", {"class": "absent"}, absent)
-        return tag("code", {"title": value, "data-path": path, "data-short": "yes"}, value[:8])
+        return tag("code", {"title": value, "data-path": path, "data-short": "yes"}, short(value))
 
     def interval(self, path: str, style: Style) -> Html:
         """`low to high` of an estimate, or nothing when it has no interval."""
         if self.get(f"{path}.low") is None or self.get(f"{path}.high") is None:
             return Html("")
         return join([self.number(f"{path}.low", style), " to ", self.number(f"{path}.high", style)])
+
+
+def short(version: str) -> str:
+    """The first digits of a version's hash, without its prefix."""
+    return version.rpartition("_")[2][:8]

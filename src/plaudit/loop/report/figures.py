@@ -68,8 +68,9 @@ def accuracy_ruler(facts: Facts) -> Html:
         title="Agreement with held-out answers",
         description=f"{format_number(value, Style.PERCENT)}, between guessing and {end_name}.",
     )
-    caption: list[str] = [name, " ", facts.number("learn.accuracy.value", Style.PERCENT), " of "]
-    caption += [facts.number("learn.accuracy.n", Style.COUNT), " answers"]
+    caption: list[str] = [name, " ", facts.number("learn.accuracy.value", Style.PERCENT)]
+    if learn.accuracy.n is not None:
+        caption += [" of ", facts.number("learn.accuracy.n", Style.COUNT), " answers"]
     if low is not None:
         caption += [", 95 % Wilson interval ", facts.interval("learn.accuracy", Style.PERCENT)]
     if ceiling is None:
@@ -91,7 +92,7 @@ def return_chart(facts: Facts) -> Html:
     known = [(text, value) for text, value in references if value is not None]
     dots = [(float(one.number), value) for one in rounds for value in one.returns]
     series = _mean_series("mean", rounds)
-    heights = [*series.y, *(value for _, value in known), *(y for _, y in dots)]
+    heights = [*_reach(series), *(value for _, value in known), *(y for _, y in dots)]
     frame = Frame(_rounds_axis(rounds), charts.nice_axis("return per episode", heights), 330, bottom=60)
     drawing = charts.lines(
         [series],
@@ -116,9 +117,11 @@ def learned_return_chart(facts: Facts) -> Html:
         return empty(name, " The learned return needs a reward model and a check.")
     learned = _rounds_series("learned", rounds, [one.learned_return_mean for one in rounds], colour=2)
     measured = [one for one in rounds if one.return_mean is not None]
-    panels = [("learned return", learned, rounds)]
-    panels += [("true return", _mean_series("true", measured), measured)] if measured else []
-    heights = [charts.nice_axis(title, _reach(series), count=3) for title, series, _ in panels]
+    panels = [("learned return", learned, rounds, [("behaviour so far", 0.0)])]
+    panels += [("true return", _mean_series("true", measured), measured, [])] if measured else []
+    heights = [
+        charts.nice_axis(title, [*_reach(one), *(v for _, v in marks)], count=3) for title, one, _, marks in panels
+    ]
     widest = max(charts.longest_tick(axis) for axis in heights)
     drawn = [
         charts.lines(
@@ -126,12 +129,13 @@ def learned_return_chart(facts: Facts) -> Html:
             Frame(_rounds_axis(among), axis, 180, widest=widest),
             title=f"{title} over rounds",
             description=_from_to(series),
+            references=marks,
         )
-        for (title, series, among), axis in zip(panels, heights, strict=True)
+        for (title, series, among, marks), axis in zip(panels, heights, strict=True)
     ]
     caption = (
-        " Above: mean return under the newest reward model of each round, in its own units. Below: true return. "
-        "When the upper line rises while the lower one falls, the policy exploits the reward model."
+        " Above: mean return under each round's own reward model; it is normalised anew every round, so that zero is the "
+        "average of the behaviour so far. Below: true return. Praise above while it falls below is over-optimisation."
     )
     return tag("figure", None, *drawn, tag("figcaption", None, name, caption))
 

@@ -99,10 +99,10 @@ def _findings(facts: Facts) -> Html:
 def _finding(facts: Facts, index: int) -> Html:
     path = f"check.findings.{index}"
     finding = facts.summary.check.findings[index]
-    numbers = [
-        tag("span", None, one.name, ": ", facts.number(f"{path}.evidence.{k}.value", Style.DECIMAL))
-        for k, one in enumerate(finding.evidence)
-    ]
+    numbers: list[str] = []
+    for k, one in enumerate(finding.evidence):
+        value = facts.number(f"{path}.evidence.{k}.value", Style.DECIMAL)
+        numbers += [tag("span", None, one.name, ": ", value), " "]
     body = [tag("p", None, facts.text(f"{path}.message"))]
     if finding.advice:
         body.append(tag("p", {"class": "advice"}, facts.text(f"{path}.advice")))

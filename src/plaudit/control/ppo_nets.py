@@ -39,7 +39,9 @@ class Steps:
     returns: FloatArray
 
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> Steps:
-        return Steps(self.inputs[rows], self.actions[rows], self.log_probs[rows], self.advantages[rows], self.returns[rows])
+        return Steps(
+            self.inputs[rows], self.actions[rows], self.log_probs[rows], self.advantages[rows], self.returns[rows]
+        )
 
     def __len__(self) -> int:
         return len(self.log_probs)
@@ -65,7 +67,10 @@ class PPONets:
         first, second = self._policy.parameters, self._policy.parameters + self._value.parameters
         self.weights: FloatArray = np.zeros(second + spread, np.float32)
         self._gradient: FloatArray = np.zeros(second + spread, np.float32)
-        self._policy_blocks, self._value_blocks = self._policy.blocks(self.weights[:first]), self._value.blocks(self.weights[first:second])
+        self._policy_blocks, self._value_blocks = (
+            self._policy.blocks(self.weights[:first]),
+            self._value.blocks(self.weights[first:second]),
+        )
         self._policy_gradients = self._policy.blocks(self._gradient[:first])
         self._value_gradients = self._value.blocks(self._gradient[first:second])
         self._log_std = self.weights[second:]
@@ -77,7 +82,9 @@ class PPONets:
     def forward(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Policy outputs [row, output] and values [row] of inputs [row, observation + 1]; valid until the next call."""
         policy, value = self._tapes_for(len(inputs))
-        return policy.forward(self._policy_blocks, inputs[None])[0], value.forward(self._value_blocks, inputs[None])[0, :, 0]
+        return policy.forward(self._policy_blocks, inputs[None])[0], value.forward(self._value_blocks, inputs[None])[
+            0, :, 0
+        ]
 
     def draw(self, observations: FloatArray, rng: np.random.Generator | None) -> NDArray[np.generic]:
         """Actions [row, ...] as the policy means them; the most likely ones without a generator."""
@@ -114,7 +121,9 @@ class PPONets:
         }
         if self.moved_too_far(losses):
             return losses
-        d_log_probs = np.where(paid <= capped, paid, 0) * np.float32(-1 / rows)  # beyond the clip range nothing is gained
+        d_log_probs = np.where(paid <= capped, paid, 0) * np.float32(
+            -1 / rows
+        )  # beyond the clip range nothing is gained
         policy, value = self._tapes_for(rows)
         d_output = np.empty_like(output)
         self.head.backward(d_log_probs, -config.ent_coef / rows, d_output)

@@ -1,0 +1,51 @@
+"""Small worlds, rewards and learners that several test modules use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from plaudit.control.config import DQNConfig, PolicyConfig, PPOConfig, SACConfig
+from plaudit.control.learner import Learner, make_learner
+from plaudit.run.monitor import Signal
+from plaudit.worlds.config import WorldConfig
+from plaudit.worlds.vector import VectorWorld
+
+POINT_MASS, GRID, ONE_STEP = (f"plaudit.worlds.toy:{name}" for name in ("PointMass", "GridWorld", "OneStep"))
+SMALL = {
+    "sac": (POINT_MASS, PolicyConfig(sac=SACConfig(net=(8, 8), batch_size=16))),
+    "ppo": (POINT_MASS, PolicyConfig(ppo=PPOConfig(net=(8, 8), n_steps=16, batch_size=24, n_epochs=2))),
+    "ppo discrete": (GRID, PolicyConfig(ppo=PPOConfig(net=(8,), n_steps=16, batch_size=32, n_epochs=2, ent_coef=0.01))),
+    "dqn": (ONE_STEP, PolicyConfig(dqn=DQNConfig(net=(8, 8), batch_size=16, exploration_steps=100))),
+}
+"""world and settings of each algorithm, as small as they can be"""
+
+
+def world(id: str, envs: int = 4, **options) -> VectorWorld:
+    return VectorWorld(WorldConfig(id=id, envs=envs, options=options), 0)
+
+
+def small(algorithm: str, seed: int = 3) -> Learner:
+    id, config = SMALL[algorithm]
+    return make_learner(config, world(id), seed)
+
+
+def nothing(batch):
+    """A learned reward that says nothing."""
+    return np.zeros(batch.mask.shape)
+
+
+def first_entry(batch):
+    """A learned reward that likes the first entry of observations and dislikes effort."""
+    return 2.0 * batch.observations[..., 0].astype(np.float64) - 0.1 * np.abs(batch.actions).sum(axis=-1) + 7.0
+
+
+class Listener:
+    """A monitor that remembers, and says what it was told to."""
+
+    def __init__(self, *signals: Signal) -> None:
+        self.heard: list[tuple[int, dict[str, float]]] = []
+        self._signals = list(signals)
+
+    def report(self, step, metrics):
+        self.heard.append((step, dict(metrics)))
+        return self._signals.pop(0) if self._signals else Signal.GO
