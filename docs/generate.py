@@ -76,7 +76,12 @@ def _table(cls: type, prefix: str, parts: list[str]) -> None:
     nested: list[tuple[str, type]] = []
     for field in dataclasses.fields(cls):
         inner = next(
-            (t for t in (hints[field.name], *typing.get_args(hints[field.name])) if dataclasses.is_dataclass(t)), None
+            (
+                t
+                for t in (hints[field.name], *typing.get_args(hints[field.name]))
+                if isinstance(t, type) and dataclasses.is_dataclass(t)
+            ),
+            None,
         )
         if inner is not None:
             nested.append((field.name, inner))
@@ -273,10 +278,16 @@ def _claims(claims: list[dict[str, typing.Any]], bodies: dict[str, typing.Any]) 
     for claim in claims:
         rows = bodies.get(claim["result"], {"rows": []})["rows"]
         figure = next(
-            (r[claim.get("use", "value")] for r in rows if (r["case"], r["metric"]) == (claim["case"], claim["metric"])),
+            (
+                r[claim.get("use", "value")]
+                for r in rows
+                if (r["case"], r["metric"]) == (claim["case"], claim["metric"])
+            ),
             None,
         )
-        met = figure is not None and (figure >= claim["bound"] if claim["comparison"] == ">=" else figure <= claim["bound"])
+        met = figure is not None and (
+            figure >= claim["bound"] if claim["comparison"] == ">=" else figure <= claim["bound"]
+        )
         state = "no result yet" if figure is None else "met" if met else f"**missed** {claim.get('why', '')}".strip()
         bound = f"{claim['comparison']} {claim['bound']:g}"
         lines.append(f"| {_cell(claim['text'])} | {bound} | {_number(figure)} | {_cell(state)} |")
@@ -285,7 +296,9 @@ def _claims(claims: list[dict[str, typing.Any]], bodies: dict[str, typing.Any]) 
 
 def _result(name: str, body: dict[str, typing.Any]) -> str:
     """One results file as a table."""
-    machine = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in body["machine"].items() if value is not None)
+    machine = ", ".join(
+        f"{key.replace('_', ' ')} {value}" for key, value in body["machine"].items() if value is not None
+    )
     lines = [
         f"## {name}\n",
         f"{body['asked']}\n",

@@ -105,13 +105,20 @@ def test_results_are_rendered_with_all_that_it_takes_to_repeat_them(generate, tm
         ' "machine": {"processor": "x", "cores": 2, "memory_gib": null}, "note": "quiet", "rows": ['
         '{"case": "a|b", "metric": "seconds", "value": 1.23456, "low": 1.0, "high": 2.0, "n": 5, "unit": "s"}]}'
     )
-    claim = '[[claim]]\ntext = "fast"\nresult = "speed"\ncase = "a|b"\nmetric = "seconds"\ncomparison = "<="\nbound = 1.0\n'
+    claim = (
+        '[[claim]]\ntext = "fast"\nresult = "speed"\ncase = "a|b"\nmetric = "seconds"\ncomparison = "<="\nbound = 1.0\n'
+    )
     (tmp_path / "claims.toml").write_text(claim + 'missed = true\nwhy = "slow disk"\n')
     monkeypatch.setattr(generate, "BENCHMARKS", tmp_path)
     page = generate.results_page()
     assert "| a\\|b | seconds | 1.235 | 1 … 2 | 5 | s |" in page
     assert "| fast | <= 1 | 1.235 | **missed** slow disk |" in page
-    for part in ("How fast?", "python -m benchmarks.speed", "2026-01-02, commit `0123456789ab`; processor x, cores 2.", "quiet"):
+    for part in (
+        "How fast?",
+        "python -m benchmarks.speed",
+        "2026-01-02, commit `0123456789ab`; processor x, cores 2.",
+        "quiet",
+    ):
         assert part in page
 
 

@@ -62,7 +62,7 @@ def test_adam_steps_like_torch(epsilon):
     theirs = torch.tensor(ours.copy(), requires_grad=True)
     adam, reference = Adam(50, 1e-2, epsilon=epsilon), torch.optim.Adam([theirs], lr=1e-2, eps=epsilon)
     for _ in range(30):
-        gradient = rng.standard_normal(50, dtype=np.float32) * np.float32(10) ** rng.integers(-4, 4)
+        gradient = (rng.standard_normal(50) * 10.0 ** rng.integers(-4, 4)).astype(np.float32)
         adam.step(ours, gradient)
         theirs.grad = torch.from_numpy(gradient)
         reference.step()

@@ -3,8 +3,6 @@
 CartPole pays 1 for every step that the pole stands, wherever the cart is. The person who watches wants the cart to the right
 of the middle: that is what the scores say, and what the policy learns on top. Here a simulated person scores; put your own
 function, or people's `StepFeedback` from a store, in its place.
-
-    python examples/textbook/human_score_policy_gradient.py
 """
 
 from __future__ import annotations
@@ -38,9 +36,11 @@ class Policy:
     version: str = "policy gradient"
 
     def log_probs(self, observations: NDArray[np.float32]) -> torch.Tensor:
+        """[..., action] for observations [..., entry]."""
         return torch.log_softmax(self.net(torch.from_numpy(observations)), dim=-1)
 
     def act(self, observations: NDArray[np.float32], deterministic: bool = True) -> NDArray[np.generic]:
+        """The likeliest actions, or drawn ones."""
         with torch.no_grad():
             log_probs = self.log_probs(observations)
         chosen = log_probs.argmax(-1) if deterministic else torch.distributions.Categorical(logits=log_probs).sample()
@@ -66,16 +66,9 @@ def scores(person: Teacher, observations: NDArray[np.float32], name: str) -> NDA
 
 
 def main(*, updates: int = 60, weight: float = 1.0, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """Train for `updates` batches of 16 episodes.
+    """Train on `updates` batches of 16 episodes, with the scores at `weight` beside the environment's reward.
 
-    Args:
-        updates: policy gradient steps.
-        weight: of the human score beside the environment's reward; 0 leaves people out.
-        seed: of everything random.
-
-    Returns:
-        `return` and `liking`, each before and after: the environment's return of an episode, at most 100, and the sum of
-        what the person thinks of its steps, at most 100.
+    Returns `return` (the environment's) and `liking` (the person's) of an episode, at most 100, before and after.
     """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -93,7 +86,7 @@ def main(*, updates: int = 60, weight: float = 1.0, seed: int = 0) -> dict[str, 
     before = measure()
     for update in range(updates):
         seen, acted, paid = play(world, policy, derive(seed, update))
-        human = np.stack([scores(person, seen[:, env], f"update {update}, episode {env}") for env in range(ENVS)], axis=1)
+        human = np.stack([scores(person, seen[:, env], f"{update}/{env}") for env in range(ENVS)], axis=1)
         ends = np.zeros(paid.shape, dtype=np.bool_)
         ends[-1] = True
         returns = discounted(paid + weight * human, ends, 0.98)
@@ -106,13 +99,11 @@ def main(*, updates: int = 60, weight: float = 1.0, seed: int = 0) -> dict[str, 
         optimiser.step()
     after = measure()
     world.close()
-    print(f"return {before[0]:.0f} -> {after[0]:.0f}, the person's liking {before[1]:.0f} -> {after[1]:.0f}, both of {HORIZON}")
+    print(f"of {HORIZON}: return {before[0]:.0f} -> {after[0]:.0f}, liking {before[1]:.0f} -> {after[1]:.0f}")
     return {"return": (before[0], after[0]), "liking": (before[1], after[1])}
 
 
-def play(
-    world: VectorWorld, policy: Policy, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
+def play(world: VectorWorld, policy: Policy, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray]:
     """One episode in every environment: observations [step, env, entry], actions and rewards [step, env]."""
     first = len(world.behaviour)
     observations = world.reset(seed)

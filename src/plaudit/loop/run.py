@@ -12,24 +12,27 @@ import json
 import os
 import platform
 import time
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from plaudit.ask.teachers import Teacher
 from plaudit.control.learner import Learner, fix_torch_threads, make_learner
-from plaudit.errors import RunError
+from plaudit.errors import IntegrityError, RunError
 from plaudit.loop.config import RunConfig
 from plaudit.loop.journal import Journal
 from plaudit.loop.stages import EXECUTE, STAGES, Context, Outcome, restore_policy, stage_key
 from plaudit.records import from_json, to_json
 from plaudit.reward.model import RewardModel
 from plaudit.run import checkpoint
-from plaudit.run.directory import RunDirectory
+from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.progress import Progress, Silent
 from plaudit.run.seeds import derive
+from plaudit.store.database import explained
 from plaudit.store.store import Event, Store
 from plaudit.worlds.vector import VectorWorld
 
@@ -56,21 +59,22 @@ class Run:
         self.config = config
         self.store = store
         self.progress: Progress = Silent()
-        self._limits = threadpool_limits(config.loop.threads)
+        self._replay = replay
+        self._failed = False
+        self._closing = ExitStack()
+        self._closing.callback(directory.release)
+        self._closing.callback(store.close)
+        if replay is not None:
+            self._closing.callback(replay.close)
+        self._closing.callback(threadpool_limits(config.loop.threads).unregister)
         fix_torch_threads(config.loop.threads)
-        teacher = None if config.ask.people or config.ask.teacher is None else Teacher(config.ask.teacher, config.seed)
-        own = None if teacher is None else teacher.profile.id
-        world = VectorWorld(config.world, derive(config.seed, "world"))
-        self._context = Context(
-            config=config,
-            directory=directory,
-            journal=Journal(store, source=replay, own_annotator=own),
-            progress=self.progress,
-            world=world,
-            learner=make_learner(config.policy, world, derive(config.seed, "policy")),
-            annotator=teacher,
-        )
-        self._done = self._take_up(rebuild)
+        try:
+            with explained():
+                _require_whole(store)
+                self._begin(rebuild)
+        except BaseException:
+            self._closing.close()
+            raise
 
     @classmethod
     def create(cls, config: RunConfig, path: Path | str, *, replay: Path | str | None = None) -> Run:
@@ -85,6 +89,7 @@ class Run:
             RunError: the directory already holds a run, or another process runs there.
         """
         directory = RunDirectory(path)
+        source = None if replay is None else _source(replay)
         directory.acquire()
         try:
             if directory.exists:
@@ -93,17 +98,17 @@ class Run:
                     got=str(path),
                     next_step=f"continue it with `plaudit resume {path}`, or give another directory with --directory",
                 )
-            # the world is tried before anything is written, so a bad run file leaves no half-made run
-            VectorWorld(config.world, 0).close()
-            directory.config.write_text(json.dumps(to_json(config), indent=2) + "\n")
-            fresh = {"format": FORMAT, "config": to_json(config), "versions": versions()}
-            store = Store.create(directory.store, fresh)
-            return cls(
-                directory, config, store, replay=None if replay is None else Store.open(RunDirectory(replay).store)
-            )
+            # world and policy are tried before anything is written, so a bad run file leaves no half-made run
+            _world_and_learner(config)[0].close()
+            with writing(directory.config):
+                directory.config.write_text(json.dumps(to_json(config), indent=2) + "\n")
+            store = _new_store(directory, {"format": FORMAT, "config": to_json(config), "versions": versions()})
         except BaseException:
+            if source is not None:
+                source.close()
             directory.release()
             raise
+        return cls(directory, config, store, replay=source)
 
     @classmethod
     def open(cls, path: Path | str, *, rebuild: bool = False, replay: Path | str | None = None) -> Run:
@@ -117,20 +122,19 @@ class Run:
 
         Raises:
             RunError: no run is here, or another process runs here.
-            IntegrityError: a checkpoint is damaged and `rebuild` was not asked for.
+            IntegrityError: the log is damaged, or a checkpoint is and `rebuild` was not asked for.
         """
         directory = RunDirectory(path)
         directory.require()
         directory.acquire()
-        try:
+        with ExitStack() as undo:
+            undo.callback(directory.release)
             store = Store.open(directory.store)
-            created = next(store.events(kinds={"run.created"})).payload
-            _require_format(created["format"], path)
-            source = None if replay is None else Store.open(RunDirectory(replay).store)
-            return cls(directory, from_json(RunConfig, created["config"]), store, replay=source, rebuild=rebuild)
-        except BaseException:
-            directory.release()
-            raise
+            undo.callback(store.close)
+            config = _config_of(store, path)
+            source = None if replay is None else _source(replay)
+            undo.pop_all()
+        return cls(directory, config, store, replay=source, rebuild=rebuild)
 
     @property
     def policy(self) -> Learner:
@@ -155,9 +159,24 @@ class Run:
         return self._done // len(STAGES), STAGES[self._done % len(STAGES)]
 
     def step(self) -> dict[str, float] | None:
-        """Run the next stage and commit it. Returns its metrics; None when the run was finished already."""
+        """Run the next stage and commit it. Returns its metrics; None when the run was finished already.
+
+        A stage that fails, or that Ctrl-C ends, changes nothing: the next call repeats it from where the log ends.
+        """
+        if self._failed:
+            self._context.world.close()
+            self._begin(rebuild=False)
+        self._failed = True
+        with explained():
+            metrics = self._step()
+        self._failed = False
+        return metrics
+
+    def _step(self) -> dict[str, float] | None:
         position = self.position
         if position is None:
+            if not self.directory.metrics.exists():  # what is written last; the run was stopped before
+                self._publish()
             return None
         round_, stage = position
         context = self._context
@@ -167,9 +186,9 @@ class Run:
         outcome = EXECUTE[stage](context, round_)
         self._commit(round_, stage, outcome)
         seconds = time.monotonic() - began
+        self._done += 1
         self._note_timing(round_, stage, seconds, time.process_time() - cpu)
         self.progress.finished(round_, stage, outcome.metrics, seconds)
-        self._done += 1
         if self.position is None:
             self._publish()
         return outcome.metrics
@@ -181,10 +200,7 @@ class Run:
 
     def close(self) -> None:
         """Flush and let go of the directory."""
-        self._context.world.close()
-        self.store.close()
-        self._limits.unregister()
-        self.directory.release()
+        self._closing.close()
 
     def __enter__(self) -> Run:
         return self
@@ -224,6 +240,25 @@ class Run:
         }
         context.journal.stage(stage_key(round_, stage), payload)
 
+    def _begin(self, rebuild: bool) -> None:
+        """Make everything that the stages share, and bring it to where the log ends."""
+        config = self.config
+        teacher = None if config.ask.people or config.ask.teacher is None else Teacher(config.ask.teacher, config.seed)
+        own = None if teacher is None else teacher.profile.id
+        world, learner = _world_and_learner(config)
+        self._closing.callback(world.close)
+        self._context = Context(
+            config=config,
+            directory=self.directory,
+            journal=Journal(self.store, source=self._replay, own_annotator=own),
+            progress=self.progress,
+            world=world,
+            learner=learner,
+            annotator=teacher,
+        )
+        checkpoint.remove_leftovers(self.directory.checkpoints)
+        self._done = self._take_up(rebuild)
+
     def _take_up(self, rebuild: bool) -> int:
         """Bring policy, behaviour and reward to where the log ends. Returns the number of finished stages."""
         finished = list(self.store.events(kinds={"stage.completed"}))
@@ -255,21 +290,24 @@ class Run:
 
     def _note_timing(self, round_: int, stage: str, seconds: float, cpu_seconds: float) -> None:
         row = {"round": round_, "stage": stage, "seconds": round(seconds, 4), "cpu_seconds": round(cpu_seconds, 4)}
-        with self.directory.timing.open("a") as stream:
+        with writing(self.directory.timing), self.directory.timing.open("a") as stream:
             stream.write(json.dumps(row) + "\n")
 
     def _publish(self) -> None:
         """Write what other tools open: the policy, the reward model and the metrics as a table of lines."""
-        self.policy.export(self.directory.policy)
+        with writing(self.directory.policy):
+            self.policy.export(self.directory.policy)
         if self.reward is not None:
-            self.reward.save(self.directory.reward)
+            with writing(self.directory.reward):
+                self.reward.save(self.directory.reward)
         lines = [
             json.dumps({"round": e.payload["round"], "stage": e.payload["stage"], **e.payload["metrics"]})
             for e in self.store.events(kinds={"stage.completed"})
         ]
         temporary = self.directory.metrics.with_suffix(".tmp")
-        temporary.write_text("\n".join(lines) + "\n")
-        os.replace(temporary, self.directory.metrics)
+        with writing(self.directory.metrics):
+            temporary.write_text("\n".join(lines) + "\n")
+            os.replace(temporary, self.directory.metrics)
 
 
 PLAIN = {
@@ -292,6 +330,56 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _world_and_learner(config: RunConfig) -> tuple[VectorWorld, Learner]:
+    world = VectorWorld(config.world, derive(config.seed, "world"))
+    try:
+        return world, make_learner(config.policy, world, derive(config.seed, "policy"))
+    except BaseException:
+        world.close()
+        raise
+
+
+def _new_store(directory: RunDirectory, created: dict[str, Any]) -> Store:
+    """A store with its first event. When that fails nothing stays that looks like a run."""
+    try:
+        return Store.create(directory.store, created)
+    except BaseException:
+        for file in directory.path.glob(f"{directory.store.name}*"):
+            file.unlink()
+        raise
+
+
+def _source(path: Path | str) -> Store:
+    """The store of a run that is replayed."""
+    directory = RunDirectory(path)
+    directory.require()
+    return Store.open(directory.store)
+
+
+def _config_of(store: Store, path: Path | str) -> RunConfig:
+    with explained():
+        created = next(store.events(kinds={"run.created"}), None)
+    if created is None:
+        raise RunError(
+            "This run was cut off before it began, so there is nothing to continue",
+            got=str(path),
+            next_step="delete the directory and start the run again",
+        )
+    _require_format(created.payload["format"], path)
+    return from_json(RunConfig, created.payload["config"])
+
+
+def _require_whole(store: Store) -> None:
+    """Raise IntegrityError when the log was damaged. Missing segments are told by the stage that needs them."""
+    problems = [problem for problem in store.verify().problems if not problem.startswith("segment ")]
+    if problems:
+        raise IntegrityError(
+            "The event log is damaged",
+            got=f"{store.path}: {problems[0]}",
+            next_step="restore the store from a backup; `plaudit audit verify` lists all that is damaged",
+        )
 
 
 def _newest(finished: list[Event], stages: set[str]) -> str | None:

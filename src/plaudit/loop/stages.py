@@ -281,12 +281,18 @@ def check(context: Context, round_: int) -> Outcome:
     settings, last = context.config.check, round_ == context.config.loop.rounds - 1
     episodes = settings.episodes if last else min(settings.episodes, settings.episodes_between)
     found = evaluate(context.config.world, context.learner, episodes, context.config.seed)
-    metrics = {"check/return_mean": float(np.mean(found.returns)), "check/return_std": float(np.std(found.returns))}
+    metrics = {
+        "act/env_steps": float(context.env_steps),
+        "check/return_mean": float(np.mean(found.returns)),
+        "check/return_std": float(np.std(found.returns)),
+    }
     store = context.journal.store
-    artefacts = {"returns": store.blobs.put_arrays({"returns": np.asarray(found.returns, dtype=np.float64)})}
+    per_episode = {"returns": found.returns, "lengths": found.lengths.astype(np.float64)}
     if context.reward is not None:
-        learned = mean(context.reward.per_step(found.batch)) * found.batch.mask
-        metrics["check/learned_return_mean"] = float(learned.sum(axis=1).mean())
+        learned = (mean(context.reward.per_step(found.batch)) * found.batch.mask).sum(axis=1)
+        metrics["check/learned_return_mean"] = float(learned.mean())
+        per_episode["learned"] = learned
+    artefacts = {"returns": store.blobs.put_arrays(per_episode)}
     if last and settings.oracle:
         metrics["check/return_oracle"] = _oracle_return(context)
     clips: dict[str, str] = {}

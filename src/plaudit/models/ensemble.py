@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import leaky_relu_
+from torch.nn.functional import silu
 
 CHUNK = 1024
 """rows per pass when evaluating: activations of more rows fall out of the processor's cache, and take twice as long"""
@@ -23,7 +23,7 @@ CHUNK = 1024
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """Multilayer perceptrons with leaky rectifiers, beside a linear model of the same features; one output, no offset.
+    """Multilayer perceptrons with SiLU units, beside a linear model of the same features; one output, no offset.
 
     The linear part learns what is simple from a handful of answers, and the rest only has to learn what is left.
     """
@@ -79,7 +79,7 @@ class Ensemble:
         """[row, feature] to [member, row]."""
         activity = rows.expand(self.members, -1, -1)
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            activity = leaky_relu_(torch.baddbmm(bias, activity, weight))
+            activity = silu(torch.baddbmm(bias, activity, weight))
         # a product with one column is slow as a matrix product
         return (activity * self.head).sum(-1) + self.skip @ rows.T
 

@@ -14,6 +14,8 @@ import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from plaudit.errors import IntegrityError, RunError
 from plaudit.records.codec import canonical_json, digest
 
@@ -31,19 +33,19 @@ def commit(root: Path, write: Callable[[Path], None]) -> str:
         write(temporary)
         name = _name_of(temporary)
         final = root / name
-        if final.exists():
-            shutil.rmtree(temporary)
-        else:
+        if not is_intact(root, name):
+            shutil.rmtree(final, ignore_errors=True)  # a damaged one, which this mends
             _flush(temporary)
             os.replace(temporary, final)
             _flush_folder(root)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
+    except (OSError, SafetensorError) as error:  # safetensors hides the system's error in its own
         raise RunError(
             "A checkpoint could not be written",
             got=f"{root}: {error}",
             next_step="free disk space and run `plaudit resume`; everything up to the previous stage is kept",
         ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return name
 
 
@@ -77,6 +79,12 @@ def remove_others(root: Path, keep: Iterable[str]) -> int:
             freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             shutil.rmtree(folder)
     return freed
+
+
+def remove_leftovers(root: Path) -> None:
+    """Delete what crashes left half-written. Only for the one process that writes here."""
+    for folder in root.glob(f"{TEMPORARY}*"):
+        shutil.rmtree(folder)
 
 
 def _name_of(folder: Path) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from plaudit.errors import RunError
 
@@ -47,14 +50,20 @@ class RunDirectory:
 
     def acquire(self) -> None:
         """Become the one process that runs here. Raises RunError when another one does."""
-        self.path.mkdir(parents=True, exist_ok=True)
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
-        except Timeout as error:
+        except Timeout as error:  # an OSError too, so it comes first
             raise RunError(
                 "Another process is running in this directory",
                 got=str(self.path),
                 next_step="wait for it or stop it, or give this run another directory with --directory",
+            ) from error
+        except OSError as error:
+            raise RunError(
+                "The run's directory cannot be written",
+                got=f"{self.path}: {error}",
+                next_step="check the path, its permissions and the disk, or give another directory with --directory",
             ) from error
 
     def release(self) -> None:
@@ -73,6 +82,19 @@ class RunDirectory:
             "metrics and timing": [self.metrics, self.timing],
         }
         return {name: (paths[0], sum(_size(path) for path in paths)) for name, paths in places.items()}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses while `path` is written into RunError."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:  # safetensors hides the system's error in its own
+        raise RunError(
+            "A file of the run could not be written",
+            got=f"{path}: {error}",
+            next_step="free disk space and run `plaudit resume`; all finished stages are kept",
+        ) from error
 
 
 def _size(path: Path) -> int:

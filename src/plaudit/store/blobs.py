@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +27,27 @@ class BlobStore:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Keep bytes; on disk when it returns. Returns their digest. Raises StoreError when the disk refuses."""
+        """Keep bytes; on disk when it returns. Returns their digest. Raises StoreError when the disk refuses.
+
+        A damaged blob of that digest is replaced.
+        """
         name = digest(data)
         path = self.path(name)
-        if path.exists():
-            return name
+        fresh = not path.parent.exists()
         temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
+            if not (path.exists() and digest(path.read_bytes()) == name):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with temporary.open("wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(temporary, path)
+            for folder in (path.parent, self.folder, self.folder.parent) if fresh else (path.parent,):
+                flush_folder(folder)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise StoreError(
                 "A blob could not be written", got=f"{path}: {error}", next_step="free disk space and try again"
             ) from error
@@ -63,7 +70,7 @@ class BlobStore:
 
     def put_arrays(self, arrays: Mapping[str, NDArray[np.generic]]) -> str:
         """Keep named arrays, as safetensors; equal arrays give equal digests."""
-        return self.put(save({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}))
+        return self.put(save({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}))
 
     def get_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Named arrays of a digest. Raises as `get`, and IntegrityError when the blob holds no arrays."""
@@ -77,3 +84,13 @@ class BlobStore:
         if not NAME.fullmatch(name):
             raise StoreError("This is no digest of a blob", got=repr(name)[:80], expected="64 hexadecimal digits")
         return self.folder / name[:2] / name
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a folder, so that names which were given in it outlast a power failure."""
+    if os.name == "posix":  # pragma: no branch - Windows cannot open a folder for flushing
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    LargeBinary,
+    String,
+    Table,
+    cast,
+    create_engine,
+    event,
+    exc,
+)
 
 from plaudit.errors import StoreError
 from plaudit.store.schema import FORMAT, about
 
 BUSY_SECONDS = 30
 """how long one process waits for another's transaction"""
+_MIGRATING = threading.Lock()  # Alembic keeps the migration that runs in global variables
 
 
-def connect(path: Path) -> Engine:
-    """An engine for a SQLite file: write-ahead log, every commit flushed to disk, foreign keys on."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+def connect(path: Path, *, journal: Literal["WAL", "DELETE"] = "WAL") -> Engine:
+    """An engine for a SQLite file: every commit flushed to disk, foreign keys on.
+
+    With journal `WAL` readers and a writer do not wait for each other; with `DELETE` all data are in the one file.
+    """
+    url = URL.create("sqlite", database=str(path))  # a path in a string would be parsed: ? and # mean something there
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, record: Any) -> None:
         del record
         connection.isolation_level = None  # the driver must not begin transactions by itself
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (f"journal_mode={journal}", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -60,11 +78,23 @@ def explained() -> Generator[None]:
         raise StoreError("The database refused", got=text) from error
 
 
+def in_transaction(connection: Connection) -> bool:
+    """Whether the transaction stands; SQLite rolls back all of it, savepoints or not, when the disk is full."""
+    driver: Any = connection.connection.driver_connection
+    return bool(driver.in_transaction)
+
+
+def exact(table: Table) -> list[ColumnElement[Any]]:
+    """All columns, text as the bytes that are stored: damaged text would not decode."""
+    return [cast(c, LargeBinary).label(c.name) if isinstance(c.type, String) else c for c in table.columns]
+
+
 def migrate(engine: Engine) -> None:
     """Bring the tables up to the newest revision."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with explained(), engine.execution_options(writes=True).connect() as connection, connection.begin():
+    config.set_main_option("script_location", "plaudit.store:migrations")
+    writing = engine.execution_options(writes=True)
+    with _MIGRATING, explained(), writing.connect() as connection, connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         if connection.execute(about.select()).first() is None:
@@ -80,7 +110,7 @@ def require_format(engine: Engine, path: Path) -> None:
         raise StoreError(
             "This is no store of plaudit", got=f"{path}: {error.orig}", next_step="check the path"
         ) from error
-    if found is None or int(found.value) != FORMAT:
+    if found is None or found.value != str(FORMAT):
         raise StoreError(
             "The store has another format",
             got=None if found is None else found.value,

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
-from plaudit.errors import StoreError
+from plaudit.errors import IntegrityError, StoreError
 from plaudit.records import canonical_json, digest
 from plaudit.store.schema import PROJECTIONS, event, feedback, query
 
@@ -47,10 +48,16 @@ class Entry:
     key: str | None = None
 
 
-def hash_of(prev_hash: str, seq: int, entry: Entry) -> str:
-    """Hash of an event in its place."""
-    body = {"seq": seq, "kind": entry.kind, "key": entry.key, "payload": entry.payload}
-    return digest(prev_hash.encode() + canonical_json(body))
+def hash_of(prev_hash: str, seq: int, *, kind: str, key: str | None, payload: bytes) -> str:
+    """Hash of an event in its place; `payload` is the canonical JSON that is stored, and every byte of it counts."""
+    names = canonical_json({"key": key, "kind": kind})[:-1]
+    return digest(b'%s%s,"payload":%s,"seq":%d}' % (prev_hash.encode(), names, payload, seq))
+
+
+def head(connection: Connection) -> tuple[int, str]:
+    """Seq and hash of the newest event; (0, GENESIS) when there is none."""
+    row = connection.execute(select(event.c.seq, event.c.hash).order_by(event.c.seq.desc()).limit(1)).first()
+    return (0, GENESIS) if row is None else (row.seq, row.hash)
 
 
 def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
@@ -59,13 +66,13 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
     An entry whose key is there with the same kind and payload is not written again; its old seq is returned.
 
     Raises:
-        StoreError: a key is there with another payload, or feedback does not fit its query.
+        StoreError: a key is there with another payload, a record lacks a field, or feedback does not fit its query.
     """
-    last = connection.execute(select(event.c.seq, event.c.hash).order_by(event.c.seq.desc()).limit(1)).first()
-    seq, head = (0, GENESIS) if last is None else (last.seq, last.hash)
+    seq, prev_hash = head(connection)
     found: list[int] = []
     for entry in entries:
-        text = canonical_json(entry.payload).decode()
+        data = canonical_json(entry.payload)
+        text = data.decode()
         there = None if entry.key is None else connection.execute(select(event).where(event.c.key == entry.key)).first()
         if there is not None:
             if (there.kind, there.payload) != (entry.kind, text):
@@ -78,20 +85,20 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
             found.append(there.seq)
             continue
         seq += 1
-        row_hash = hash_of(head, seq, entry)
+        row_hash = hash_of(prev_hash, seq, kind=entry.kind, key=entry.key, payload=data)
         connection.execute(
             event.insert().values(
                 seq=seq,
                 kind=entry.kind,
                 key=entry.key,
                 payload=text,
-                prev_hash=head,
+                prev_hash=prev_hash,
                 hash=row_hash,
                 recorded_at=time.time(),
             )
         )
         project(connection, seq, entry)
-        head = row_hash
+        prev_hash = row_hash
         found.append(seq)
     return found
 
@@ -101,17 +108,23 @@ def project(connection: Connection, seq: int, entry: Entry) -> None:
     table = PROJECTIONS.get(entry.kind)
     if table is None:
         return
+    row = projected(seq, entry)
     if table is feedback:
         _require_fit(connection, entry.payload)
-    connection.execute(table.insert().values(projected(seq, entry)))
+    connection.execute(table.insert().values(row))
 
 
 def projected(seq: int, entry: Entry) -> dict[str, Any]:
-    """The row that an event puts into its projection."""
+    """The row that an event puts into its projection. Raises StoreError when its payload lacks a field."""
     table, payload = PROJECTIONS[entry.kind], entry.payload
     record = {name: value for name, value in payload.items() if not (table is feedback and name == "kind")}
     row: dict[str, Any] = {"seq": seq, "record": canonical_json(record).decode()}
-    return row | {column.name: payload[column.name] for column in table.columns if column.name not in row}
+    try:
+        return row | {column.name: payload[column.name] for column in table.columns if column.name not in row}
+    except KeyError as error:
+        raise StoreError(
+            f"A payload of {entry.kind} lacks a field", got=sorted(payload), expected=error.args[0]
+        ) from error
 
 
 def _require_fit(connection: Connection, payload: dict[str, Any]) -> None:
@@ -122,24 +135,50 @@ def _require_fit(connection: Connection, payload: dict[str, Any]) -> None:
         raise StoreError("Feedback does not fit its query", got=payload["kind"], expected=asked.kind)
 
 
+def page(
+    connection: Connection, *, after: int, upto: int | None = None, kinds: Collection[str] | None = None
+) -> list[Event]:
+    """The next events with after < seq <= upto, oldest first; none at the end.
+
+    Raises:
+        IntegrityError: a payload is no JSON any more.
+    """
+    wanted = select(event).where(event.c.seq > after).order_by(event.c.seq).limit(PAGE)
+    if upto is not None:
+        wanted = wanted.where(event.c.seq <= upto)
+    if kinds is not None:
+        wanted = wanted.where(event.c.kind.in_(kinds))
+    return [_event(row) for row in connection.execute(wanted)]
+
+
 def read(
-    engine: Engine, *, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None
+    reading: Callable[[], AbstractContextManager[Connection]],
+    *,
+    after: int = 0,
+    upto: int | None = None,
+    kinds: Collection[str] | None = None,
 ) -> Iterator[Event]:
-    """Events with after < seq <= upto, oldest first, with flat memory; those that are there when reading begins."""
-    with engine.connect() as connection:
-        newest = connection.execute(select(func.max(event.c.seq))).scalar() or 0
+    """Events with after < seq <= upto, oldest first, with flat memory; those that are there when reading begins.
+
+    Each page is read in a transaction of its own, so a slow reader holds nothing open.
+    """
+    with reading() as connection:
+        newest, _ = head(connection)
     end = newest if upto is None else min(upto, newest)
     while after < end:
-        wanted = select(event).where(event.c.seq > after, event.c.seq <= end).order_by(event.c.seq).limit(PAGE)
-        if kinds is not None:
-            wanted = wanted.where(event.c.kind.in_(kinds))
-        with engine.connect() as connection:
-            rows = connection.execute(wanted).all()
-        if not rows:
+        with reading() as connection:
+            events = page(connection, after=after, upto=end, kinds=kinds)
+        if not events:
             return
-        yield from map(_event, rows)
-        after = rows[-1].seq
+        yield from events
+        after = events[-1].seq
 
 
 def _event(row: Row[Any]) -> Event:
-    return Event(row.seq, row.kind, json.loads(row.payload), row.key, row.prev_hash, row.hash)
+    try:
+        payload = json.loads(row.payload)
+    except ValueError as error:
+        raise IntegrityError(
+            f"The payload of event {row.seq} is damaged", got=str(error), next_step="see `plaudit audit verify`"
+        ) from error
+    return Event(row.seq, row.kind, payload, row.key, row.prev_hash, row.hash)

@@ -89,7 +89,7 @@ job = Table(
 lease = Table(
     "lease",
     metadata,
-    Column("query", String(64), ForeignKey("query.id"), primary_key=True),
+    Column("query", String(64), primary_key=True),  # no foreign key: leases outlive a rebuild of the projections
     Column("annotator", String(64), nullable=False),
     Column("until", Float, nullable=False),
 )

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+import uuid
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Engine, Table, exists, select
+from sqlalchemy import Connection, Engine, Table, exists, select
 
 from plaudit.errors import StoreError
 from plaudit.records import AnnotatorProfile, Feedback, Query, Segment, SegmentData, from_json, kind_of, to_json
 from plaudit.records.feedback import FEEDBACK_KINDS
-from plaudit.store import log, verify, work
-from plaudit.store.blobs import BlobStore
+from plaudit.store import log, schema, verify, work
+from plaudit.store.blobs import BlobStore, flush_folder
 from plaudit.store.database import connect, explained, migrate, require_format
 from plaudit.store.log import Entry, Event
 from plaudit.store.schema import feedback, query
-from plaudit.store.schema import segment as segment_table
 from plaudit.store.verify import Verification
 from plaudit.store.work import Job
 from plaudit.store.writer import Writer
@@ -37,27 +39,32 @@ class Store:
     def __init__(self, engine: Engine, path: Path) -> None:
         self._engine = engine
         self._writer = Writer(engine)
+        self._closed = False
         self.path = path
         self.blobs = BlobStore(path.parent / "blobs")
 
     @classmethod
     def create(cls, path: Path, run: dict[str, Any]) -> Store:
-        """A new store whose first event is `run.created` with payload `run`. Raises StoreError when one is there."""
+        """A new store whose first event is `run.created` with payload `run`; a crash leaves all of it or nothing.
+
+        Raises StoreError when one is there, or the disk refuses. Two processes must not create the same one at once.
+        """
         if path.exists():
-            raise StoreError(
-                "There is a store already", got=str(path), next_step="open it, or choose another directory"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        engine = connect(path)
+            raise StoreError("There is a store already", got=str(path), next_step="open it, or choose another place")
+        temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
         try:
-            migrate(engine)
-        except StoreError:
-            engine.dispose()
-            path.unlink(missing_ok=True)
-            raise
-        store = cls(engine, path)
-        store.append("run.created", run, "run")
-        return store
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with cls(connect(temporary, journal="DELETE"), temporary) as fresh:
+                migrate(fresh._engine)
+                fresh._writer.write(lambda connection: log.append(connection, [Entry("run.created", run, "run")]))
+            os.replace(temporary, path)
+            flush_folder(path.parent)
+        except OSError as error:
+            raise StoreError("The store could not be created", got=f"{path}: {error}") from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -65,13 +72,25 @@ class Store:
         if not path.is_file():
             raise StoreError("There is no store", got=str(path), next_step="check the path of the run's directory")
         engine = connect(path)
-        require_format(engine, path)
+        try:
+            require_format(engine, path)
+        except StoreError:
+            engine.dispose()
+            raise
         return cls(engine, path)
 
     def close(self) -> None:
-        """Finish writing and let go of the file."""
+        """Finish writing and let go of the file; anything later raises StoreError."""
+        self._closed = True
         self._writer.close()
         self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Generator[Connection]:
+        if self._closed:
+            raise StoreError("The store is closed", next_step="open it again")
+        with explained(), self._engine.connect() as connection:
+            yield connection
 
     def __enter__(self) -> Store:
         return self
@@ -97,19 +116,17 @@ class Store:
 
     def events(self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None) -> Iterator[Event]:
         """Events with after < seq <= upto, oldest first, with flat memory."""
-        return log.read(self._engine, after=after, upto=upto, kinds=kinds)
+        return log.read(self._reading, after=after, upto=upto, kinds=kinds)
 
     def head(self) -> tuple[int, str]:
         """Seq and hash of the newest event."""
-        with self._engine.connect() as connection:
-            newest = log.event.select().order_by(log.event.c.seq.desc()).limit(1)
-            row = connection.execute(newest).first()
-        return (0, log.GENESIS) if row is None else (row.seq, row.hash)
+        with self._reading() as connection:
+            return log.head(connection)
 
     def verify(self) -> Verification:
         """Check the chain, the projections and the blobs of all segments."""
-        with explained():
-            return verify.verify(self._engine, self.blobs)
+        with self._reading() as connection:
+            return verify.verify(connection, self.blobs)
 
     def rebuild_projections(self) -> None:
         """Fill all projections from the log again."""
@@ -143,7 +160,9 @@ class Store:
 
     def segments(self, ids: Sequence[str]) -> dict[str, Segment]:
         """Segments by id. Raises StoreError naming those that are missing."""
-        found = {id_: from_json(Segment, json.loads(record)) for id_, record in self._records(segment_table, ids).items()}
+        found = {
+            id_: from_json(Segment, json.loads(record)) for id_, record in self._records(schema.segment, ids).items()
+        }
         missing = set(ids) - set(found)
         if missing:
             raise StoreError("There are no such segments", got=sorted(missing)[:5])
@@ -175,17 +194,17 @@ class Store:
         wanted = select(feedback).where(feedback.c.seq > after).order_by(feedback.c.seq)
         if upto is not None:
             wanted = wanted.where(feedback.c.seq <= upto)
-        with explained(), self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(wanted).all()
         return [(row.seq, from_json(FEEDBACK_KINDS[row.kind], json.loads(row.record))) for row in rows]
 
     def _queries(self, wanted: Any) -> list[Query]:
-        with explained(), self._engine.connect() as connection:
+        with self._reading() as connection:
             return [from_json(Query, json.loads(record)) for record in connection.execute(wanted).scalars()]
 
     def _records(self, table: Table, ids: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
-        with explained(), self._engine.connect() as connection:
+        with self._reading() as connection:
             for first in range(0, len(ids), MOST_VARIABLES):
                 wanted = select(table.c.id, table.c.record).where(table.c.id.in_(ids[first : first + MOST_VARIABLES]))
                 found |= {row.id: row.record for row in connection.execute(wanted)}
@@ -210,7 +229,7 @@ class Store:
 
     def job(self, key: str) -> Job | None:
         """A job by key."""
-        with explained(), self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(select(work.job).where(work.job.c.key == key)).first()
         return None if row is None else work.job_of(row)
 

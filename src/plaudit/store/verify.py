@@ -4,98 +4,123 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, func, select
 
 from plaudit.errors import StoreError
 from plaudit.store.blobs import BlobStore
-from plaudit.store.log import GENESIS, PAGE, Entry, hash_of, project, projected
+from plaudit.store.database import exact, explained
+from plaudit.store.log import GENESIS, PAGE, Entry, hash_of, page, project, projected
 from plaudit.store.schema import PROJECTIONS, event
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a check of the whole store found."""
+    """What a check of the whole store found.
+
+    Events cut off the end of the log leave no trace in the chain: for that, compare its head with one noted earlier.
+    """
 
     ok: bool
     events: int
+    """events in an unbroken chain from the first one on"""
     problems: tuple[str, ...]
-    """first broken event, then differing projections, then damaged blobs"""
+    """differing projections and damaged blobs in log order, then the first broken event or wrong counts of rows"""
 
 
-def verify(engine: Engine, blobs: BlobStore) -> Verification:
-    """Check the chain from the first event on, every projection row, and the blob of every segment."""
+def verify(connection: Connection, blobs: BlobStore) -> Verification:
+    """Check the chain from the first event on, every projection row, and the blob of every segment.
+
+    One transaction reads it all, so what others write meanwhile is not seen.
+    """
+    try:
+        with explained():
+            return _walk(connection, blobs)
+    except StoreError as error:  # the database file itself is damaged, or somebody made up events and their hashes
+        return Verification(False, 0, (str(error),))
+
+
+def _walk(connection: Connection, blobs: BlobStore) -> Verification:
     problems: list[str] = []
     counts: Counter[str] = Counter()
-    prev, seq = GENESIS, 0
-    while rows := _page(engine, seq):
-        with engine.connect() as connection:
-            for row in rows:
-                wrong = _broken(row, prev, seq + 1)
-                if wrong:
-                    # everything behind a broken link is unproven, so nothing more is said of the chain
-                    return Verification(False, seq, (*problems, f"event {row.seq}: {wrong}"))
-                prev, seq = row.hash, row.seq
-                counts[row.kind] += 1
-                problems += _differs(connection, seq, Entry(row.kind, json.loads(row.payload), row.key))
-                if row.kind == "segment.added":
-                    problems += _damaged(blobs, json.loads(row.payload))
-    with engine.connect() as connection:
-        for kind, table in PROJECTIONS.items():
-            there = connection.execute(select(func.count()).select_from(table)).scalar() or 0
-            if there != counts[kind]:
-                problems.append(f"table {table.name} has {there} rows, the log has {counts[kind]} events {kind}")
+    seq, prev_hash = 0, GENESIS
+    while rows := _page(connection, seq):
+        entries: list[tuple[int, Entry]] = []
+        for row in rows:
+            entry = _proven(row, seq + 1, prev_hash)
+            if isinstance(entry, str):
+                # everything behind a broken link is unproven, so nothing more is said of it
+                problems += [*_unequal(connection, entries), *_damaged(blobs, entries), f"event {row.seq}: {entry}"]
+                return Verification(False, seq, tuple(problems))
+            seq, prev_hash = row.seq, row.hash.decode()
+            entries.append((seq, entry))
+        problems += [*_unequal(connection, entries), *_damaged(blobs, entries)]
+        counts.update(entry.kind for _, entry in entries)
+    if seq == 0:
+        problems.append("the log is empty, though each begins with run.created")
+    for kind, table in PROJECTIONS.items():
+        there = connection.execute(select(func.count()).select_from(table)).scalar_one()
+        if there != counts[kind]:
+            problems.append(f"table {table.name} has {there} rows, the log has {counts[kind]} events {kind}")
     return Verification(not problems, seq, tuple(problems))
 
 
 def rebuild(connection: Connection) -> None:
     """Empty all projections and fill them from the log again, inside the caller's transaction."""
-    for table in reversed(list(PROJECTIONS.values())):
+    for table in reversed(PROJECTIONS.values()):
         connection.execute(table.delete())
     after = 0
-    while True:
-        wanted = select(event).where(event.c.seq > after).order_by(event.c.seq).limit(PAGE)
-        rows = connection.execute(wanted).all()
-        if not rows:
-            return
-        for row in rows:
-            project(connection, row.seq, Entry(row.kind, json.loads(row.payload), row.key))
-        after = rows[-1].seq
+    while events := page(connection, after=after):
+        for one in events:
+            project(connection, one.seq, Entry(one.kind, one.payload, one.key))
+        after = events[-1].seq
 
 
-def _page(engine: Engine, after: int) -> list[Any]:
-    with engine.connect() as connection:
-        return list(connection.execute(select(event).where(event.c.seq > after).order_by(event.c.seq).limit(PAGE)))
+def _page(connection: Connection, after: int) -> Sequence[Any]:
+    wanted = select(*exact(event)).where(event.c.seq > after).order_by(event.c.seq).limit(PAGE)
+    return connection.execute(wanted).all()
 
 
-def _broken(row: Any, prev: str, expected: int) -> str:
+def _proven(row: Any, expected: int, prev_hash: str) -> Entry | str:
+    """The event of a row, or what is wrong with it."""
     if row.seq != expected:
         return f"event {expected} is missing"
-    if row.prev_hash != prev:
+    if row.prev_hash != prev_hash.encode():
         return "does not follow the event before it"
     try:
-        payload = json.loads(row.payload)
-    except ValueError:
-        return "the payload is no JSON"
-    return "" if hash_of(prev, row.seq, Entry(row.kind, payload, row.key)) == row.hash else "does not match its hash"
+        kind, key = row.kind.decode(), None if row.key is None else row.key.decode()
+        if row.hash.decode() != hash_of(prev_hash, row.seq, kind=kind, key=key, payload=row.payload):
+            return "does not match its hash"
+        return Entry(kind, json.loads(row.payload), key)
+    except ValueError as error:
+        return f"is unreadable: {error}"
 
 
-def _differs(connection: Connection, seq: int, entry: Entry) -> list[str]:
-    table = PROJECTIONS.get(entry.kind)
-    if table is None:
-        return []
-    row = connection.execute(select(table).where(table.c.id == entry.payload["id"])).mappings().first()
-    if row is None:
-        return [f"event {seq}: its row in table {table.name} is missing"]
-    same = dict(row) == projected(seq, entry)
-    return [] if same else [f"event {seq}: its row in table {table.name} differs"]
+def _unequal(connection: Connection, entries: Sequence[tuple[int, Entry]]) -> list[str]:
+    """Projection rows that events did not make."""
+    problems: list[str] = []
+    for kind, table in PROJECTIONS.items():
+        expected = [projected(seq, entry) for seq, entry in entries if entry.kind == kind]
+        wanted = select(*exact(table)).where(table.c.id.in_([row["id"] for row in expected]))
+        found = {row["id"]: dict(row) for row in connection.execute(wanted).mappings()}
+        for row in expected:
+            there = found.get(row["id"].encode())
+            if there is None:
+                problems.append(f"event {row['seq']}: its row in table {table.name} is missing")
+            elif there != {name: value.encode() if isinstance(value, str) else value for name, value in row.items()}:
+                problems.append(f"event {row['seq']}: its row in table {table.name} differs")
+    return problems
 
 
-def _damaged(blobs: BlobStore, payload: dict[str, Any]) -> list[str]:
-    try:
-        blobs.get(payload["blob"])
-    except StoreError as error:
-        return [f"segment {payload['id']}: {error.what}"]
-    return []
+def _damaged(blobs: BlobStore, entries: Sequence[tuple[int, Entry]]) -> list[str]:
+    """Segments whose arrays are missing or were changed."""
+    problems: list[str] = []
+    for segment in (entry.payload for _, entry in entries if entry.kind == "segment.added"):
+        try:
+            blobs.get(segment["blob"])
+        except StoreError as error:
+            problems.append(f"segment {segment['id']}: {error.what}: {segment['blob'][:12]}")
+    return problems

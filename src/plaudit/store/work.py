@@ -56,7 +56,7 @@ def claim_job(connection: Connection, kind: str, worker: str, *, until: float, n
 
 def finish_job(connection: Connection, id_: int, result: dict[str, Any] | None, error: str | None) -> None:
     """End a job; the first end counts."""
-    text = None if result is None else canonical_json(result).decode()
+    text = None if error is not None else canonical_json(result or {}).decode()
     unfinished = (job.c.id == id_) & job.c.result.is_(None) & job.c.error.is_(None)
     connection.execute(job.update().where(unfinished).values(result=text, error=error))
 

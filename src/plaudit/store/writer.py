@@ -10,12 +10,12 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from plaudit.errors import PlauditError, StoreError
-from plaudit.store.database import explained
+from plaudit.errors import StoreError
+from plaudit.store.database import explained, in_transaction
 
 T = TypeVar("T")
 LARGEST_GROUP = 256
@@ -50,7 +50,7 @@ class Writer:
         """Finish what was handed in, and stop."""
         with self._lock:
             self._closed = True
-            thread, self._thread = self._thread, None
+            thread = self._thread
         if thread is not None:
             self._waiting.put(None)
             thread.join()
@@ -71,21 +71,30 @@ class Writer:
 
     def _commit(self, group: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
         """One transaction for all; results are handed out only after it is on disk."""
-        done: list[tuple[Future[Any], Any]] = []
-        refused: list[tuple[Future[Any], BaseException]] = []
         try:
             with explained(), self._engine.connect() as connection, connection.begin():
-                for work, result in group:
-                    try:
-                        with explained(), connection.begin_nested():
-                            done.append((result, work(connection)))
-                    except PlauditError as error:
-                        refused.append((result, error))
+                outcomes = [_attempt(connection, work) for work, _ in group]
         except BaseException as error:  # noqa: BLE001 - a thread boundary: the callers get it
             for _, result in group:
-                result.set_exception(cast(Exception, error))
+                result.set_exception(error)
             return
-        for result, value in done:
-            result.set_result(value)
-        for result, error in refused:
-            result.set_exception(error)
+        for (_, result), (value, refusal) in zip(group, outcomes, strict=True):
+            if refusal is None:
+                result.set_result(value)
+            else:
+                result.set_exception(refusal)
+
+
+def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> tuple[Any, Exception | None]:
+    """Result of `work`, or why it was undone. Raises when its failure took the whole transaction with it."""
+    savepoint = connection.begin_nested()
+    try:
+        with explained():
+            value = work(connection)
+    except Exception as error:  # a thread boundary: the caller gets it, its neighbours do not
+        if not in_transaction(connection):
+            raise
+        savepoint.rollback()
+        return None, error
+    savepoint.commit()
+    return value, None

@@ -131,4 +131,4 @@ def _smaller(frame: Frames) -> Frames:
     if height <= TALLEST:
         return frame
     size = (max(1, round(width * TALLEST / height)), TALLEST)
-    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))

@@ -1,0 +1,108 @@
+"""Hypothesis strategies for records and payloads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from plaudit.records import (
+    AnnotatorKind,
+    AnnotatorProfile,
+    Choice,
+    Comparison,
+    Feedback,
+    Query,
+    QueryKind,
+    Rating,
+    Segment,
+    StepFeedback,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+"""any text that UTF-8 can write"""
+NAMES = st.text("abcxyz-/é", min_size=1, max_size=8)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+LEVELS = 5
+
+payloads = st.dictionaries(
+    TEXT,
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**70), 2**70) | NUMBERS | TEXT,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=4,
+)
+"""JSON objects"""
+
+annotators = st.builds(AnnotatorProfile, id=NAMES, kind=st.sampled_from(AnnotatorKind), description=TEXT)
+
+
+def segments(blob: str) -> st.SearchStrategy[Segment]:
+    """Segments whose arrays are one blob."""
+    return st.builds(
+        Segment,
+        world=NAMES,
+        policy=NAMES,
+        episode=NAMES,
+        start=st.integers(0, 500),
+        length=st.integers(1, 60),
+        blob=st.just(blob),
+    )
+
+
+@st.composite
+def queries(draw: st.DrawFn, known: Sequence[Segment]) -> Query:
+    """Queries of every kind about known segments."""
+    kind = draw(st.sampled_from(QueryKind))
+    chosen = [draw(st.sampled_from(known)).id for _ in range(kind.segments)]
+    return Query(
+        kind=kind,
+        segments=tuple(chosen),
+        shown=tuple(draw(st.permutations(range(kind.segments)))),
+        round=draw(st.integers(0, 3)),
+        index=draw(st.integers(0, 9)),
+        strategy=draw(st.sampled_from(["uniform", "disagreement"])),
+        score=draw(st.none() | NUMBERS),
+        propensity=draw(st.none() | st.floats(0, 1)),
+        reward=draw(st.none() | NAMES),
+        levels=LEVELS if kind is QueryKind.RATING else None,
+    )
+
+
+@st.composite
+def answers(draw: st.DrawFn, query: Query) -> Feedback:
+    """Feedback of the kind that a query asks for."""
+    annotator = draw(NAMES)
+    id_, seconds = f"fb/{query.id}/{annotator}", draw(st.none() | st.floats(0, 1e3))
+    match query.kind:
+        case QueryKind.COMPARISON:
+            strength = draw(st.none() | st.floats(0.01, 1))
+            choice = draw(st.sampled_from(Choice))
+            return Comparison(
+                id=id_,
+                query=query.id,
+                annotator=annotator,
+                response_seconds=seconds,
+                derived_from=tuple(draw(st.lists(NAMES, max_size=2))),
+                confirmed_by=draw(st.none() | NAMES),
+                choice=choice,
+                strength=strength,
+            )
+        case QueryKind.RATING:
+            value = draw(st.none() | st.integers(0, LEVELS - 1))
+            return Rating(
+                id=id_, query=query.id, annotator=annotator, response_seconds=seconds, value=value, levels=LEVELS
+            )
+        case QueryKind.STEPS:
+            steps = draw(st.lists(st.integers(0, 59), unique=True, max_size=5))
+            scores = draw(st.lists(st.floats(0, 1), min_size=len(steps), max_size=len(steps)))
+            return StepFeedback(
+                id=id_,
+                query=query.id,
+                annotator=annotator,
+                response_seconds=seconds,
+                steps=tuple(steps),
+                scores=tuple(scores),
+            )
