@@ -17,8 +17,8 @@ test-all: test  ## everything, with the slow tests
 	$(BIN)/python -m pytest -n 2 -m slow --timeout 1800
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples docs requirements
+	$(BIN)/ruff format --check src tests benchmarks examples docs requirements
 
 types: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python

@@ -96,7 +96,7 @@ def test_estimate_says_costs_and_starts_nothing(tmp_path, capsys, monkeypatch):
     [
         (SMALL.replace("labels", "lables"), "did you mean `labels`"),
         (SMALL.replace("Pendulum-v1", "Pendulun-v1"), "Pendulum-v1"),
-        (SMALL.replace("[policy.sac]", "[policy.dqn]"), "Discrete"),
+        (SMALL.replace("[policy.sac]", "[policy.dqn]"), "discrete"),
         (SMALL.replace("labels = 6", "labels = 0"), "Nothing tells the policy"),
         (SMALL.replace("warmup = 160", "warmup = 20"), "warm-up is too short"),
         ("x = [", "not valid TOML"),

@@ -22,6 +22,7 @@ from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.evaluate import evaluate
 from plaudit.worlds.vector import VectorWorld
 
+Floats = NDArray[np.float64]
 HORIZON = 100
 """steps of every episode"""
 ENVS = 16
@@ -47,13 +48,13 @@ class Policy:
         return chosen.numpy()
 
 
-def liking(observations: NDArray[np.float32]) -> NDArray[np.float64]:
+def liking(observations: NDArray[np.float32]) -> Floats:
     """[..., step] what the person thinks of a step: 0 in the middle, 1 from half a unit to the right on; 0 once the pole fell."""
     place = observations[..., 0].astype(np.float64) / 0.5
     return np.clip(place, 0.0, 1.0) * (observations[..., -1] < 0.5)
 
 
-def scores(person: Teacher, observations: NDArray[np.float32], name: str) -> NDArray[np.float64]:
+def scores(person: Teacher, observations: NDArray[np.float32], name: str) -> Floats:
     """[step] the person's scores of one episode, asked like any other question."""
     clip = SegmentData(observations, np.zeros(len(observations), dtype=np.int64), true_rewards=liking(observations))
     segment = Segment("CartPole-v1", "policy gradient", name, start=0, length=len(clip), blob=name)
@@ -103,7 +104,7 @@ def main(*, updates: int = 60, weight: float = 1.0, seed: int = 0) -> dict[str, 
     return {"return": (before[0], after[0]), "liking": (before[1], after[1])}
 
 
-def play(world: VectorWorld, policy: Policy, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray]:
+def play(world: VectorWorld, policy: Policy, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64], Floats]:
     """One episode in every environment: observations [step, env, entry], actions and rewards [step, env]."""
     first = len(world.behaviour)
     observations = world.reset(seed)

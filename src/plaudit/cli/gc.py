@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from plaudit.errors import IntegrityError
 from plaudit.run import checkpoint
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
@@ -33,6 +34,12 @@ def main(arguments: Sequence[str]) -> int:
     directory.acquire()
     try:
         with Store.open(directory.store) as store:
+            if not store.verify().ok:
+                raise IntegrityError(
+                    "The run is damaged, so nothing is deleted",
+                    got=str(directory.path),
+                    next_step=f"see `plaudit audit verify {directory.path}`",
+                )
             finished = list(store.events(kinds={"stage.completed"}))
         kept: set[str] = set()
         for stages in ({"act", "improve"}, {"learn"}):

@@ -38,9 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"plaudit: there is no verb {verb!r}.\n\n{_help()}", file=sys.stderr)
         return 2
     try:
-        # imported only now: it is slow, and help should not be
-        with importlib.import_module("plaudit.store.database").explained():
-            return importlib.import_module(f"plaudit.cli.{verb}").main(rest)
+        return importlib.import_module(f"plaudit.cli.{verb}").main(rest)
     except PlauditError as error:
         print(f"plaudit {verb}: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ normalised within a batch, the gradient's length is bounded.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +151,8 @@ class PPONets:
 
     def _build(self, world: VectorWorld, seed: int) -> PPO:
         config = self.config
-        with own_streams(seed), light_optimizers():
+        with own_streams(seed), light_optimizers(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You have specified a mini-batch size")  # rollouts here vary in length
             model = PPO(
                 "MlpPolicy",
                 WorldVecEnv(world),

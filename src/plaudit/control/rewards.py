@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,16 @@ CHUNK = 2048
 """rows that a reward model is asked about at once; bounds memory"""
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What pays: (reward - shift) / scale + weight x the environment's."""
+
+    reward: RewardFn
+    weight: float
+    shift: float = 0.0
+    scale: float = 1.0
+
+
 class Labels:
     """What a learner is paid for each step of a behaviour: standardised learned reward + weight x the environment's own.
 
@@ -29,9 +40,7 @@ class Labels:
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
-        self._reward: RewardFn | None = None
-        self._weight = 0.0
-        self._shift, self._scale = 0.0, 1.0
+        self._terms: _Terms | None = None
         self._labels = Growing(np.float32, (behaviour.envs,))
 
     @property
@@ -42,43 +51,46 @@ class Labels:
     @property
     def ready(self) -> bool:
         """Whether there is a reward."""
-        return self._reward is not None
+        return self._terms is not None
 
     def set(self, reward: RewardFn, environment_weight: float) -> None:
-        """Label everything anew. Raises LearningError when the reward is not finite."""
-        self._reward, self._weight = reward, environment_weight
-        learned = self._learned(0)
-        self._shift, self._scale = 0.0, 1.0
+        """Label everything anew. Raises LearningError, and changes nothing, when the reward is not finite."""
+        terms = _Terms(reward, environment_weight)
+        learned = self._learned(terms, 0)
         if learned.size:
-            spread = float(learned.std())
-            self._shift = float(learned.mean())
+            with np.errstate(all="ignore"):  # asked in `_paid`
+                shift, spread = float(learned.mean()), float(learned.std())
             # a reward that is constant but for rounding would be blown up to noise
-            self._scale = spread if spread > 1e-8 * (1 + abs(self._shift)) else 1.0
-        self._labels.replace(self._paid(0, learned))
+            terms = replace(terms, shift=shift, scale=1.0 if spread <= 1e-8 * (1 + abs(shift)) else spread)
+        self._labels.replace(self._paid(terms, 0, learned))
+        self._terms = terms
 
     def catch_up(self) -> None:
         """Label the rows that came since. Raises LearningError when the reward is not finite."""
-        done = len(self._labels)
+        done, terms = len(self._labels), self._terms
+        assert terms is not None  # the learner has asked `ready`
         if done < len(self._behaviour):
-            self._labels.extend(self._paid(done, self._learned(done)))
+            self._labels.extend(self._paid(terms, done, self._learned(terms, done)))
 
-    def _learned(self, first: int) -> NDArray[np.float64]:
+    def _learned(self, terms: _Terms, first: int) -> NDArray[np.float64]:
         """Learned reward [time, env] of the rows from `first` on."""
-        assert self._reward is not None  # the learner has asked `ready`
         behaviour = self._behaviour
         found = np.empty((len(behaviour) - first, behaviour.envs))
         for start in range(first, len(behaviour), CHUNK):
             rows = slice(start, min(start + CHUNK, len(behaviour)))
-            found[rows.start - first : rows.stop - first] = self._reward(behaviour.batch(rows)).T
-        if not np.isfinite(found).all():
-            raise LearningError(
-                "The learned reward is not finite",
-                got=f"{np.count_nonzero(~np.isfinite(found))} of {found.size} steps",
-                next_step="look at the reward fit with `plaudit doctor`",
-            )
+            found[rows.start - first : rows.stop - first] = terms.reward(behaviour.batch(rows)).T
         return found
 
-    def _paid(self, first: int, learned: NDArray[np.float64]) -> NDArray[np.float64]:
-        paid = (learned - self._shift) / self._scale
-        paid += self._weight * self._behaviour.rewards[first : first + len(learned)]
+    def _paid(self, terms: _Terms, first: int, learned: NDArray[np.float64]) -> NDArray[np.float32]:
+        """What the rows from `first` on pay, given their learned reward."""
+        with np.errstate(all="ignore"):
+            mixed = (learned - terms.shift) / terms.scale
+            mixed += terms.weight * self._behaviour.rewards[first : first + len(learned)]
+            paid = mixed.astype(np.float32)
+        if not np.isfinite(paid).all():
+            raise LearningError(
+                "The learned reward is not finite",
+                got=f"{np.count_nonzero(~np.isfinite(paid))} of {paid.size} steps",
+                next_step="look at the reward fit with `plaudit doctor`",
+            )
         return paid

@@ -84,7 +84,7 @@ class NumpyUpdate:
         nets, rows, given = self._nets, self._rows, self._given
         output = self._actor_tape.forward(nets.actor_blocks, given.actor[index])[0]
         draw = _Draw(output, given.noise[index], given.densities[index])
-        alpha, log_alpha = math.exp(nets.log_alpha[0]), float(nets.log_alpha[0])
+        alpha, log_alpha = float(np.exp(nets.log_alpha[0])), float(nets.log_alpha[0])
         surplus = float(np.add.reduce(draw.log_probs[:rows])) / rows + nets.target_entropy
         if nets.learns_alpha:
             self._adams["alpha"].step(nets.log_alpha, np.array([-surplus], np.float32))

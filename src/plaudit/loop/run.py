@@ -16,13 +16,12 @@ from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from plaudit.ask.teachers import Teacher
 from plaudit.control.learner import Learner, fix_torch_threads, make_learner
-from plaudit.errors import IntegrityError, RunError
+from plaudit.errors import IntegrityError, PlauditError, RunError
 from plaudit.loop.config import RunConfig
 from plaudit.loop.journal import Journal
 from plaudit.loop.stages import EXECUTE, STAGES, Context, Outcome, restore_policy, stage_key
@@ -32,7 +31,6 @@ from plaudit.run import checkpoint
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.progress import Progress, Silent
 from plaudit.run.seeds import derive
-from plaudit.store.database import explained
 from plaudit.store.store import Event, Store
 from plaudit.worlds.vector import VectorWorld
 
@@ -69,9 +67,8 @@ class Run:
         self._closing.callback(threadpool_limits(config.loop.threads).unregister)
         fix_torch_threads(config.loop.threads)
         try:
-            with explained():
-                _require_whole(store)
-                self._begin(rebuild)
+            _require_whole(store)
+            self._begin(rebuild)
         except BaseException:
             self._closing.close()
             raise
@@ -102,7 +99,8 @@ class Run:
             _world_and_learner(config)[0].close()
             with writing(directory.config):
                 directory.config.write_text(json.dumps(to_json(config), indent=2) + "\n")
-            store = _new_store(directory, {"format": FORMAT, "config": to_json(config), "versions": versions()})
+            fresh = {"format": FORMAT, "config": to_json(config), "versions": versions()}
+            store = Store.create(directory.store, fresh)
         except BaseException:
             if source is not None:
                 source.close()
@@ -167,8 +165,7 @@ class Run:
             self._context.world.close()
             self._begin(rebuild=False)
         self._failed = True
-        with explained():
-            metrics = self._step()
+        metrics = self._step()
         self._failed = False
         return metrics
 
@@ -341,16 +338,6 @@ def _world_and_learner(config: RunConfig) -> tuple[VectorWorld, Learner]:
         raise
 
 
-def _new_store(directory: RunDirectory, created: dict[str, Any]) -> Store:
-    """A store with its first event. When that fails nothing stays that looks like a run."""
-    try:
-        return Store.create(directory.store, created)
-    except BaseException:
-        for file in directory.path.glob(f"{directory.store.name}*"):
-            file.unlink()
-        raise
-
-
 def _source(path: Path | str) -> Store:
     """The store of a run that is replayed."""
     directory = RunDirectory(path)
@@ -359,16 +346,16 @@ def _source(path: Path | str) -> Store:
 
 
 def _config_of(store: Store, path: Path | str) -> RunConfig:
-    with explained():
-        created = next(store.events(kinds={"run.created"}), None)
-    if created is None:
+    created = next(store.events(kinds={"run.created"})).payload
+    _require_format(created["format"], path)
+    try:
+        return from_json(RunConfig, created["config"])
+    except PlauditError as error:
         raise RunError(
-            "This run was cut off before it began, so there is nothing to continue",
-            got=str(path),
-            next_step="delete the directory and start the run again",
-        )
-    _require_format(created.payload["format"], path)
-    return from_json(RunConfig, created.payload["config"])
+            "The settings of this run do not fit this plaudit",
+            got=f"{path}: {error.what}: {error.got}",
+            next_step=f"continue it with the version that it was made with: {created['versions']}",
+        ) from error
 
 
 def _require_whole(store: Store) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import silu
 
-CHUNK = 1024
+CHUNK = 512
 """rows per pass when evaluating: activations of more rows fall out of the processor's cache, and take twice as long"""
 
 

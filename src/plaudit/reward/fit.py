@@ -24,8 +24,6 @@ from plaudit.run.seeds import generator
 
 CHECK_EVERY = 10
 """gradient steps between looks at all answers; more where going through all answers takes more"""
-COLD = 2
-"""a fit that starts from nothing takes this many times the steps"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,8 @@ class _Problem:
     evidence: tuple[Evidence, ...]
     trains: tuple[NDArray[np.bool_], ...]
     """[member, answer] for each kind"""
+    held_out: bool
+    """whether there are answers that some member leaves out"""
     features: Tensor
     """[segment, step, feature]"""
 
@@ -86,7 +86,8 @@ def fit(
         config: settings.
         seed: of the starting weights and of the order of answers.
         reference: behaviour by which inputs and rewards are standardised.
-        warm_start: model of the previous round, to go on from; its weights are read on inputs as standardised now.
+        warm_start: model of the previous round, to go on from if `config.warm_start` says so; its weights are then read
+            on inputs as standardised now.
 
     Raises:
         LearningError: there is nothing to learn from, `warm_start` has another form, or the fit diverged.
@@ -99,16 +100,15 @@ def fit(
     features = torch.from_numpy(inputs.rows(batch)).view(*batch.mask.shape, -1)
     questions = 1 + max(int(part.question.max()) for part in data.evidence)
     held_out = config.members > 1 and questions > 1
+    ensemble = Ensemble.create(config.members, inputs.features, config.hidden, generator(seed, "weights"))
+    annotators = AnswerModel(lapse=config.lapse)
     # a model that learned from every question has nothing left to be measured by: begin anew
-    start = warm_start if warm_start is not None and (warm_start.held_out or not held_out) else None
-    ensemble = _start(start, inputs, config, seed)
+    if config.warm_start and warm_start is not None and (warm_start.held_out or not held_out):
+        ensemble, annotators = _same_form(warm_start, ensemble), warm_start.annotators
+    ensemble = ensemble.copy()
     trains = tuple(leave_out(part, config.members, held_out) for part in data.evidence)
-    problem = _Problem(data.evidence, trains, features)
-    annotators = AnswerModel(lapse=start.annotators.lapse if start is not None and config.fit_lapse else config.lapse)
-    steps = config.steps * (1 if start is not None else COLD)
-    annotators, history = _train(
-        ensemble, problem, annotators, config=config, steps=steps, rng=generator(seed, "order")
-    )
+    problem = _Problem(data.evidence, trains, held_out, features)
+    annotators, history = _train(ensemble, problem, annotators, config=config, rng=generator(seed, "order"))
     found = problem.values(ensemble)
     if not all(np.isfinite(v.members).all() for v in found):
         raise LearningError("The reward model diverged", next_step="lower reward.learning_rate")
@@ -123,21 +123,17 @@ def fit(
     return Fit(model, metrics, history, calibration)
 
 
-def _start(previous: RewardModel | None, inputs: Inputs, config: RewardConfig, seed: int) -> Ensemble:
-    """A trainable ensemble: the previous one's weights, or fresh ones."""
-    fresh = Ensemble.create(config.members, inputs.features, config.hidden, generator(seed, "weights"))
-    if previous is None:
-        return fresh.copy()
-    here = [tuple(p.shape) for p in fresh.parameters()]
-    there = [tuple(p.shape) for p in previous.ensemble.parameters()]
+def _same_form(previous: RewardModel, fresh: Ensemble) -> Ensemble:
+    """The previous ensemble, if its form is that of a fresh one. Raises LearningError otherwise."""
+    here, there = ([tuple(p.shape) for p in e.parameters()] for e in (fresh, previous.ensemble))
     if here != there:
         raise LearningError(
             "A fit cannot go on from a model of another form",
             got=there,
             expected=here,
-            next_step="keep reward.members, hidden and squares through a run, or start from nothing",
+            next_step="keep reward.members, hidden and squares through a run, or set reward.warm_start = false",
         )
-    return previous.ensemble.copy()
+    return previous.ensemble
 
 
 def _train(
@@ -146,7 +142,6 @@ def _train(
     annotators: AnswerModel,
     *,
     config: RewardConfig,
-    steps: int,
     rng: np.random.Generator,
 ) -> tuple[AnswerModel, dict[str, NDArray[np.generic]]]:
     """Change `ensemble` in place. Returns how annotators answer, and the course of the fit."""
@@ -155,20 +150,23 @@ def _train(
     every = max(CHECK_EVERY, -(-problem.answers // config.batch))
     batches = _batches(problem.answers, config.batch, rng)
     course: list[tuple[int, float, float]] = []
-    for step in range(steps + 1):
-        if step % every == 0 or step == steps:
+    for step in range(config.steps + 1):
+        if step % every == 0 or step == config.steps:
             found = problem.values(ensemble)
             annotators = estimate(found, annotators, lapse=config.fit_lapse)
             course.append((step, *losses(found, annotators)))
-            if step == steps or understood(found, annotators) >= config.stop_accuracy:
+            stale = problem.held_out and len(course) > config.patience + np.argmin(
+                [heldout for _, _, heldout in course]
+            )
+            if step == config.steps or stale or understood(found, annotators) >= config.stop_accuracy:
                 break
         loss = _loss(ensemble, problem, next(batches), annotators, config=config, rng=rng)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    table = np.array(course)
-    names = ("step", "train", "heldout") if any(not trains.all() for trains in problem.trains) else ("step", "train")
-    return annotators, {name: table[:, number] for number, name in enumerate(names)}
+    steps, train, heldout = zip(*course, strict=True)
+    history = {"step": np.array(steps), "train": np.array(train), "heldout": np.array(heldout)}
+    return annotators, history if problem.held_out else {name: history[name] for name in ("step", "train")}
 
 
 def _loss(
