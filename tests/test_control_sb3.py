@@ -66,9 +66,13 @@ def test_environments_are_out_of_reach():
 
 
 def test_own_streams_end_with_an_error_too():
+    def fail():
+        with own_streams(0):
+            np.random.rand()
+            raise ValueError("inside")
+
     np.random.seed(3)
     before = np.random.get_state()[1].copy()
-    with pytest.raises(ValueError, match="inside"), own_streams(0):
-        np.random.rand()
-        raise ValueError("inside")
+    with pytest.raises(ValueError, match="inside"):
+        fail()
     np.testing.assert_array_equal(np.random.get_state()[1], before)
