@@ -1,6 +1,7 @@
 """Bad input to a whole run: each is a clear message, nothing is lost, and once it is mended the run comes to the same bits."""
 
 import errno
+import io
 import os
 import shutil
 import signal
@@ -389,6 +390,15 @@ def test_wrong_paths_get_one_clear_line(half, tmp_path, monkeypatch, capsys, wor
     assert told.startswith(f"plaudit {words[0]}: ")
     assert Path("file").read_text() == "something else"
     assert not Path("new/store.sqlite").exists()
+
+
+@pytest.mark.parametrize("typed", ["", "n\ny\ny\nmany\n0\n4\n-1\n15\n"])
+def test_init_asks_again_and_needs_somebody_who_answers(tmp_path, monkeypatch, capsys, typed):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert main(["init", *(["--world", "Pendulum-v1"] if typed else [])]) == (0 if typed else 2)
+    assert Path("run.toml").exists() == bool(typed)
+    assert typed or "nobody is at the keyboard" in capsys.readouterr().err
 
 
 INTERRUPTED = textwrap.dedent(

@@ -1,8 +1,11 @@
 """The store when things go wrong: kills, full disks, bad neighbours, other processes, and files that are no stores."""
 
 import errno
+import multiprocessing
 import os
+import pickle
 import random
+import resource
 import signal
 import sqlite3
 import threading
@@ -16,6 +19,7 @@ from sqlalchemy import event as listen
 from plaudit.errors import IntegrityError, RecordError, StoreError
 from plaudit.records import to_json
 from plaudit.store import database, schema
+from plaudit.store import store as store_module
 from plaudit.store.store import Store
 from plaudit.store.writer import LARGEST_GROUP
 from tests.store_examples import RUN, add_segments, answer, arrays, child, make_store, question
@@ -210,6 +214,7 @@ def test_closing_finishes_what_was_handed_in(store):
     store.close()
     for refused in (
         lambda: store.append("note", {}),
+        lambda: store._writer.write(lambda connection: None),
         store.head,
         store.verify,
         store.queries,
@@ -251,21 +256,24 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(store, pages):
     assert store.verify().ok
 
 
-def test_a_disk_that_fills_up_within_a_group_acknowledges_only_what_is_kept(store, pages):
-    """SQLite then rolls the whole transaction back, with what its earlier savepoints had written."""
+@pytest.mark.parametrize("kind", ["event", "job"])
+def test_a_disk_that_fills_up_within_a_group_fails_only_those_that_need_the_space(store, pages, kind):
+    """For the job SQLite rolls the whole transaction back, with what its earlier savepoints had written."""
+    text = {"text": "x" * 50_000}
     pages(1)
     outcomes = in_one_group(
         store,
         lambda: store.append("note", {}, "small"),
-        lambda: store.append("note", {"text": "x" * 50_000}, "large"),
+        lambda: store.append("note", text, "large") if kind == "event" else store.add_job("render", text, "large"),
         lambda: store.append("note", {}, "after"),
     )
     assert isinstance(outcomes[1], StoreError)
     assert "disk is full" in str(outcomes[1])
-    said = {key: seq for key, seq in zip(("small", "large", "after"), outcomes, strict=True) if isinstance(seq, int)}
-    assert {event.key: event.seq for event in store.events(after=1)} == said
+    assert (outcomes[0], outcomes[2]) == (2, 3)
+    assert {event.key: event.seq for event in store.events(after=1)} == {"small": 2, "after": 3}
     pages(None)
-    assert store.append("note", {}, "small") == len(said) + 2
+    assert store.job("large") is None
+    assert store.append("note", text, "large") == 4
     assert store.verify().ok
 
 
@@ -288,6 +296,79 @@ def test_a_place_that_takes_no_blobs_is_named(store):
     store.blobs.folder.write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="could not be written"):
         store.blobs.put(b"data")
+
+
+def test_a_disk_that_refuses_in_the_middle_of_a_write_loses_nothing(store):
+    store.append("note", {})
+    head, (soft, hard) = store.head(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    log = store.path.with_name(store.path.name + "-wal")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 5000, hard))
+    try:
+        with pytest.raises(StoreError, match="The database refused"):
+            store.append("note", {"text": "x" * 100_000}, "large")
+        with pytest.raises(StoreError, match="could not be written"):
+            store.blobs.put(b"x" * 1_000_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert store.head() == head
+    assert [path for path in store.blobs.folder.rglob("*") if path.is_file()] == []
+    assert store.append("note", {"text": "x" * 100_000}, "large") == head[0] + 1
+    assert store.verify().ok
+
+
+# forks and copies
+
+
+def test_a_forked_child_has_connections_of_its_own(store):
+    store.append("note", {}, "parent")
+
+    def child_process():
+        assert store.append("note", {}, "child") == 3
+        assert store.head()[0] == 3
+        store.close()
+
+    process = multiprocessing.get_context("fork").Process(target=child_process)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert store.append("note", {}, "parent again") == 4
+    assert store.verify().ok
+
+
+def test_after_a_fork_the_connections_of_the_parent_stay_open(store, monkeypatch):
+    """What the test above does where nobody measures coverage."""
+    engine, writer = store._engine, store._writer
+    store.head()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: 1)
+        assert store.append("note", {}) == 2
+        assert store._engine is not engine
+        assert store_module._INHERITED.pop() is engine
+        store.close()
+    with pytest.raises(StoreError, match="closed"):  # also in a child that is forked later
+        store.append("note", {})
+    store_module._INHERITED.pop().dispose()
+    writer.close()
+    engine.dispose()
+
+
+def test_a_pickled_store_is_opened_again(store):
+    with pickle.loads(pickle.dumps(store)) as other:
+        assert other._writer is not store._writer
+        other.append("note", {})
+    assert store.head()[0] == 2
+
+
+def test_a_path_holds_wherever_the_process_goes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Store.create("50% off?.sqlite", RUN) as store:
+        monkeypatch.chdir("/")
+        store.append("note", {})
+        store.blobs.put(b"data")
+        assert store.head()[0] == 2
+    with Store.open(str(tmp_path / "50% off?.sqlite")) as store:
+        assert store.verify().ok
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["50% off?.sqlite", "blobs"]
 
 
 # blobs
@@ -324,6 +405,8 @@ def test_arrays_come_back_bit_by_bit(store):
 
 
 def test_a_blob_that_is_no_arrays_is_named(store):
+    with pytest.raises(RecordError, match="cannot be stored"):
+        store.blobs.put_arrays({"words": np.array(["text"])})
     with pytest.raises(IntegrityError, match="holds no arrays"):
         store.blobs.get_arrays(store.blobs.put(b"text"))
 
@@ -354,6 +437,17 @@ def test_a_file_that_is_no_store_is_named(tmp_path, content):
         Store.open(path)
     with pytest.raises(StoreError, match="a store already"):
         Store.create(path, RUN)
+
+
+def test_a_database_of_somebody_else_is_left_as_it_is(tmp_path):
+    path = tmp_path / "store.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE things (name TEXT)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="no store of plaudit"):
+        Store.open(path)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,13 @@ def test_an_incomplete_record_is_refused(store, field):
 
 def test_the_database_refuses_to_change_the_past(store):
     with sqlite3.connect(store.path) as connection:
-        for statement in ("UPDATE event SET payload = '{}' WHERE seq = 8", "DELETE FROM event WHERE seq = 8"):
+        for statement in (
+            "UPDATE event SET payload = '{}' WHERE seq = 8",
+            "DELETE FROM event WHERE seq = 8",
+            "INSERT OR REPLACE INTO event SELECT seq, 'x', key, payload, prev_hash, hash, 0 FROM event WHERE seq = 8",
+            "INSERT OR REPLACE INTO event SELECT 9, 'x', key, payload, prev_hash, hash, 0 FROM event WHERE seq = 8",
+            "INSERT INTO event SELECT 10, 'x', 'new', payload, prev_hash, hash, 0 FROM event WHERE seq = 8",
+        ):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 connection.execute(statement)
     assert store.verify().ok
@@ -348,6 +354,8 @@ def test_one_flipped_bit_of_a_projection_is_found(template, tmp_path_factory, ce
             "event 3: does not follow the event before it",
         ),
         (["DELETE FROM event"], "the log is empty"),
+        (["UPDATE about SET value = '7' || value WHERE name = 'head'"], "event 9: missing; the log ends before it"),
+        (["DELETE FROM about WHERE name = 'head'"], "event 9: missing; the log ends before it"),
         (["DELETE FROM feedback WHERE seq = 7"], "event 7: its row in table feedback is missing"),
         (["UPDATE feedback SET annotator = 'x' WHERE seq = 7"], "event 7: its row in table feedback differs"),
         (["UPDATE query SET seq = 2 WHERE seq = 5"], "event 5: its row in table query differs"),
@@ -434,6 +442,41 @@ def test_a_page_of_the_file_that_was_overwritten_is_a_problem(damaged):
         stream.seek((page - 1) * size)
         stream.write(b"\xff" * size)
     assert "malformed" in problems(damaged)
+
+
+def test_an_end_that_was_cut_off_is_noticed(damaged):
+    """Its events fill no table, so only the note of where the log ends tells."""
+    with Store.open(damaged) as opened:
+        opened.append_many([("stage.completed", {"round": number}, None) for number in range(3)])
+    tamper(damaged, "DELETE FROM event WHERE seq > 9")
+    assert problems(damaged).startswith("event 10: missing; the log ends before it, but was written up to b'11 ")
+
+
+def test_an_index_that_does_not_fit_its_table_is_a_problem(damaged):
+    with sqlite3.connect(damaged) as connection:
+        other = "(SELECT rootpage FROM sqlite_master WHERE name = 'ix_query_round')"
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(f"UPDATE sqlite_master SET rootpage = {other} WHERE name = 'event_kind_seq'")
+    connection.close()
+    assert "the database file is damaged" in problems(damaged)
+
+
+@settings(MODEST, max_examples=40)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_one_flipped_bit_anywhere_in_the_file_is_found_or_means_nothing(template, tmp_path_factory, place, bit):
+    path = tmp_path_factory.mktemp("flip") / "store.sqlite"
+    shutil.copytree(template / "blobs", path.parent / "blobs")
+    data = bytearray((template / "store.sqlite").read_bytes())
+    with Store.open(template / "store.sqlite") as opened:
+        expected = list(opened.events()), opened.feedback(), opened.queries(), projections(opened)
+    data[int(place * len(data))] ^= 1 << bit
+    path.write_bytes(data)
+    try:
+        with Store.open(path) as opened:
+            if opened.verify().ok:
+                assert (list(opened.events()), opened.feedback(), opened.queries(), projections(opened)) == expected
+    except StoreError:
+        pass  # it is not even opened: found
 
 
 def test_payloads_are_stored_as_canonical_json(store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import gymnasium
 import tyro
 from rich.console import Console
-from rich.prompt import Confirm, Prompt
+from rich.prompt import Confirm, FloatPrompt, Prompt
 
 from plaudit.errors import RunError
 from plaudit.worlds.config import WorldConfig
@@ -90,6 +91,16 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     if given.file.exists():
         raise RunError("The file exists already", got=str(given.file), next_step="choose another name with --file")
+    try:
+        return _make(given, console)
+    except EOFError as error:
+        raise RunError(
+            "The questions cannot be asked, since nobody is at the keyboard",
+            next_step="answer them in a terminal, or skip them with --yes --world ID",
+        ) from error
+
+
+def _make(given: Arguments, console: Console) -> int:
     situation = Situation(False, True, True, 4.0, 30.0) if given.yes else _interview()
     advice = advise(situation)
     console.print(f"\n[bold]{advice.value}[/]")
@@ -109,9 +120,16 @@ def _interview(ask: Callable[[str], bool] = Confirm.ask) -> Situation:
         reward_known=ask("Is there a reward that you would trust, even if an agent looked for its loopholes?"),
         can_judge=ask("Would two people who see the same two short clips mostly agree on which is better?"),
         judge_beats_write=ask("Is it easier to judge such clips than to write the reward down?"),
-        seconds_per_answer=float(Prompt.ask("Seconds that one answer takes", default="4")),
-        minutes_available=float(Prompt.ask("Minutes of people's time that you have", default="15")),
+        seconds_per_answer=_positive("Seconds that one answer takes", 4),
+        minutes_available=_positive("Minutes of people's time that you have", 15),
     )
+
+
+def _positive(question: str, default: float) -> float:
+    """A number above zero; asks again until it is one."""
+    while not 0 < (answer := FloatPrompt.ask(question, default=default)) < math.inf:
+        pass
+    return answer
 
 
 def run_file(world: str, labels: int) -> str:

@@ -57,12 +57,14 @@ def main(arguments: Sequence[str]) -> int:
 def carry_on(run: Run, console: Console, *, studio: bool = False) -> int:
     """Run all that is left, write the report, and say where things are."""
     path = run.directory.path
-    console.print(f"run directory: {path}   (stop with Ctrl-C, go on with `plaudit resume {path}`)")
+    console.print(f"run directory: {path}   (stop with Ctrl-C, go on with `plaudit resume {path}`)", soft_wrap=True)
     with run, open_studio(run, enabled=studio, console=console), TerminalProgress(run.config, console) as progress:
         run.progress = progress
         run.finish()
         written = write_report(run.store, path)
-    console.print(f"\n{written.verdict}\nreport: {path / 'report.html'}   policy: {path / 'policy.zip'}")
+    console.print(
+        f"\n{written.verdict}\nreport: {path / 'report.html'}   policy: {path / 'policy.zip'}", soft_wrap=True
+    )
     return 0
 
 

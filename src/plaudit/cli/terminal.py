@@ -62,7 +62,7 @@ class TerminalProgress:
     def waiting(self, text: str) -> None:
         """The run waits for somebody."""
         if text != self._note and not self._console.is_terminal and not self._note:
-            self._console.print(f"waiting: {text}")
+            self._console.print(f"waiting: {text}", soft_wrap=True)
         self._note = text
         self._refresh()
 
@@ -72,7 +72,9 @@ class TerminalProgress:
         row |= metrics
         if stage == "check" and not self._console.is_terminal:
             shown = ", ".join(f"{title} {row[name]:{form}}" for title, name, form in COLUMNS if name in row)
-            self._console.print(f"round {round_ + 1}/{self._config.loop.rounds}: {shown}{self._left(round_)}")
+            self._console.print(
+                f"round {round_ + 1}/{self._config.loop.rounds}: {shown}{self._left(round_)}", soft_wrap=True
+            )
         self._refresh()
 
     def _left(self, round_: int) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from plaudit.errors import IntegrityError, StoreError
+from plaudit.errors import IntegrityError, RecordError, StoreError
 from plaudit.records import digest
 
 NAME = re.compile(r"[0-9a-f]{64}")
@@ -69,8 +69,15 @@ class BlobStore:
         return NAME.fullmatch(name) is not None and self.path(name).exists()
 
     def put_arrays(self, arrays: Mapping[str, NDArray[np.generic]]) -> str:
-        """Keep named arrays, as safetensors; equal arrays give equal digests."""
-        return self.put(save({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}))
+        """Keep named arrays, as safetensors; equal arrays give equal digests.
+
+        Raises RecordError for arrays of text or objects, StoreError when the disk refuses.
+        """
+        try:
+            data = save({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)})
+        except SafetensorError as error:
+            raise RecordError("An array cannot be stored", got=error, expected="numbers or truth values") from error
+        return self.put(data)
 
     def get_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Named arrays of a digest. Raises as `get`, and IntegrityError when the blob holds no arrays."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -26,18 +26,15 @@ from sqlalchemy import (
 )
 
 from plaudit.errors import StoreError
-from plaudit.store.schema import FORMAT, about
+from plaudit.store.schema import FORMAT, GENESIS, about
 
 BUSY_SECONDS = 30
 """how long one process waits for another's transaction"""
 _MIGRATING = threading.Lock()  # Alembic keeps the migration that runs in global variables
 
 
-def connect(path: Path, *, journal: Literal["WAL", "DELETE"] = "WAL") -> Engine:
-    """An engine for a SQLite file: every commit flushed to disk, foreign keys on.
-
-    With journal `WAL` readers and a writer do not wait for each other; with `DELETE` all data are in the one file.
-    """
+def connect(path: Path) -> Engine:
+    """An engine for a SQLite file: every commit flushed to disk, foreign keys on."""
     url = URL.create("sqlite", database=str(path))  # a path in a string would be parsed: ? and # mean something there
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
@@ -45,8 +42,8 @@ def connect(path: Path, *, journal: Literal["WAL", "DELETE"] = "WAL") -> Engine:
     def configure(connection: sqlite3.Connection, record: Any) -> None:
         del record
         connection.isolation_level = None  # the driver must not begin transactions by itself
-        for pragma in (f"journal_mode={journal}", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -56,6 +53,13 @@ def connect(path: Path, *, journal: Literal["WAL", "DELETE"] = "WAL") -> Engine:
 
     del configure, begin  # registered
     return engine
+
+
+def share(engine: Engine) -> None:
+    """Let readers and a writer not wait for each other: changes go to a write-ahead log beside the file at first."""
+    with explained(), engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")  # this is possible outside of transactions only; the file remembers it
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
 
 @contextmanager
@@ -89,6 +93,12 @@ def exact(table: Table) -> list[ColumnElement[Any]]:
     return [cast(c, LargeBinary).label(c.name) if isinstance(c.type, String) else c for c in table.columns]
 
 
+def damage(connection: Connection) -> list[str]:
+    """What the database's own check finds wrong with its file, for example an index that does not fit its table."""
+    found = connection.exec_driver_sql("PRAGMA integrity_check(10)").scalars().all()
+    return [] if found == ["ok"] else [f"the database file is damaged: {line}" for line in found]
+
+
 def migrate(engine: Engine) -> None:
     """Bring the tables up to the newest revision."""
     config = Config()
@@ -99,6 +109,7 @@ def migrate(engine: Engine) -> None:
         command.upgrade(config, "head")
         if connection.execute(about.select()).first() is None:
             connection.execute(about.insert().values(name="format", value=str(FORMAT)))
+            connection.execute(about.insert().values(name="head", value=f"0 {GENESIS}"))
 
 
 def require_format(engine: Engine, path: Path) -> None:

@@ -19,10 +19,8 @@ from sqlalchemy.engine import Row
 
 from plaudit.errors import IntegrityError, StoreError
 from plaudit.records import canonical_json, digest
-from plaudit.store.schema import PROJECTIONS, event, feedback, query
+from plaudit.store.schema import GENESIS, PROJECTIONS, about, event, feedback, query
 
-GENESIS = "0" * 64
-"""what stands before the first event"""
 PAGE = 1000
 """events read at a time; keeps memory flat"""
 
@@ -100,6 +98,7 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
         project(connection, seq, entry)
         prev_hash = row_hash
         found.append(seq)
+    connection.execute(about.update().where(about.c.name == "head").values(value=f"{seq} {prev_hash}"))
     return found
 
 

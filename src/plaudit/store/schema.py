@@ -9,9 +9,12 @@ from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Me
 
 FORMAT = 1
 """number of the store's format, kept in `about`"""
+GENESIS = "0" * 64
+"""what stands before the first event"""
 
 metadata = MetaData()
 
+# `format`, and `head`: seq and hash of the newest event, as a chain alone cannot tell that its end was cut off
 about = Table(
     "about",
     metadata,

@@ -6,11 +6,11 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, exists, select
 
@@ -19,7 +19,7 @@ from plaudit.records import AnnotatorProfile, Feedback, Query, Segment, SegmentD
 from plaudit.records.feedback import FEEDBACK_KINDS
 from plaudit.store import log, schema, verify, work
 from plaudit.store.blobs import BlobStore, flush_folder
-from plaudit.store.database import connect, explained, migrate, require_format
+from plaudit.store.database import connect, explained, migrate, require_format, share
 from plaudit.store.log import Entry, Event
 from plaudit.store.schema import feedback, query
 from plaudit.store.verify import Verification
@@ -28,33 +28,38 @@ from plaudit.store.writer import Writer
 
 MOST_VARIABLES = 500
 """ids in one SELECT; databases limit them"""
+T = TypeVar("T")
+
+_INHERITED: list[Engine] = []
+"""engines of a parent process, kept from being closed: that would undo the parent's locks"""
 
 
 class Store:
     """Event log, projections, blobs, jobs and leases of one run. Safe to use from several threads and processes.
 
-    Everything that appends returns when the data are on disk. Made by `Store.create` or `Store.open`.
+    A forked child and a pickled copy get connections and a writer of their own. Everything that appends returns when the
+    data are on disk. Made by `Store.create` or `Store.open`.
     """
 
     def __init__(self, engine: Engine, path: Path) -> None:
-        self._engine = engine
-        self._writer = Writer(engine)
         self._closed = False
+        self._start(engine)
         self.path = path
         self.blobs = BlobStore(path.parent / "blobs")
 
     @classmethod
-    def create(cls, path: Path, run: dict[str, Any]) -> Store:
+    def create(cls, path: Path | str, run: dict[str, Any]) -> Store:
         """A new store whose first event is `run.created` with payload `run`; a crash leaves all of it or nothing.
 
         Raises StoreError when one is there, or the disk refuses. Two processes must not create the same one at once.
         """
+        path = Path(path).absolute()  # connections are opened later too, wherever the process has gone by then
         if path.exists():
             raise StoreError("There is a store already", got=str(path), next_step="open it, or choose another place")
         temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with cls(connect(temporary, journal="DELETE"), temporary) as fresh:
+            with cls(connect(temporary), temporary) as fresh:
                 migrate(fresh._engine)
                 fresh._writer.write(lambda connection: log.append(connection, [Entry("run.created", run, "run")]))
             os.replace(temporary, path)
@@ -67,13 +72,15 @@ class Store:
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path) -> Store:
-        """A store that is there. Raises StoreError when it is not, or has another format."""
+    def open(cls, path: Path | str) -> Store:
+        """A store that is there. Raises StoreError when it is not, or has another format; the file is untouched then."""
+        path = Path(path).absolute()
         if not path.is_file():
             raise StoreError("There is no store", got=str(path), next_step="check the path of the run's directory")
         engine = connect(path)
         try:
             require_format(engine, path)
+            share(engine)
         except StoreError:
             engine.dispose()
             raise
@@ -81,14 +88,35 @@ class Store:
 
     def close(self) -> None:
         """Finish writing and let go of the file; anything later raises StoreError."""
+        self._settle()
         self._closed = True
         self._writer.close()
         self._engine.dispose()
 
-    @contextmanager
-    def _reading(self) -> Generator[Connection]:
+    def __reduce__(self) -> tuple[Callable[[Path], Store], tuple[Path]]:
+        return Store.open, (self.path,)
+
+    def _start(self, engine: Engine) -> None:
+        self._process, self._engine, self._writer = os.getpid(), engine, Writer(engine)
+
+    def _settle(self) -> None:
+        """In a forked child, leave the parent's connections alone and begin with fresh ones."""
+        if self._process != os.getpid():
+            _INHERITED.append(self._engine)
+            self._start(connect(self.path))
+
+    def _require_open(self) -> None:
+        self._settle()
         if self._closed:
             raise StoreError("The store is closed", next_step="open it again")
+
+    def _write(self, change: Callable[[Connection], T]) -> T:
+        self._require_open()
+        return self._writer.write(change)
+
+    @contextmanager
+    def _reading(self) -> Generator[Connection]:
+        self._require_open()
         with explained(), self._engine.connect() as connection:
             yield connection
 
@@ -112,7 +140,7 @@ class Store:
     def append_many(self, items: Sequence[tuple[str, dict[str, Any], str | None]]) -> list[int]:
         """Append several events in one transaction, in order; all or none."""
         entries = [Entry(*item) for item in items]
-        return self._writer.write(lambda connection: log.append(connection, entries))
+        return self._write(lambda connection: log.append(connection, entries))
 
     def events(self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None) -> Iterator[Event]:
         """Events with after < seq <= upto, oldest first, with flat memory."""
@@ -130,7 +158,7 @@ class Store:
 
     def rebuild_projections(self) -> None:
         """Fill all projections from the log again."""
-        self._writer.write(verify.rebuild)
+        self._write(verify.rebuild)
 
     # records
 
@@ -154,9 +182,9 @@ class Store:
     def _add(self, kind: str, records: Sequence[Segment | Query | AnnotatorProfile]) -> list[int]:
         return self.append_many([(kind, to_json(record), record.id) for record in records])
 
-    def segment(self, id_: str) -> Segment:
+    def segment(self, id: str) -> Segment:
         """A segment by id. Raises StoreError when there is none."""
-        return self.segments([id_])[id_]
+        return self.segments([id])[id]
 
     def segments(self, ids: Sequence[str]) -> dict[str, Segment]:
         """Segments by id. Raises StoreError naming those that are missing."""
@@ -172,17 +200,17 @@ class Store:
         """Arrays of a segment. Raises StoreError when they are missing, IntegrityError when they were changed."""
         return SegmentData.from_arrays(self.blobs.get_arrays(segment.blob))
 
-    def query(self, id_: str) -> Query:
+    def query(self, id: str) -> Query:
         """A question by id. Raises StoreError when there is none."""
-        found = self._records(query, [id_])
+        found = self._records(query, [id])
         if not found:
-            raise StoreError("There is no such query", got=id_)
-        return from_json(Query, json.loads(found[id_]))
+            raise StoreError("There is no such query", got=id)
+        return from_json(Query, json.loads(found[id]))
 
-    def queries(self, round_: int | None = None) -> list[Query]:
+    def queries(self, round: int | None = None) -> list[Query]:
         """Questions of a round, or all, in log order."""
         wanted = select(query.c.record).order_by(query.c.seq)
-        return self._queries(wanted if round_ is None else wanted.where(query.c.round == round_))
+        return self._queries(wanted if round is None else wanted.where(query.c.round == round))
 
     def unanswered(self, limit: int | None = None) -> list[Query]:
         """Questions without any answer, oldest first."""
@@ -195,8 +223,8 @@ class Store:
         if upto is not None:
             wanted = wanted.where(feedback.c.seq <= upto)
         with self._reading() as connection:
-            rows = connection.execute(wanted).all()
-        return [(row.seq, from_json(FEEDBACK_KINDS[row.kind], json.loads(row.record))) for row in rows]
+            rows = connection.execute(wanted).yield_per(log.PAGE)
+            return [(row.seq, from_json(FEEDBACK_KINDS[row.kind], json.loads(row.record))) for row in rows]
 
     def _queries(self, wanted: Any) -> list[Query]:
         with self._reading() as connection:
@@ -214,18 +242,18 @@ class Store:
 
     def add_job(self, kind: str, payload: dict[str, Any], key: str) -> None:
         """Ask another process for a job; a key that is there changes nothing."""
-        self._writer.write(lambda connection: work.add_job(connection, kind, payload, key))
+        self._write(lambda connection: work.add_job(connection, kind, payload, key))
 
     def claim_job(self, kind: str, worker: str, lease_seconds: float, *, now: float | None = None) -> Job | None:
         """The oldest open job of a kind that nobody holds; it is the worker's for that long."""
         moment = time.time() if now is None else now
-        return self._writer.write(
+        return self._write(
             lambda connection: work.claim_job(connection, kind, worker, until=moment + lease_seconds, now=moment)
         )
 
-    def finish_job(self, id_: int, result: dict[str, Any] | None = None, error: str | None = None) -> None:
+    def finish_job(self, id: int, result: dict[str, Any] | None = None, error: str | None = None) -> None:
         """End a job with its result, or with what went wrong; the first end counts."""
-        self._writer.write(lambda connection: work.finish_job(connection, id_, result, error))
+        self._write(lambda connection: work.finish_job(connection, id, result, error))
 
     def job(self, key: str) -> Job | None:
         """A job by key."""
@@ -236,14 +264,14 @@ class Store:
     def lease_query(self, annotator: str, seconds: float, *, now: float | None = None) -> Query | None:
         """The oldest question that nobody answered and nobody holds; it is the annotator's for that long."""
         moment = time.time() if now is None else now
-        record = self._writer.write(
+        record = self._write(
             lambda connection: work.lease_query(connection, annotator, until=moment + seconds, now=moment)
         )
         return None if record is None else from_json(Query, json.loads(record))
 
-    def release(self, query_id: str, annotator: str) -> None:
+    def release(self, query: str, annotator: str) -> None:
         """Give a leased question back."""
-        self._writer.write(lambda connection: work.release(connection, query_id, annotator))
+        self._write(lambda connection: work.release(connection, query, annotator))
 
 
 __all__ = ["Event", "Job", "Store", "Verification"]

@@ -12,16 +12,16 @@ from sqlalchemy import Connection, func, select
 
 from plaudit.errors import StoreError
 from plaudit.store.blobs import BlobStore
-from plaudit.store.database import exact, explained
-from plaudit.store.log import GENESIS, PAGE, Entry, hash_of, page, project, projected
-from plaudit.store.schema import PROJECTIONS, event
+from plaudit.store.database import damage, exact, explained
+from plaudit.store.log import PAGE, Entry, hash_of, page, project, projected
+from plaudit.store.schema import GENESIS, PROJECTIONS, about, event
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What a check of the whole store found.
 
-    Events cut off the end of the log leave no trace in the chain: for that, compare its head with one noted earlier.
+    Who can rewrite the whole database can also rewrite the chain: for that, compare its head with one noted elsewhere.
     """
 
     ok: bool
@@ -32,7 +32,7 @@ class Verification:
 
 
 def verify(connection: Connection, blobs: BlobStore) -> Verification:
-    """Check the chain from the first event on, every projection row, and the blob of every segment.
+    """Check the chain from the first event to the last, every projection row, every segment's blob, and the file itself.
 
     One transaction reads it all, so what others write meanwhile is not seen.
     """
@@ -65,6 +65,10 @@ def _walk(connection: Connection, blobs: BlobStore) -> Verification:
         there = connection.execute(select(func.count()).select_from(table)).scalar_one()
         if there != counts[kind]:
             problems.append(f"table {table.name} has {there} rows, the log has {counts[kind]} events {kind}")
+    noted = connection.execute(select(*exact(about)).where(about.c.name == "head")).scalars("value").first()
+    if noted != f"{seq} {prev_hash}".encode():
+        problems.append(f"event {seq + 1}: missing; the log ends before it, but was written up to {noted}")
+    problems += damage(connection)
     return Verification(not problems, seq, tuple(problems))
 
 

@@ -34,6 +34,8 @@ class Writer:
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction and return its result once that is on disk.
 
+        `work` may run a second time, after all that it did was rolled back.
+
         Raises StoreError when the database refuses or the store is closed, and whatever `work` raises.
         """
         result: Future[T] = Future()
@@ -71,10 +73,17 @@ class Writer:
 
     def _commit(self, group: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
         """One transaction for all; results are handed out only after it is on disk."""
+        begun = False
         try:
             with explained(), self._engine.connect() as connection, connection.begin():
+                begun = True
                 outcomes = [_attempt(connection, work) for work, _ in group]
         except BaseException as error:  # noqa: BLE001 - a thread boundary: the callers get it
+            if begun and len(group) > 1:
+                # all is rolled back; what one of them could not have, a full disk for example, the others still may
+                for one in group:
+                    self._commit([one])
+                return
             for _, result in group:
                 result.set_exception(error)
             return

@@ -10,6 +10,14 @@ down_revision = None
 
 SEQ = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
+GUARDS = {
+    "event_no_update": "UPDATE ON event",
+    "event_no_delete": "DELETE ON event",
+    # also keeps out INSERT OR REPLACE, which deletes rows without asking the guard above
+    "event_in_order": "INSERT ON event WHEN NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM event) "
+    "OR EXISTS (SELECT 1 FROM event WHERE key = NEW.key)",
+}
+
 
 def upgrade() -> None:
     """Create every table, and the triggers that keep the log append-only."""
@@ -63,11 +71,9 @@ def upgrade() -> None:
         sa.Column("until", sa.Float, nullable=False),
     )
     if op.get_bind().dialect.name == "sqlite":  # pragma: no branch - PostgreSQL will get a trigger of its own
-        for action in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER event_no_{action.lower()} BEFORE {action} ON event "
-                "BEGIN SELECT RAISE(ABORT, 'the event log is append-only'); END"
-            )
+        for name, when in GUARDS.items():
+            refuse = "BEGIN SELECT RAISE(ABORT, 'the event log is append-only'); END"
+            op.execute(f"CREATE TRIGGER {name} BEFORE {when} {refuse}")
 
 
 def _record_columns() -> list[sa.Column[object]]:
