@@ -76,7 +76,10 @@ def cell(env: str, teacher: str, labels: int, seed: int) -> dict[str, Any]:
     from plaudit.loop import Run, RunConfig
     from plaudit.run.config import from_table
 
-    with tempfile.TemporaryDirectory() as folder, Run.create(from_table(RunConfig, settings(env, teacher, labels, seed)), Path(folder) / "run") as run:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Run.create(from_table(RunConfig, settings(env, teacher, labels, seed)), Path(folder) / "run") as run,
+    ):
         run.finish()
         cpu, learn = time.process_time(), 0.0
         for line in run.directory.timing.read_text().splitlines():

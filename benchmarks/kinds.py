@@ -44,7 +44,14 @@ def cell(env: str, kind: str, human_seconds: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, Run.create(from_table(RunConfig, table), Path(folder) / "run") as run:
         run.finish()
         returns = play(run)
-    return {"env": env, "kind": kind, "human_seconds": human_seconds, "seed": seed, "labels": labels, "true_return": float(np.mean(returns))}
+    return {
+        "env": env,
+        "kind": kind,
+        "human_seconds": human_seconds,
+        "seed": seed,
+        "labels": labels,
+        "true_return": float(np.mean(returns)),
+    }
 
 
 def run_cell(entry: dict[str, Any]) -> None:
@@ -65,20 +72,40 @@ def summary() -> list[Row]:
     raw, rows = read_raw("kinds"), list[Row]()
     for env, seconds in product(SCALE, BUDGETS):
         found = {
-            kind: {row["seed"]: row["true_return"] for row in raw if (row["env"], row["kind"], row["human_seconds"]) == (env, kind, seconds)}
+            kind: {
+                row["seed"]: row["true_return"]
+                for row in raw
+                if (row["env"], row["kind"], row["human_seconds"]) == (env, kind, seconds)
+            }
             for kind in SECONDS
         }
         for kind, values in found.items():
             if values:
                 numbers = np.array(list(values.values()))
-                for metric, value in (("median", np.median(numbers)), ("mean", numbers.mean()), ("worst", numbers.min())):
+                for metric, value in (
+                    ("median", np.median(numbers)),
+                    ("mean", numbers.mean()),
+                    ("worst", numbers.min()),
+                ):
                     rows.append(Row(f"{env}/{seconds} s/{kind}", metric, float(value), n=len(numbers), unit="return"))
         seeds = sorted(set(found["comparison"]) & set(found["rating"]))
         if len(seeds) >= 2:
             span = -RANDOM_RETURN[env]
-            difference = mean_interval(np.array([found["comparison"][s] - found["rating"][s] for s in seeds]) / span, 0.9)
+            difference = mean_interval(
+                np.array([found["comparison"][s] - found["rating"][s] for s in seeds]) / span, 0.9
+            )
             case = f"{env}/{seconds} s/comparison - rating"
-            rows.append(Row(case, "mean_difference", difference.value, difference.low, difference.high, len(seeds), "of random's return"))
+            rows.append(
+                Row(
+                    case,
+                    "mean_difference",
+                    difference.value,
+                    difference.low,
+                    difference.high,
+                    len(seeds),
+                    "of random's return",
+                )
+            )
     return rows
 
 

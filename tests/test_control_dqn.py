@@ -86,7 +86,9 @@ def test_updates_are_those_of_stable_baselines(net, actions, scale, longest):
 
 
 def test_random_actions_give_way_to_the_best():
-    agent = DQNAgent(DQNConfig(net=(8,), batch_size=ROWS, exploration_steps=10, exploration_final_eps=0.2, utd=0.5), Spaces(3, 4), 0)
+    agent = DQNAgent(
+        DQNConfig(net=(8,), batch_size=ROWS, exploration_steps=10, exploration_final_eps=0.2, utd=0.5), Spaces(3, 4), 0
+    )
     observations = np.random.default_rng(0).standard_normal((4000, 3), dtype=np.float32)
     best = agent.act(observations, None)
     assert agent.exploration_rate == 1.0

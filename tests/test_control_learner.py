@@ -221,7 +221,9 @@ def test_deterministic_and_random_actions():
         learner = small(algorithm)
         observations = np.zeros((6, 2), np.float32)
         np.testing.assert_array_equal(learner.act(observations), learner.act(observations))
-        assert not np.array_equal(learner.act(observations, deterministic=False), learner.act(observations, deterministic=False))
+        assert not np.array_equal(
+            learner.act(observations, deterministic=False), learner.act(observations, deterministic=False)
+        )
 
 
 def test_one_algorithm_at_a_time():
@@ -237,4 +239,6 @@ def test_light_start():
         "for name in ('sac', 'ppo', 'dqn'): small(name).export(pathlib.Path(tempfile.mkdtemp()) / 'p.zip')\n"
         "assert 'torch._dynamo' not in sys.modules and 'jax' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=240, cwd=Path(__file__).parent.parent)
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], check=True, timeout=240, cwd=Path(__file__).parent.parent
+    )

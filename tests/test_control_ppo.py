@@ -58,7 +58,12 @@ def fill(model, steps, values):
 @pytest.mark.parametrize("space", [CONTINUOUS, DISCRETE], ids=["continuous", "discrete"])
 @pytest.mark.parametrize(
     ("net", "settings"),
-    [((16, 16), {}), ((8,), {"ent_coef": 0.1, "max_grad_norm": 100.0}), ((8, 4, 4), {"vf_coef": 0.0, "clip_range": 0.05}), ((), {"target_kl": 0.03})],
+    [
+        ((16, 16), {}),
+        ((8,), {"ent_coef": 0.1, "max_grad_norm": 100.0}),
+        ((8, 4, 4), {"vf_coef": 0.0, "clip_range": 0.05}),
+        ((), {"target_kl": 0.03}),
+    ],
 )
 def test_updates_are_those_of_stable_baselines(space, net, settings, monkeypatch):
     config = PPOConfig(net=net, n_steps=LENGTH, batch_size=20, n_epochs=3, **settings)  # the last batch has 8 rows
@@ -81,7 +86,14 @@ def test_updates_are_those_of_stable_baselines(space, net, settings, monkeypatch
     for name, value in model.policy.state_dict().items():
         torch.testing.assert_close(nets.model.policy.state_dict()[name], value, rtol=1e-4, atol=2e-5)
     logged = model.logger.name_to_value
-    for name in ("policy_gradient_loss", "value_loss", "entropy_loss", "clip_fraction", "explained_variance", "n_updates"):
+    for name in (
+        "policy_gradient_loss",
+        "value_loss",
+        "entropy_loss",
+        "clip_fraction",
+        "explained_variance",
+        "n_updates",
+    ):
         assert losses[f"train/{name}"] == pytest.approx(logged[f"train/{name}"], rel=1e-3, abs=1e-5), name
     assert ("train/std" in losses) == (space is CONTINUOUS)
 
@@ -95,10 +107,14 @@ def test_policy_gradient_is_autograds_of_the_clipped_loss():
     policy = nets.model.policy
     distribution = policy.get_distribution(torch.from_numpy(steps.inputs[:, :4])).distribution
     log_probs = distribution.log_prob(torch.from_numpy(steps.actions))
-    clipped_loss(log_probs, torch.from_numpy(steps.log_probs), torch.from_numpy(advantages), config.clip_range).backward()
+    clipped_loss(
+        log_probs, torch.from_numpy(steps.log_probs), torch.from_numpy(advantages), config.clip_range
+    ).backward()
     nets.update(steps)
     wanted = policy.action_net.weight.grad
-    torch.testing.assert_close(torch.from_numpy(nets._policy_gradients[-1][0, :-1].T.copy()), wanted, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        torch.from_numpy(nets._policy_gradients[-1][0, :-1].T.copy()), wanted, rtol=1e-4, atol=1e-6
+    )
 
 
 def check_gradient(head, output, actions, d_log_probs, d_entropy):
@@ -175,7 +191,11 @@ def test_rollouts_spend_exactly_the_steps_of_a_round():
 
 def test_a_time_limit_takes_nothing_from_the_future():
     """Episodes of one step that are cut off: the return is reward + gamma x value of where it led, not the reward alone."""
-    learner = make_learner(PolicyConfig(ppo=PPOConfig(net=(4,), gamma=0.9, n_steps=8)), world("tests.world_examples:Counter", 2, length=1, truncates=True), 0)
+    learner = make_learner(
+        PolicyConfig(ppo=PPOConfig(net=(4,), gamma=0.9, n_steps=8)),
+        world("tests.world_examples:Counter", 2, length=1, truncates=True),
+        0,
+    )
     learner.set_reward(nothing, 1.0)
     learner.nets._value_blocks[-1][0, -1] = 10.0  # every state is worth about 10
     observations = learner.world.reset(0)

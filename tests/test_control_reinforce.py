@@ -27,13 +27,17 @@ def test_learns_from_environment_and_human_together():
     rewards = OneStep().rewards
     for weight in (0.3, 10.0):
         here = world(ONE_STEP, envs=8)
-        policy = train(ReinforceConfig(updates=150, n_steps=16, human_weight=weight), here, human=likes_the_first_arm, seed=0)
+        policy = train(
+            ReinforceConfig(updates=150, n_steps=16, human_weight=weight), here, human=likes_the_first_arm, seed=0
+        )
         mixed = rewards + weight * np.eye(rewards.shape[1])[0]
         np.testing.assert_array_equal(policy.act(np.eye(len(rewards), dtype=np.float32)), mixed.argmax(axis=1))
 
 
 def test_same_seed_same_policy():
-    versions = {train(ReinforceConfig(updates=3), world(ONE_STEP), human=nothing, seed=seed).version for seed in (0, 0, 1)}
+    versions = {
+        train(ReinforceConfig(updates=3), world(ONE_STEP), human=nothing, seed=seed).version for seed in (0, 0, 1)
+    }
     assert len(versions) == 2
 
 

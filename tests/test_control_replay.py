@@ -26,7 +26,13 @@ def filled(rows, *, envs=3, stretches=1, **options):
             replay.note(step)
             for env in range(envs):
                 key = (len(here.behaviour) - 1, env)
-                truth[key] = (observations[env], actions[env], step.rewards[env], step.final_observations[env], step.terminated[env])
+                truth[key] = (
+                    observations[env],
+                    actions[env],
+                    step.rewards[env],
+                    step.final_observations[env],
+                    step.terminated[env],
+                )
             observations = step.observations
         replay.close(observations)
     labels.set(nothing, 1.0)
@@ -38,7 +44,13 @@ def drawn(replay, count=3000):
     assert batch.observations.shape == (2, count, 2)
     assert batch.rewards.shape == batch.continues.shape == batch.actions.shape == (2, count)
     for row in range(count):
-        yield batch.observations[1, row], batch.actions[1, row], batch.rewards[1, row], batch.following[1, row], batch.continues[1, row]
+        yield (
+            batch.observations[1, row],
+            batch.actions[1, row],
+            batch.rewards[1, row],
+            batch.following[1, row],
+            batch.continues[1, row],
+        )
 
 
 @pytest.mark.parametrize("truncates", [False, True])

@@ -16,7 +16,9 @@ def walk(world, rows, seed=0):
     for _ in range(rows):
         discrete = world.layout.choices is not None
         shape = (world.n_envs, *world.layout.action)
-        world.step(rng.integers(0, world.layout.choices, shape) if discrete else rng.uniform(-1, 1, shape).astype(np.float32))
+        world.step(
+            rng.integers(0, world.layout.choices, shape) if discrete else rng.uniform(-1, 1, shape).astype(np.float32)
+        )
     return world.behaviour
 
 

@@ -72,7 +72,8 @@ def stable_baselines(nets, batch, noise, monkeypatch):
     model.replay_buffer = Replayed(batch, nets.squashed(batch.actions))
     draws = [half for one in noise for half in (one[:ROWS], one[ROWS:])]
     monkeypatch.setattr(
-        "torch.distributions.normal._standard_normal", lambda shape, dtype, device: torch.from_numpy(draws.pop(0).copy())
+        "torch.distributions.normal._standard_normal",
+        lambda shape, dtype, device: torch.from_numpy(draws.pop(0).copy()),
     )
     model.train(UPDATES, ROWS)
     return model
@@ -80,7 +81,13 @@ def stable_baselines(nets, batch, noise, monkeypatch):
 
 @pytest.mark.parametrize(
     ("net", "observation", "action", "ent_coef"),
-    [((16, 16), 3, 1, "auto"), ((8,), 5, 2, "auto_0.1"), ((16, 8, 4), 4, 3, "auto"), ((12, 12), 2, 1, "0.2"), ((), 3, 2, "auto")],
+    [
+        ((16, 16), 3, 1, "auto"),
+        ((8,), 5, 2, "auto_0.1"),
+        ((16, 8, 4), 4, 3, "auto"),
+        ((12, 12), 2, 1, "0.2"),
+        ((), 3, 2, "auto"),
+    ],
 )
 def test_updates_are_those_of_stable_baselines(net, observation, action, ent_coef, monkeypatch):
     config = SACConfig(net=net, batch_size=ROWS, ent_coef=ent_coef)
@@ -91,12 +98,17 @@ def test_updates_are_those_of_stable_baselines(net, observation, action, ent_coe
     before = nets.model.policy.state_dict()["actor.mu.weight"].clone()
 
     update = NumpyUpdate(nets)
-    losses = [update.train_with(Batch(*(array[k : k + 1] for array in fields(batch))), noise[k : k + 1]) for k in range(UPDATES)]
+    losses = [
+        update.train_with(Batch(*(array[k : k + 1] for array in fields(batch))), noise[k : k + 1])
+        for k in range(UPDATES)
+    ]
 
     found, wanted = nets.model.policy.state_dict(), model.policy.state_dict()
     assert not torch.equal(before, found["actor.mu.weight"])
     for name, value in wanted.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=2e-5, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            found[name], value, rtol=1e-4, atol=2e-5, msg=lambda text, name=name: f"{name}: {text}"
+        )
     if nets.learns_alpha:
         torch.testing.assert_close(nets.model.log_ent_coef.detach(), model.log_ent_coef.detach(), rtol=1e-5, atol=1e-6)
     logged = model.logger.name_to_value
@@ -120,7 +132,9 @@ def test_several_updates_in_one_call_are_the_same_as_one_by_one():
         batch, update, start = transitions(nets), NumpyUpdate(nets), 0
         noise = np.random.default_rng(1).standard_normal((UPDATES, 2 * ROWS, 1), dtype=np.float32)
         for count in pieces:
-            update.train_with(Batch(*(array[start : start + count] for array in fields(batch))), noise[start : start + count])
+            update.train_with(
+                Batch(*(array[start : start + count] for array in fields(batch))), noise[start : start + count]
+            )
             start += count
         results.append((nets.actor.copy(), nets.critic.copy()))
     for first, second in zip(*results, strict=True):
@@ -139,7 +153,9 @@ def test_act_is_the_models_own_prediction():
 def test_random_actions_have_the_policys_distribution():
     nets = SACNets(SACConfig(net=(4,)), Spaces(1, 1, low=-1.0, high=1.0), 0)
     observations = np.zeros((20_000, 1), np.float32)
-    found = np.arctanh(np.clip(nets.act(observations, np.random.default_rng(0)).astype(np.float64), -0.999999, 0.999999))
+    found = np.arctanh(
+        np.clip(nets.act(observations, np.random.default_rng(0)).astype(np.float64), -0.999999, 0.999999)
+    )
     mean, log_std, _ = nets.model.actor.get_action_dist_params(torch.zeros(1, 1))
     assert found.mean() == pytest.approx(mean.item(), abs=0.03)
     assert found.std() == pytest.approx(np.exp(log_std.item()), rel=0.03)
@@ -153,7 +169,10 @@ def test_other_backends_optimise_the_same(backend):
     """Their noise differs: after some updates on the same batches the critics agree far more than they have moved."""
     if backend is Backend.JAX:
         pytest.importorskip("sbx", reason="needs the extra `fast`")
-    agents = [SACAgent(SACConfig(net=(16, 16), batch_size=512, ent_coef="0.01", backend=one), Spaces(3, 1), 0) for one in (Backend.NUMPY, backend)]
+    agents = [
+        SACAgent(SACConfig(net=(16, 16), batch_size=512, ent_coef="0.01", backend=one), Spaces(3, 1), 0)
+        for one in (Backend.NUMPY, backend)
+    ]
     start = agents[0].nets.critic.copy()
     rng = np.random.default_rng(0)
     shape = (20, 512)
@@ -170,7 +189,9 @@ def test_other_backends_optimise_the_same(backend):
     assert moved > 0.1
     assert apart < 0.1 * moved
     np.testing.assert_allclose(
-        agents[1].act(np.zeros((2, 3), np.float32), None), agents[1].nets.model.predict(np.zeros((2, 3), np.float32), deterministic=True)[0], atol=1e-5
+        agents[1].act(np.zeros((2, 3), np.float32), None),
+        agents[1].nets.model.predict(np.zeros((2, 3), np.float32), deterministic=True)[0],
+        atol=1e-5,
     )
 
 
@@ -197,7 +218,9 @@ def test_exported_model_goes_on_with_the_optimisers_state(tmp_path):
     agent.export(tmp_path / "policy.zip")
     model = SAC.load(tmp_path / "policy.zip")
     observations = np.random.default_rng(0).standard_normal((5, 3), dtype=np.float32)
-    np.testing.assert_allclose(model.predict(observations, deterministic=True)[0], agent.act(observations, None), atol=1e-5)
+    np.testing.assert_allclose(
+        model.predict(observations, deterministic=True)[0], agent.act(observations, None), atol=1e-5
+    )
     assert model._n_updates == UPDATES
     assert model.buffer_size == 1_000_000
     first = model.actor.optimizer.state[model.actor.latent_pi[0].weight]
@@ -214,7 +237,10 @@ def test_refuses_what_it_cannot_act_in():
         SACNets(SACConfig(), Spaces(2, 1, high=np.inf), 0)
 
 
-@pytest.mark.parametrize("wrong", [{"ent_coef": "automatic"}, {"ent_coef": "-1"}, {"utd": 0.0}, {"gamma": 1.5}, {"net": (8, 0)}, {"tau": 0.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"ent_coef": "automatic"}, {"ent_coef": "-1"}, {"utd": 0.0}, {"gamma": 1.5}, {"net": (8, 0)}, {"tau": 0.0}],
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match=r"policy\.sac"):
         SACConfig(**wrong)

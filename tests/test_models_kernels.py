@@ -23,7 +23,14 @@ def torch_forward(shape, blocks, inputs):
 
 
 @settings(deadline=None, max_examples=60)
-@given(sizes=SIZES, members=st.integers(1, 3), rows=st.integers(1, 6), shared=st.booleans(), kind=st.sampled_from(Activation), seed=st.integers(0, 99))
+@given(
+    sizes=SIZES,
+    members=st.integers(1, 3),
+    rows=st.integers(1, 6),
+    shared=st.booleans(),
+    kind=st.sampled_from(Activation),
+    seed=st.integers(0, 99),
+)
 def test_passes_agree_with_autograd(sizes, members, rows, shared, kind, seed):
     rng = np.random.default_rng(seed)
     shape = Shape(sizes, members, kind)
@@ -38,7 +45,9 @@ def test_passes_agree_with_autograd(sizes, members, rows, shared, kind, seed):
     output = tape.forward(blocks, inputs).copy()
     d_input = tape.backward(blocks, d_output, gradients, columns=slice(0, sizes[0]))
 
-    wanted, leaves, start = torch_forward(shape, blocks, np.broadcast_to(inputs[..., :-1], (members, rows, sizes[0])).copy())
+    wanted, leaves, start = torch_forward(
+        shape, blocks, np.broadcast_to(inputs[..., :-1], (members, rows, sizes[0])).copy()
+    )
     (wanted[:, :used] * torch.from_numpy(d_output)).sum().backward()
     np.testing.assert_allclose(output, wanted.detach(), rtol=1e-4, atol=1e-4)
     for found, leaf in zip(gradients, leaves, strict=True):

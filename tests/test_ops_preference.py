@@ -61,7 +61,9 @@ def test_step_scores(values, score, lapse):
 @pytest.mark.parametrize("difference", [-500.0, 0.0, 500.0])
 def test_gradients_stay_finite_in_single_precision(difference):
     value = torch.full((3,), difference, requires_grad=True)
-    preference.comparison(value, np.array([1, -1, 0]), np.array([0, 4, 0]), [0.1, 0.2, 0.3, 0.4], lapse=0.1).sum().backward()
+    preference.comparison(
+        value, np.array([1, -1, 0]), np.array([0, 4, 0]), [0.1, 0.2, 0.3, 0.4], lapse=0.1
+    ).sum().backward()
     assert value.grad is not None
     assert torch.isfinite(value.grad).all()
 

@@ -98,13 +98,17 @@ def test_far_tails_stay_finite(difference):
     found = [compare(difference, side, 0, [0.5]) for side in (1, -1)]
     assert min(found) == pytest.approx(-abs(difference) - 0.5)
     assert max(found) == 0.0
-    assert compare(difference, 0, 0, [0.5]) == pytest.approx(0.5 - abs(difference) + math.log(-math.expm1(-1.0)), abs=1e-6)
+    assert compare(difference, 0, 0, [0.5]) == pytest.approx(
+        0.5 - abs(difference) + math.log(-math.expm1(-1.0)), abs=1e-6
+    )
 
 
 def test_narrow_intervals_keep_their_precision():
     # the density at 0.3 times the width
     density = math.exp(0.3) / (1 + math.exp(0.3)) ** 2
-    assert float(choice.log_interval(np.array(0.0), 0.3, 0.3 + 1e-12)) == pytest.approx(math.log(density * 1e-12), rel=1e-4)
+    assert float(choice.log_interval(np.array(0.0), 0.3, 0.3 + 1e-12)) == pytest.approx(
+        math.log(density * 1e-12), rel=1e-4
+    )
 
 
 @given(st.lists(st.floats(-20, 20), min_size=1, max_size=8), st.floats(0.01, 0.99))

@@ -152,7 +152,9 @@ class PPONets:
     def _build(self, world: VectorWorld, seed: int) -> PPO:
         config = self.config
         with own_streams(seed), light_optimizers(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="You have specified a mini-batch size")  # rollouts here vary in length
+            warnings.filterwarnings(
+                "ignore", message="You have specified a mini-batch size"
+            )  # rollouts here vary in length
             model = PPO(
                 "MlpPolicy",
                 WorldVecEnv(world),

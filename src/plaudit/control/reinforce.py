@@ -108,13 +108,17 @@ def train(
             seen = slice(len(world.behaviour) - config.n_steps, None)
             scores = human(world.behaviour.batch(seen)).T
             if not ((scores >= 0) & (scores <= 1)).all():
-                raise LearningError("A human score is out of range", got=f"{scores.min()} .. {scores.max()}", expected="0 .. 1")
+                raise LearningError(
+                    "A human score is out of range", got=f"{scores.min()} .. {scores.max()}", expected="0 .. 1"
+                )
             rewards = world.behaviour.rewards[seen] + config.human_weight * scores
             returns = discounted(rewards, ends, config.gamma)
             advantages = (returns - returns.mean()) / (returns.std() + 1e-8)
 
             # make what was better than average more likely
-            log_probs = policy(world.behaviour.observations[seen]).log_prob(torch.from_numpy(world.behaviour.actions[seen]))
+            log_probs = policy(world.behaviour.observations[seen]).log_prob(
+                torch.from_numpy(world.behaviour.actions[seen])
+            )
             loss = policy_gradient_loss(log_probs, torch.from_numpy(advantages))
             optimizer.zero_grad()
             loss.backward()

@@ -83,7 +83,9 @@ class Tape:
             if self._tanh:
                 np.tanh(values, out=values)
             else:
-                np.maximum(buffer, zeros, out=buffer)  # an array of zeros is three times faster than the number; ones stay
+                np.maximum(
+                    buffer, zeros, out=buffer
+                )  # an array of zeros is three times faster than the number; ones stay
             inputs = buffer
         return np.matmul(inputs, blocks[-1], out=self.output)
 
@@ -112,7 +114,9 @@ class Tape:
             buffer = self._hidden[layer][:, :rows]
             if gradients is not None:
                 np.matmul(buffer.swapaxes(1, 2), delta, out=gradients[layer + 1])
-            before = (np.multiply if delta.shape[2]==1 else np.matmul)(delta, blocks[layer + 1][:, :-1].swapaxes(1, 2), out=self._deltas[layer][:, :rows])
+            before = (np.multiply if delta.shape[2] == 1 else np.matmul)(
+                delta, blocks[layer + 1][:, :-1].swapaxes(1, 2), out=self._deltas[layer][:, :rows]
+            )
             delta = self._through(layer, before, rows)
         if gradients is not None:
             np.matmul(self._inputs[:, :rows].swapaxes(1, 2), delta, out=gradients[0])

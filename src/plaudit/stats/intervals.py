@@ -42,7 +42,9 @@ def welch(first: FloatArray, second: FloatArray, level: float = 0.95) -> Interva
         return Interval(difference, -math.inf, math.inf)
     if variance == 0:
         return Interval(difference, difference, difference)
-    freedom = variance**2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True))
+    freedom = variance**2 / sum(
+        part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True)
+    )
     half = float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance)
     return Interval(difference, difference - half, difference + half)
 
