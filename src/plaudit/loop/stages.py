@@ -105,13 +105,13 @@ def labels_per_round(config: RunConfig) -> list[int]:
 
 def ask(context: Context, round_: int) -> Outcome:
     """Choose questions, put them to the annotator, and take the answers that come in time."""
+    key = stage_key(round_, "ask")
     count = labels_per_round(context.config)[round_]
     queries = _choose_queries(context, round_, count) if count else []
     if queries and context.annotator is not None:
         _answer(context, context.annotator, queries)
-    elif queries and not context.journal.replaying:
+    elif queries and not context.journal.replaying and key not in context.recorded:
         _wait_for_people(context, queries)
-    key = stage_key(round_, "ask")
     context.journal.catch_up(key)
     context.asked_until = context.recorded.get(key, context.journal.store.head()[0])
     answers = context.journal.store.feedback(upto=context.asked_until)
