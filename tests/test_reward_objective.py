@@ -109,7 +109,7 @@ def slow_loss(problem, ensemble, chosen):
 def test_loss_equals_the_slow_twin(mixed, chosen):
     problem, ensemble = mixed
     found = loss(ensemble, problem, np.array(chosen), ANNOTATORS, config=CONFIG, rng=np.random.default_rng(0))
-    assert float(found) == pytest.approx(slow_loss(problem, ensemble, chosen), rel=1e-5)
+    assert found.item() == pytest.approx(slow_loss(problem, ensemble, chosen), rel=1e-5)
 
 
 def test_gradient_equals_finite_differences_of_the_slow_twin(mixed):

@@ -1,1 +1,1 @@
-"""."""
+"""Numeric kernels of small networks, and ensembles of them."""

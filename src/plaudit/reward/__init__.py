@@ -1,1 +1,1 @@
-"""."""
+"""The reward model: from answers to arrays, likelihoods, fit, and the fitted ensemble."""

@@ -1,1 +1,1 @@
-"""."""
+"""Statistics on numpy and scipy: choice densities, intervals, calibration. No torch."""
