@@ -60,7 +60,10 @@ def test_each_member_never_learns_from_the_questions_that_it_leaves_out():
     config = replace(SHORT, stop_accuracy=1.0, patience=100)
     plain = fit(data, config=config, seed=0, reference=reference).model
     other = fit(FeedbackData(data.segments, (flipped,)), config=config, seed=0, reference=reference).model
-    same = [(a == b).reshape(3, -1).all(1).tolist() for a, b in zip(plain.ensemble.arrays().values(), other.ensemble.arrays().values(), strict=True)]
+    same = [
+        (a == b).reshape(3, -1).all(1).tolist()
+        for a, b in zip(plain.ensemble.arrays().values(), other.ensemble.arrays().values(), strict=True)
+    ]
     assert all(members[1] for members in same)
     assert not any(members[0] for members in same)
 
@@ -70,7 +73,9 @@ def test_held_out_metrics_equal_a_slow_twin():
     found = fit(data, config=SHORT, seed=0, reference=reference)
     returns = found.model.score(data.segments).members
     right, log_p = [], []
-    for (first, second), side, question in zip(data.evidence[0].segments, data.evidence[0].side, data.evidence[0].question, strict=True):
+    for (first, second), side, question in zip(
+        data.evidence[0].segments, data.evidence[0].side, data.evidence[0].question, strict=True
+    ):
         difference = returns[question % 3, first] - returns[question % 3, second]
         right.append(difference * side > 0)
         log_p.append(-math.log1p(math.exp(-difference * side)))
@@ -78,7 +83,10 @@ def test_held_out_metrics_equal_a_slow_twin():
     assert found.metrics["reward/log_likelihood"] == pytest.approx(np.mean(log_p), rel=1e-5)
     assert found.history["heldout"][-1] == pytest.approx(-np.mean(log_p), rel=1e-5)
     mean = returns.mean(axis=0)
-    agree = [(mean[f] - mean[s]) * side > 0 for (f, s), side in zip(data.evidence[0].segments, data.evidence[0].side, strict=True)]
+    agree = [
+        (mean[f] - mean[s]) * side > 0
+        for (f, s), side in zip(data.evidence[0].segments, data.evidence[0].side, strict=True)
+    ]
     assert found.metrics["reward/accuracy_train"] == pytest.approx(np.mean(agree))
     assert found.calibration["count"].sum() == found.metrics["reward/labels"] == len(log_p)
 
@@ -99,7 +107,9 @@ def test_a_warm_start_goes_on_and_a_saved_model_goes_on_the_same(tmp_path):
     on = fit(data, config=WARM, seed=1, reference=reference, warm_start=first)
     resumed = fit(data, config=WARM, seed=1, reference=reference, warm_start=loaded)
     assert on.model.to_bytes() == resumed.model.to_bytes()
-    assert on.history["train"][0] == pytest.approx(fit(data, config=WARM, seed=0, reference=reference).history["train"][-1])
+    assert on.history["train"][0] == pytest.approx(
+        fit(data, config=WARM, seed=0, reference=reference).history["train"][-1]
+    )
 
 
 def test_without_the_setting_the_previous_model_does_not_matter():
@@ -141,7 +151,9 @@ AWKWARD = {
     "one side only": lambda library, pairs: [library.compare(a, b, Choice.FIRST) for a, b in pairs],
     "equal segments": lambda library, pairs: [library.compare(a, a, Choice.FIRST) for a, _ in pairs],
     "contradictions": lambda library, pairs: [library.compare(*pairs[0], c) for c in (Choice.FIRST, Choice.SECOND) * 3],
-    "strengths": lambda library, pairs: [library.compare(a, b, Choice.FIRST, 0.1 * (i + 1)) for i, (a, b) in enumerate(pairs)],
+    "strengths": lambda library, pairs: [
+        library.compare(a, b, Choice.FIRST, 0.1 * (i + 1)) for i, (a, b) in enumerate(pairs)
+    ],
     "one grade only": lambda library, pairs: [library.rate(a, 4) for a, _ in pairs],
     "two scales": lambda library, pairs: [library.rate(a, i % 2, 2 + i % 3) for i, (a, _) in enumerate(pairs)],
     "good steps only": lambda library, pairs: [library.judge(a, [0, 1], [1.0, 1.0]) for a, _ in pairs],
@@ -156,7 +168,9 @@ AWKWARD = {
 @pytest.mark.parametrize("kind", AWKWARD)
 def test_awkward_answers_give_finite_rewards_and_metrics(kind):
     library, rng = Library(), np.random.default_rng(0)
-    pairs = [(library.draw(rng, int(rng.integers(2, 40))), library.draw(rng, int(rng.integers(2, 40)))) for _ in range(6)]
+    pairs = [
+        (library.draw(rng, int(rng.integers(2, 40))), library.draw(rng, int(rng.integers(2, 40)))) for _ in range(6)
+    ]
     data = collate(AWKWARD[kind](library, pairs), library)
     found = fit(data, config=replace(SHORT, fit_lapse=True), seed=0, reference=library.reference(rng))
     assert np.isfinite(found.model.per_step(library.reference(rng))).all()
@@ -177,7 +191,9 @@ def test_constant_features_do_no_harm():
 
 def test_discrete_actions():
     library, rng = Library(), np.random.default_rng(0)
-    ids = [library.add(SegmentData(rng.normal(size=(5, 3)).astype(np.float32), rng.integers(0, 4, 5))) for _ in range(4)]
+    ids = [
+        library.add(SegmentData(rng.normal(size=(5, 3)).astype(np.float32), rng.integers(0, 4, 5))) for _ in range(4)
+    ]
     answers = [library.compare(ids[0], ids[1], Choice.FIRST), library.compare(ids[2], ids[3], Choice.SECOND)]
     reference = StepBatch(
         rng.normal(size=(50, 1, 3)).astype(np.float32),
@@ -209,7 +225,15 @@ def test_a_fit_stops_when_all_is_understood_or_nothing_gets_better():
 
 
 @pytest.mark.parametrize(
-    "setting", [{"members": 0}, {"hidden": (8, 0)}, {"learning_rate": 0.0}, {"lapse": 1.0}, {"stop_accuracy": 0.0}, {"weight_decay": -1.0}]
+    "setting",
+    [
+        {"members": 0},
+        {"hidden": (8, 0)},
+        {"learning_rate": 0.0},
+        {"lapse": 1.0},
+        {"stop_accuracy": 0.0},
+        {"weight_decay": -1.0},
+    ],
 )
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ConfigError, match="out of range"):

@@ -30,7 +30,9 @@ def model():
     inputs = Inputs.of(Library().reference(rng), squares=config.squares)
     ensemble = Ensemble.create(3, inputs.features, config.hidden, rng)
     annotators = AnswerModel(lapse=0.05, thresholds=(0.1,), cuts={"3": [-1.0, 2.0]}, step_cut=0.5)
-    return RewardModel(config, inputs, ensemble, np.array([0.1, -0.2, 0.0]), np.array([0.5, 2.0, 1.0]), annotators, True)
+    return RewardModel(
+        config, inputs, ensemble, np.array([0.1, -0.2, 0.0]), np.array([0.5, 2.0, 1.0]), annotators, True
+    )
 
 
 def test_inputs_are_standardised_by_reference_steps_that_count():
@@ -52,7 +54,9 @@ def test_a_constant_feature_is_not_blown_up_and_a_wild_one_is_clipped():
     reference.observations[..., 0] = 123.456
     inputs = Inputs.of(reference, squares=False)
     assert np.abs(inputs.rows(reference)[:, 0]).max() < 1e-3
-    wild = StepBatch(np.full((1, 1, OBSERVATIONS), 1e9, np.float32), np.zeros((1, 1, ACTIONS), np.float32), np.ones((1, 1), bool))
+    wild = StepBatch(
+        np.full((1, 1, OBSERVATIONS), 1e9, np.float32), np.zeros((1, 1, ACTIONS), np.float32), np.ones((1, 1), bool)
+    )
     assert inputs.rows(wild)[0, :OBSERVATIONS].tolist() == [CLIP] * OBSERVATIONS
 
 

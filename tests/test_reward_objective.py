@@ -92,7 +92,11 @@ def slow_loss(problem, ensemble, chosen):
                 log_p = math.log((1 - lapse) * (upper - lower) + lapse / 3)
             else:
                 part, n = scores, number - 5
-                judged = [(p, s) for p, s, j in zip(*(x[n] for x in (part.positions, part.scores, part.judged)), strict=True) if j]
+                judged = [
+                    (p, s)
+                    for p, s, j in zip(*(x[n] for x in (part.positions, part.scores, part.judged)), strict=True)
+                    if j
+                ]
                 log_p = 0.0
                 for position, score in judged:
                     value = 5.5 * rewards[k, part.segments[n, 0], position]  # the two segments have 6 and 5 steps
