@@ -403,7 +403,8 @@ def test_init_asks_again_and_needs_somebody_who_answers(tmp_path, monkeypatch, c
 
 INTERRUPTED = textwrap.dedent(
     """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has taught its children to ignore it
     from tests.fault_worlds import Shaky, shaky
     from plaudit.cli import main, run as verb
     from plaudit.loop import Run

@@ -18,7 +18,7 @@ from plaudit.reward.fit import fit
 from plaudit.reward.model import RewardModel
 from tests.reward_examples import Library, compared
 
-SHORT = RewardConfig(members=3, hidden=(8,), steps=20)
+SHORT = RewardConfig(members=3, hidden=(8,), steps=20, fit_lapse=False)
 WARM = replace(SHORT, warm_start=True)
 
 

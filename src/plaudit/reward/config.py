@@ -34,9 +34,9 @@ class RewardConfig:
     return_penalty: float = 1e-3
     """weight of the squared return per step, which keeps rewards from growing without need"""
     lapse: float = 0.0
-    """share of the answers taken to be random"""
+    """share of the answers taken to be random, where it is not estimated"""
     fit_lapse: bool = False
-    """estimate the share of random answers from held-out answers, starting with `lapse`"""
+    """estimate the share of random answers from held-out answers"""
     warm_start: bool = False
     """go on from the weights of the previous round instead of starting anew: about half the time, and a little less right"""
 

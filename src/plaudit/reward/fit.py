@@ -118,7 +118,7 @@ def _train(
     for step in range(config.steps + 1):
         if step % every == 0 or step == config.steps:
             found = problem.values(ensemble)
-            annotators = estimate(found, annotators, lapse=config.fit_lapse)
+            annotators = estimate(found, annotators, lapse=config.fit_lapse and problem.held_out)
             course.append((step, *losses(found, annotators)))
             best = np.argmin([heldout for _, _, heldout in course])
             stale = problem.held_out and len(course) > best + config.patience

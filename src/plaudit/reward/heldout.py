@@ -17,8 +17,8 @@ from plaudit.stats import choice
 from plaudit.stats.calibration import Calibration, calibration
 
 FloatArray = NDArray[np.float64]
-LAPSES = np.linspace(0.0, 0.5, 21)
-TEMPERATURES = (0.5, 1.0, 2.0, 4.0, 8.0)
+LAPSES = np.linspace(0.0, 0.5, 11)
+TEMPERATURES = (1.0, 2.0, 4.0)
 SURE_OF_NO_LAPSE = 10.0
 """prior weight of no lapse, in answers: a few surprising answers are no proof"""
 
