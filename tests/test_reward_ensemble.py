@@ -61,15 +61,18 @@ def test_members_differ_and_start_without_a_linear_part():
     assert fresh.skip.abs().sum() == 0
 
 
-def test_copies_share_nothing(ensemble):
-    rows = np.ones((1, 4), np.float32)
+def test_a_trainable_copy_shares_its_vectors_and_nothing_else(ensemble):
+    rows = np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)
     before = ensemble.evaluate(rows)
-    copy = ensemble.copy()
-    with torch.no_grad():
-        for tensor in copy.parameters():
-            tensor += 1
+    copy, parameters, gradients = ensemble.trainable()
+    assert (copy.evaluate(rows) == before).all()
+    copy.forward(torch.from_numpy(rows)).sum().backward()
+    assert gradients.tolist() == torch.cat([p.grad.reshape(-1) for p in copy.parameters()]).tolist()
+    assert np.abs(gradients).sum() > 0
+    parameters *= 0.5
+    halved = Ensemble.from_arrays({name: 0.5 * array for name, array in ensemble.arrays().items()})
+    assert (copy.evaluate(rows) == halved.evaluate(rows)).all()
     assert (ensemble.evaluate(rows) == before).all()
-    assert all(tensor.requires_grad for tensor in copy.parameters())
 
 
 def test_arrays_bring_it_back(ensemble):

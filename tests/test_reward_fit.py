@@ -205,6 +205,7 @@ def test_discrete_actions():
     assert model.score([library.data["blob0"]]).members.shape == (3, 1)
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
 def test_no_answers_and_diverging_fits_are_refused():
     data, reference = compared(4)
     with pytest.raises(LearningError, match="no answers"):

@@ -63,17 +63,23 @@ class Ensemble:
         return self.skip.shape[1]
 
     def parameters(self) -> list[Tensor]:
-        """All tensors, for an optimiser."""
+        """All tensors, in a fixed order."""
         return [*self.weights, *self.biases, self.head, self.skip]
 
-    def copy(self) -> Ensemble:
-        """Tensors of its own with the same values, ready to train."""
-        return Ensemble(
-            tuple(w.detach().clone().requires_grad_() for w in self.weights),
-            tuple(b.detach().clone().requires_grad_() for b in self.biases),
-            self.head.detach().clone().requires_grad_(),
-            self.skip.detach().clone().requires_grad_(),
-        )
+    def trainable(self) -> tuple[Ensemble, NDArray[np.float32], NDArray[np.float32]]:
+        """A copy whose parameters, and whose gradients, lie end to end in two vectors, for an optimiser of vectors."""
+        parameters = self.parameters()
+        sizes = [parameter.numel() for parameter in parameters]
+        values = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+        gradients = torch.zeros_like(values)
+        views: list[Tensor] = []
+        for parameter, value, gradient in zip(parameters, values.split(sizes), gradients.split(sizes), strict=True):
+            view = value.view(parameter.shape).detach().requires_grad_()
+            view.grad = gradient.view(parameter.shape)
+            views.append(view)
+        layers = len(self.weights)
+        made = Ensemble(tuple(views[:layers]), tuple(views[layers:-2]), *views[-2:])
+        return made, values.numpy(), gradients.numpy()
 
     def forward(self, rows: Tensor) -> Tensor:
         """[row, feature] to [member, row]."""

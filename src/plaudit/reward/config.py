@@ -24,9 +24,9 @@ class RewardConfig:
     patience: int = 3
     """stop after so many looks, one every 10 steps or every time through the answers, at which held-out answers do no better"""
     learning_rate: float = 5e-3
-    """of AdamW"""
+    """of AdamW (Loshchilov & Hutter 2019)"""
     weight_decay: float = 0.4
-    """of AdamW, relative to the learning rate"""
+    """of AdamW: each step shrinks every weight by this share of the learning rate"""
     batch: int = 16
     """answers per gradient step"""
     crop: int = 25

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from plaudit.errors import LearningError
 from plaudit.models.ensemble import Ensemble
+from plaudit.models.kernels import Adam
 from plaudit.ops.aggregate import spread
 from plaudit.records import StepBatch
 from plaudit.reward.collate import FeedbackData, pack
@@ -73,10 +74,9 @@ def fit(
     # a model that learned from every question has nothing left to be measured by: begin anew
     if config.warm_start and warm_start is not None and (warm_start.held_out or not held_out):
         ensemble, annotators = _same_form(warm_start, ensemble), warm_start.annotators
-    ensemble = ensemble.copy()
     trains = tuple(leave_out(part, config.members, held_out) for part in data.evidence)
     problem = Problem(data.evidence, trains, held_out, features)
-    annotators, history = _train(ensemble, problem, annotators, config=config, rng=generator(seed, "order"))
+    ensemble, annotators, history = _train(ensemble, problem, annotators, config=config, rng=generator(seed, "order"))
     found = problem.values(ensemble)
     raw = ensemble.evaluate(inputs.rows(reference))[:, reference.mask.reshape(-1)].astype(np.float64)
     offset, scale = normalisation(raw)
@@ -102,16 +102,16 @@ def _same_form(previous: RewardModel, fresh: Ensemble) -> Ensemble:
 
 
 def _train(
-    ensemble: Ensemble,
+    start: Ensemble,
     problem: Problem,
     annotators: AnswerModel,
     *,
     config: RewardConfig,
     rng: np.random.Generator,
-) -> tuple[AnswerModel, dict[str, NDArray[np.generic]]]:
-    """Change `ensemble` in place. Returns how annotators answer, and the course of the fit."""
-    parameters = ensemble.parameters()
-    optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+) -> tuple[Ensemble, AnswerModel, dict[str, NDArray[np.generic]]]:
+    """A trained copy of `start`, how annotators answer, and the course of the fit."""
+    ensemble, parameters, gradients = start.trainable()
+    adam = Adam(len(parameters), config.learning_rate)
     every = max(CHECK_EVERY, -(-problem.answers // config.batch))
     batches = batches_of(problem.answers, config.batch, rng)
     course: list[tuple[int, float, float]] = []
@@ -124,10 +124,11 @@ def _train(
             stale = problem.held_out and len(course) > best + config.patience
             if step == config.steps or stale or understood(found, annotators) >= config.stop_accuracy:
                 break
-        objective = loss(ensemble, problem, next(batches), annotators, config=config, rng=rng)
-        optimiser.zero_grad()
-        objective.backward()
-        optimiser.step()
+        gradients.fill(0.0)
+        loss(ensemble, problem, next(batches), annotators, config=config, rng=rng).backward()
+        parameters *= 1.0 - config.learning_rate * config.weight_decay
+        adam.step(parameters, gradients)
     steps, train, heldout = zip(*course, strict=True)
     history = {"step": np.array(steps), "train": np.array(train), "heldout": np.array(heldout)}
-    return annotators, history if problem.held_out else {name: history[name] for name in ("step", "train")}
+    kept = history if problem.held_out else {name: history[name] for name in ("step", "train")}
+    return ensemble, annotators, kept

@@ -1,0 +1,99 @@
+"""Every algorithm reaches the known optimum of a small world, on its reward and on a learned one of another scale."""
+
+import numpy as np
+import pytest
+
+from plaudit.control.config import DQNConfig, PolicyConfig, PPOConfig, SACConfig
+from plaudit.control.learner import make_learner
+from plaudit.run.monitor import Unwatched
+from plaudit.worlds.evaluate import evaluate, start_seed
+from tests.control_examples import GRID, ONE_STEP, POINT_MASS, nothing, world
+
+EPISODES = 50
+pytestmark = pytest.mark.learning
+
+
+def optimum(here) -> float:
+    """Best return from the very starts of the evaluation."""
+    env = here._lockstep.envs[0]
+    toy, total = env.unwrapped, 0.0
+    for episode in range(EPISODES):
+        env.reset(seed=start_seed(0, episode))
+        match here.name.split(":")[1]:
+            case "PointMass":
+                total -= toy._state @ toy.regulator()[1] @ toy._state
+            case "GridWorld":
+                total += toy.values()[toy.steps, toy._cell]
+            case "OneStep":
+                total += toy.rewards[toy._context].max()
+    return total / EPISODES
+
+
+def point_mass_reward(batch):
+    """The true reward of PointMass in other units, as a learned one would be."""
+    state, force = batch.observations.astype(np.float64), np.clip(batch.actions[..., 0], -5, 5)
+    return 500 - 0.001 * (state[..., 0] ** 2 + 0.1 * state[..., 1] ** 2 + 0.1 * force**2)
+
+
+def reached(here, config, *, warmup, steps, reward=nothing, weight=1.0, rounds=4):
+    learner = make_learner(config, here, 0)
+    learner.explore(warmup, 0)
+    for round_ in range(rounds):
+        learner.set_reward(reward, weight)
+        learner.improve(steps // rounds, round_ + 1, Unwatched())
+    return float(evaluate(here.config, learner, EPISODES, 0).returns.mean())
+
+
+SAC_POINT = PolicyConfig(sac=SACConfig(net=(32, 32), gamma=0.95))
+
+
+@pytest.mark.parametrize(("reward", "weight"), [(nothing, 1.0), (point_mass_reward, 0.0)], ids=["true", "learned"])
+def test_sac_on_point_mass(reward, weight):
+    here = world(POINT_MASS, 8, steps=20)
+    best = optimum(here)
+    assert best - 0.25 < reached(here, SAC_POINT, warmup=400, steps=2400, reward=reward, weight=weight) <= best + 1e-6
+
+
+@pytest.mark.parametrize(("reward", "weight"), [(nothing, 1.0), (point_mass_reward, 0.0)], ids=["true", "learned"])
+def test_ppo_on_point_mass(reward, weight):
+    here = world(POINT_MASS, 8, steps=20)
+    best = optimum(here)
+    config = PolicyConfig(ppo=PPOConfig(net=(32, 32), n_steps=100, gamma=0.95, learning_rate=3e-3))
+    assert best - 0.4 < reached(here, config, warmup=400, steps=32_000, reward=reward, weight=weight, rounds=2) <= best + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("config", "steps"),
+    [
+        (PolicyConfig(ppo=PPOConfig(net=(32,), n_steps=40, gamma=0.95, ent_coef=0.01, learning_rate=3e-3)), 16_000),
+        (PolicyConfig(dqn=DQNConfig(net=(32,), gamma=0.95, train_freq=32, utd=1.0)), 6000),
+    ],
+    ids=["ppo", "dqn"],
+)
+def test_grid_world(config, steps):
+    here = world(GRID, 8)
+    assert reached(here, config, warmup=400, steps=steps) == pytest.approx(optimum(here))
+
+
+@pytest.mark.parametrize(
+    ("config", "steps"),
+    [
+        (PolicyConfig(ppo=PPOConfig(net=(16,), n_steps=16, learning_rate=1e-2)), 4000),
+        (PolicyConfig(dqn=DQNConfig(net=(16,), exploration_steps=1000, train_freq=32, utd=1.0)), 2000),
+    ],
+    ids=["ppo", "dqn"],
+)
+def test_one_step(config, steps):
+    here = world(ONE_STEP, 8)
+    assert reached(here, config, warmup=100, steps=steps) == pytest.approx(optimum(here))
+
+
+def test_sac_swings_up_pendulum():
+    """6,000 steps on the true reward; random actions return about -1240, the best about -120 from these starts."""
+    assert reached(world("Pendulum-v1", 8), PolicyConfig(), warmup=800, steps=5200, rounds=12) > -150
+
+
+@pytest.mark.slow
+def test_ppo_balances_cartpole():
+    config = PolicyConfig(ppo=PPOConfig(n_epochs=20, batch_size=128, learning_rate=5e-4, gae_lambda=0.98, target_kl=0.03))
+    assert reached(world("CartPole-v1", 8), config, warmup=0, steps=60_000, rounds=12) > 450
