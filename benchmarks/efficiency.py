@@ -147,6 +147,9 @@ def summary() -> list[Row]:
                 if found := table.get((env, name, 0)):
                     rows.append(_spread(f"{env}/{side}/{name}", "return", list(found.values()), ""))
         oracle = np.mean(list(ours[env, "oracle", 0].values()))
+        if zoo := theirs.get((env, "sb3_zoo", 0)):
+            share = float((oracle - random) / (np.mean(list(zoo.values())) - random))
+            rows.append(Row(f"{env}/plaudit/oracle", "share_of_sb3_zoo", share, n=len(zoo)))
         peer = theirs.get((env, "oracle", 0)) or ours[env, "oracle", 0]
         common = float(np.mean(list(peer.values()))) - random
         for teacher in protocol.TEACHERS:
@@ -225,7 +228,7 @@ def main() -> int:
             "efficiency",
             asked="How many labels does it take, beside imitation?",
             rows=summary(),
-            note="low and high of single sides are the worst and best seed; of differences the paired 90 % interval",
+            note="low and high of single sides are the worst and best seed; of differences the paired 90 % interval. n says how many seeds have run so far; taken on a machine under load",
         )
     else:
         row = cell("pendulum", "error_free", 50, 0)
