@@ -15,7 +15,7 @@ SMALL = {
     "sac": (POINT_MASS, PolicyConfig(sac=SACConfig(net=(8, 8), batch_size=16))),
     "ppo": (POINT_MASS, PolicyConfig(ppo=PPOConfig(net=(8, 8), n_steps=16, batch_size=24, n_epochs=2))),
     "ppo discrete": (GRID, PolicyConfig(ppo=PPOConfig(net=(8,), n_steps=16, batch_size=32, n_epochs=2, ent_coef=0.01))),
-    "dqn": (ONE_STEP, PolicyConfig(dqn=DQNConfig(net=(8, 8), batch_size=16, exploration_steps=100))),
+    "dqn": (ONE_STEP, PolicyConfig(dqn=DQNConfig(net=(8, 8), batch_size=16, exploration_steps=100, train_freq=16))),
 }
 """world and settings of each algorithm, as small as they can be"""
 

@@ -59,7 +59,11 @@ def test_ppo_on_point_mass(reward, weight):
     here = world(POINT_MASS, 8, steps=20)
     best = optimum(here)
     config = PolicyConfig(ppo=PPOConfig(net=(32, 32), n_steps=100, gamma=0.95, learning_rate=3e-3))
-    assert best - 0.4 < reached(here, config, warmup=400, steps=32_000, reward=reward, weight=weight, rounds=2) <= best + 1e-6
+    assert (
+        best - 0.4
+        < reached(here, config, warmup=400, steps=32_000, reward=reward, weight=weight, rounds=2)
+        <= best + 1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,8 @@ def test_sac_swings_up_pendulum():
     assert reached(world("Pendulum-v1", 8), PolicyConfig(), warmup=800, steps=5200, rounds=12) > -150
 
 
-@pytest.mark.slow
 def test_ppo_balances_cartpole():
-    config = PolicyConfig(ppo=PPOConfig(n_epochs=20, batch_size=128, learning_rate=5e-4, gae_lambda=0.98, target_kl=0.03))
+    config = PolicyConfig(
+        ppo=PPOConfig(n_epochs=20, batch_size=128, learning_rate=5e-4, gae_lambda=0.98, target_kl=0.03)
+    )
     assert reached(world("CartPole-v1", 8), config, warmup=0, steps=60_000, rounds=12) > 450

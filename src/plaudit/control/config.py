@@ -66,11 +66,11 @@ class PPOConfig:
     """hidden layers of the policy and of the value function (tanh)"""
     n_steps: int = 256
     """steps of every environment between updates; spread evenly over the steps of a round"""
-    batch_size: int = 256
+    batch_size: int = 128
     """steps per gradient step"""
-    n_epochs: int = 5
+    n_epochs: int = 10
     """passes over the steps of an update"""
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     """step size of Adam"""
     gamma: float = 0.99
     """discount factor"""
@@ -97,9 +97,9 @@ class PPOConfig:
 
 @dataclass(frozen=True, slots=True)
 class DQNConfig:
-    """Deep Q-network (Mnih et al. 2015), for discrete actions."""
+    """Deep Q-network (Mnih et al. 2015), for discrete actions; on most worlds PPO is the steadier choice."""
 
-    net: tuple[int, ...] = (64, 64)
+    net: tuple[int, ...] = (128, 128)
     """hidden layers (ReLU)"""
     batch_size: int = 64
     """transitions per update"""
@@ -107,9 +107,9 @@ class DQNConfig:
     """step size of Adam"""
     gamma: float = 0.99
     """discount factor"""
-    tau: float = 0.01
-    """share of the network that the target network takes over with each update"""
-    utd: float = 1.0
+    train_freq: int = 256
+    """environment steps between two bursts of updates; the target network is copied before each burst"""
+    utd: float = 0.5
     """updates per environment step"""
     exploration_steps: int = 5000
     """environment steps over which the share of random actions falls from 1 to `exploration_final_eps`"""
@@ -121,8 +121,8 @@ class DQNConfig:
     def __post_init__(self) -> None:
         _check("dqn", self.net, self.learning_rate, self.gamma)
         _require(
-            self.batch_size >= 1 and self.utd > 0 and 0 < self.tau <= 1 and 0 <= self.exploration_final_eps <= 1,
-            "dqn", "batch_size >= 1, utd > 0, 0 < tau <= 1, 0 <= exploration_final_eps <= 1",
+            self.batch_size >= 1 and self.utd > 0 and self.train_freq >= 1 and 0 <= self.exploration_final_eps <= 1,
+            "dqn", "batch_size >= 1, utd > 0, train_freq >= 1, 0 <= exploration_final_eps <= 1",
         )  # fmt: skip
 
 

@@ -31,7 +31,11 @@ class Agent(Protocol):
     algorithm: str
     """name in saved files"""
     batch_size: int
+    """transitions of an update"""
     utd: float
+    """updates per environment step"""
+    train_freq: int
+    """environment steps between two calls of `train`"""
 
     @property
     def version(self) -> str:
@@ -119,13 +123,13 @@ class OffPolicyLearner:
             replay.note(step)
             labels.catch_up()
             episodes.add(labels.values[-1], step.terminated | step.truncated)
+            done = row * world.n_envs
             owed += world.n_envs * agent.utd
-            updates = int(owed)
+            updates = int(owed) if done % agent.train_freq < world.n_envs else 0
             if updates and len(replay):
                 owed -= updates
                 losses = agent.train(replay.sample(rng, updates, agent.batch_size), rng)
                 require_finite(losses)
-            done = row * world.n_envs
             if row == rows or done % REPORT_EVERY < world.n_envs:
                 match monitor.report(done, episodes.metrics() | losses):
                     case Signal.GO:

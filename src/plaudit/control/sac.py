@@ -50,7 +50,7 @@ class SACAgent:
     algorithm = "sac"
 
     def __init__(self, config: SACConfig, world: VectorWorld, seed: int) -> None:
-        self.batch_size, self.utd = config.batch_size, config.utd
+        self.batch_size, self.utd, self.train_freq = config.batch_size, config.utd, 1
         self.nets = SACNets(config, world, seed)
         self.update: Update = _update_for(config.backend, self.nets)
         self._updates = 0
