@@ -228,7 +228,8 @@ def main() -> int:
             "efficiency",
             asked="How many labels does it take, beside imitation?",
             rows=summary(),
-            note="low and high of single sides are the worst and best seed; of differences the paired 90 % interval. n says how many seeds have run so far; taken on a machine under load",
+            note="low and high of single sides: worst and best seed; of differences: paired 90 % interval. "
+            "n says how many seeds have run so far; taken on a machine under load",
         )
     else:
         row = cell("pendulum", "error_free", 50, 0)
