@@ -61,7 +61,7 @@ def write(name: str, *, asked: str, rows: Iterable[Row], note: str = "") -> Path
     path.parent.mkdir(parents=True, exist_ok=True)
     body = {
         "asked": asked,
-        "command": "python -m " + " ".join([_module(), *sys.argv[1:]]),
+        "command": "python -m " + " ".join([_module(), *map(_portable, sys.argv[1:])]),
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine(),
@@ -70,6 +70,11 @@ def write(name: str, *, asked: str, rows: Iterable[Row], note: str = "") -> Path
     }
     path.write_text(json.dumps(body, indent=1) + "\n")
     return path
+
+
+def _portable(word: str) -> str:
+    """A command's word without the folders of this machine."""
+    return f"PATH/{Path(word).name}" if Path(word).is_absolute() else word
 
 
 def _module() -> str:

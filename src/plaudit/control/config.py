@@ -27,7 +27,7 @@ class SACConfig:
     """Soft actor-critic (Haarnoja et al. 2018), for continuous actions; takes the fewest environment steps."""
 
     net: tuple[int, ...] = (64, 64)
-    """hidden layers of the actor and of each of the two critics (ReLU); 64 x 64 learns Pendulum and Reacher, 128 x 128 is better for running robots"""
+    """hidden layers of the actor and of each of the two critics (ReLU); 64 x 64 learns Pendulum and Reacher"""
     batch_size: int = 64
     """transitions per update"""
     learning_rate: float = 1e-3
