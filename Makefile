@@ -40,7 +40,7 @@ licences: $(VENV)/.dev
 	$(BIN)/python requirements/check_licences.py
 
 claims: $(VENV)/.dev  ## compare committed results with every claim; SPOT=1 reruns one cheap row of each benchmark
-	$(BIN)/python benchmarks/claims.py $(if $(SPOT),--spot)
+	$(BIN)/python -m benchmarks.claims $(if $(SPOT),--spot)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gymnasium
 import numpy as np
+from gymnasium import spaces
 
 from plaudit.control.config import DQNConfig, PolicyConfig, PPOConfig, SACConfig
 from plaudit.control.learner import Learner, make_learner
@@ -49,3 +51,29 @@ class Listener:
     def report(self, step, metrics):
         self.heard.append((step, dict(metrics)))
         return self._signals.pop(0) if self._signals else Signal.GO
+
+
+class Matrix(gymnasium.Env):
+    """Actions are 2 x 2, with bounds that differ; pays for being near the upper ones."""
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+        self.observation_space = spaces.Box(-1, 1, (3,), np.float32)
+        self.action_space = spaces.Box(
+            np.array([[-1, 0], [2, -5]], np.float32), np.array([[1, 3], [4, -4]], np.float32)
+        )
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._left = 7
+        return self.np_random.uniform(-1, 1, 3).astype(np.float32), {}
+
+    def step(self, action):
+        self._left -= 1
+        return (
+            self.np_random.uniform(-1, 1, 3).astype(np.float32),
+            float((action - self.action_space.low).sum()),
+            False,
+            self._left == 0,
+            {},
+        )

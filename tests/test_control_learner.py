@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stable_baselines3
+import torch
 
-from plaudit.control.config import PolicyConfig, PPOConfig, SACConfig
-from plaudit.control.learner import make_learner
-from plaudit.errors import ConfigError, LearningError, RunError
+from plaudit.control.config import Backend, PolicyConfig, PPOConfig, SACConfig
+from plaudit.control.learner import fix_torch_threads, make_learner
+from plaudit.control.sb3 import WorldVecEnv
+from plaudit.errors import ConfigError, LearningError, MissingExtra, RunError
+from plaudit.run.metrics import METRICS
 from plaudit.run.monitor import Signal, Unwatched
 from tests.control_examples import SMALL, Listener, first_entry, small, world
 
@@ -100,8 +103,6 @@ def test_restored_in_a_fresh_process_as_well(tmp_path):
 
 @ALGORITHMS
 def test_global_random_streams_are_neither_used_nor_changed(algorithm):
-    import torch
-
     versions = []
     for seed in (0, 1):
         np.random.seed(seed)
@@ -131,8 +132,6 @@ def test_improving_changes_the_policy_and_exploring_does_not(algorithm):
 
 @ALGORITHMS
 def test_metrics_are_documented(algorithm):
-    from plaudit.run.metrics import METRICS
-
     learner = small(algorithm)
     learner.explore(64, 1)
     learner.set_reward(first_entry)
@@ -197,11 +196,35 @@ def test_exported_policy_opens_in_stable_baselines_and_acts_the_same(algorithm, 
     wanted = learner.act(observations)
     np.testing.assert_allclose(model.predict(observations, deterministic=True)[0], wanted, atol=1e-5)
     assert model.num_timesteps == 96
-    from plaudit.control.sb3 import WorldVecEnv
-
     model.set_env(WorldVecEnv(world(SMALL[algorithm][0])))
     model.learn(64, reset_num_timesteps=False)
     assert model.num_timesteps >= 160
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "ppo"])
+def test_actions_that_are_not_finite_never_reach_the_world(algorithm, monkeypatch):
+    learner = small(algorithm)
+    learner.explore(64, 1)
+    learner.set_reward(first_entry)
+    rows = len(learner.world.behaviour)
+    target, name = (learner.agent, "act") if algorithm == "sac" else (learner.nets, "draw")
+    monkeypatch.setattr(target, name, lambda observations, rng: np.full((4, 1), np.nan, np.float32))
+    with pytest.raises(LearningError, match="action that is not finite"):
+        learner.improve(8, 0, Unwatched())
+    assert len(learner.world.behaviour) == rows
+
+
+def test_missing_extra_names_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sbx", None)
+    with pytest.raises(MissingExtra, match=r'pip install "plaudit\[fast\]"'):
+        make_learner(PolicyConfig(sac=SACConfig(backend=Backend.JAX)), world(SMALL["sac"][0]), 0)
+
+
+def test_threads_are_fixed():
+    before = torch.get_num_threads()
+    fix_torch_threads(1)
+    assert torch.get_num_threads() == 1
+    fix_torch_threads(before)
 
 
 def test_restoring_what_does_not_fit_is_refused(tmp_path):
@@ -224,6 +247,25 @@ def test_deterministic_and_random_actions():
         assert not np.array_equal(
             learner.act(observations, deterministic=False), learner.act(observations, deterministic=False)
         )
+
+
+@pytest.mark.parametrize(
+    "config", [PolicyConfig(sac=SACConfig(net=(8,))), PolicyConfig(ppo=PPOConfig(net=(8,)))], ids=["sac", "ppo"]
+)
+def test_actions_of_any_shape(config, tmp_path):
+    here = world("tests.control_examples:Matrix", 3)
+    learner = make_learner(config, here, 0)
+    learner.explore(30, 0)
+    learner.set_reward(first_entry)
+    learner.improve(60, 0, Unwatched())
+    taken = here.behaviour.actions
+    assert taken.shape == (30, 3, 2, 2)
+    assert (taken >= here.action_space.low).all()
+    assert (taken <= here.action_space.high).all()
+    learner.export(tmp_path / "policy.zip")
+    model = getattr(stable_baselines3, "SAC" if config.sac else "PPO").load(tmp_path / "policy.zip")
+    seen = here.behaviour.observations[0]
+    np.testing.assert_allclose(model.predict(seen, deterministic=True)[0], learner.act(seen), atol=1e-5)
 
 
 def test_one_algorithm_at_a_time():

@@ -200,7 +200,7 @@ def test_a_time_limit_takes_nothing_from_the_future():
     learner.nets._value_blocks[-1][0, -1] = 10.0  # every state is worth about 10
     observations = learner.world.reset(0)
     steps, _ = learner._collect(observations, 3, np.random.default_rng(0), _Episodes())
-    value = learner._values(learner.world.behaviour.observations[0] + [0, 1])
+    value = learner.nets.values(learner.world.behaviour.observations[0] + [0, 1])
     np.testing.assert_allclose(steps.returns[:2], 1 + 0.9 * value, rtol=1e-4)
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plaudit.models.kernels import Activation, Adam, Shape, Tape, clip_norm, with_ones
+from plaudit.models.kernels import Activation, Adam, Shape, Tape, Tapes, clip_norm, with_ones
 
 SIZES = st.lists(st.integers(1, 9), min_size=2, max_size=5).map(tuple)
 
@@ -53,6 +53,19 @@ def test_passes_agree_with_autograd(sizes, members, rows, shared, kind, seed):
     for found, leaf in zip(gradients, leaves, strict=True):
         np.testing.assert_allclose(found, leaf.grad, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(d_input, start.grad[:, :used], rtol=1e-4, atol=1e-4)
+
+
+def test_tapes_for_any_number_of_rows_give_what_one_row_gives():
+    rng = np.random.default_rng(0)
+    shape = Shape((3, 5, 2), members=2)
+    blocks = shape.blocks(rng.standard_normal(shape.parameters, dtype=np.float32))
+    observations = rng.standard_normal((2 * Tapes.KEPT, 3), dtype=np.float32)
+    tapes = Tapes(shape)
+    single = [tapes.forward(blocks, observations[row : row + 1])[:, 0].copy() for row in range(len(observations))]
+    for rows in (*range(1, len(observations)), 1):  # more sizes than are kept
+        found = tapes.forward(blocks, observations[:rows])
+        np.testing.assert_allclose(found, np.stack(single[:rows], axis=1), rtol=1e-5, atol=1e-6)
+        assert tapes.of(rows).output is found
 
 
 def test_blocks_cover_the_vector_once():

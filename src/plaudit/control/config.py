@@ -12,9 +12,9 @@ from plaudit.errors import ConfigError
 class Backend(enum.Enum):
     """What computes the updates of SAC.
 
-    CPU milliseconds per update on one core (networks and batch of 64, 128, 256): numpy 0.23, 1.04, 6.4; torch 2.1, 3.5, 11;
-    jax 0.13, 0.88, 4.5 after five CPU-seconds of importing and compiling. numpy is the fastest below some 50,000 updates of
-    the small networks or 3,000 of the large, and its results do not depend on an optional package: hence the default.
+    CPU milliseconds per update on one core (networks and batch of 64, 128, 256): numpy 0.23, 0.96, 5.5; torch 2.3, 3.2, 9.5;
+    jax 0.19, 0.93, 4.3 after four CPU-seconds of importing and compiling. numpy is the cheapest below some 100,000 updates of
+    the small networks or 3,500 of the large, and its results do not depend on an optional package: hence the default.
     """
 
     NUMPY = "numpy"

@@ -20,7 +20,7 @@ from plaudit.control.files import Arrays, adam_arrays, load_adam, version_of
 from plaudit.control.replay import Batch
 from plaudit.control.sb3 import WorldVecEnv, adopt, light_optimizers, linears, own_streams, write_moments
 from plaudit.errors import ConfigError
-from plaudit.models.kernels import Adam, FloatArray, Shape, Tape, clip_norm, with_ones
+from plaudit.models.kernels import Adam, FloatArray, Shape, Tape, Tapes, clip_norm, with_ones
 from plaudit.worlds.vector import VectorWorld
 
 
@@ -55,7 +55,7 @@ class DQNAgent:
         self._target_blocks = self._shape.blocks(self._target)
         self._adam = Adam(len(self._weights), config.learning_rate)
         self._tape = Tape(self._shape, config.batch_size)
-        self._tapes: dict[int, tuple[Tape, FloatArray]] = {}
+        self._tapes = Tapes(self._shape)
         self._updates = 0
         self.model = self._build(world, seed)
 
@@ -72,14 +72,10 @@ class DQNAgent:
 
     def act(self, observations: FloatArray, rng: np.random.Generator | None) -> NDArray[np.generic]:
         """Best actions [n]; with a generator some of them random."""
-        rows = len(observations)
-        if rows not in self._tapes:
-            self._tapes[rows] = Tape(self._shape, rows), with_ones(1, rows, self._width + 1)
-        tape, inputs = self._tapes[rows]
-        inputs[0, :, :-1] = observations
-        actions = tape.forward(self._blocks, inputs)[0].argmax(axis=1)
+        actions = self._tapes.forward(self._blocks, observations)[0].argmax(axis=1)
         if rng is None:
             return actions
+        rows = len(actions)
         random = rng.random(rows) < self.exploration_rate
         return np.where(random, rng.integers(0, self._actions, rows), actions)
 

@@ -101,8 +101,7 @@ class OffPolicyLearner:
         """
         if not self._labels.ready:
             raise LearningError("There is no reward to improve for", next_step="call set_reward first")
-        start = self._copy()
-        good = [start]
+        good = [self._copy()]  # at the start, and at the newest report
         try:
             return self._improve(vector_steps(steps, self.world), seed, monitor, good)
         except LearningError:
@@ -133,8 +132,7 @@ class OffPolicyLearner:
             if row == rows or done % REPORT_EVERY < world.n_envs:
                 match monitor.report(done, episodes.metrics() | losses):
                     case Signal.GO:
-                        good.append(self._copy())
-                        del good[1:-1]
+                        good[1:] = [self._copy()]
                     case Signal.STOP:
                         break
                     case Signal.ROLL_BACK:

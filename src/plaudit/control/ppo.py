@@ -74,7 +74,7 @@ class PPOLearner:
         """
         if not self._labels.ready:
             raise LearningError("There is no reward to improve for", next_step="call set_reward first")
-        good = [self._copy()]
+        good = [self._copy()]  # at the start, and after the newest rollout
         try:
             return self._improve(vector_steps(steps, self.world), seed, monitor, good)
         except LearningError:
@@ -126,8 +126,8 @@ class PPOLearner:
         for paid, ended in zip(rewards, ends, strict=True):
             episodes.add(paid, ended)
         if finals:  # a time limit takes nothing away from the future
-            rewards[cut_off] += self.config.gamma * self._values(np.array(finals))
-        return self._ready(inputs, np.stack(drawn), rewards, ends, self._values(observations)), observations
+            rewards[cut_off] += self.config.gamma * self.nets.values(np.array(finals))
+        return self._ready(inputs, np.stack(drawn), rewards, ends, self.nets.values(observations)), observations
 
     def _ready(
         self, inputs: FloatArray, drawn: NDArray[np.generic], rewards: Returns, ends: NDArray[np.bool_], after: Returns
@@ -156,7 +156,7 @@ class PPOLearner:
                 if nets.moved_too_far(found[-1]):
                     break
             losses = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
-            spread = float(np.var(steps.returns))
+            spread, std = float(np.var(steps.returns)), nets.std
             unexplained = float(np.var(steps.advantages))  # returns minus values
         return losses | {
             "train/loss": losses["train/policy_gradient_loss"]
@@ -166,14 +166,8 @@ class PPOLearner:
             "train/clip_range": config.clip_range,
             "train/learning_rate": config.learning_rate,
             "train/n_updates": float(self._updates),
-            **({} if nets.std is None else {"train/std": nets.std}),
+            **({} if std is None else {"train/std": std}),
         }
-
-    def _values(self, observations: FloatArray) -> Returns:
-        """Values [row] of observations [row, entry]."""
-        inputs = with_ones(len(observations), self.world.layout.observation + 1)
-        inputs[:, :-1] = observations
-        return self.nets.forward(inputs)[1].astype(np.float64)
 
     def save(self, folder: Path) -> None:
         """Write all that `restore` needs into a folder that exists; equal learners give equal bytes."""

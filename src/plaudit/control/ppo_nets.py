@@ -20,7 +20,7 @@ from stable_baselines3 import PPO
 from plaudit.control.config import PPOConfig
 from plaudit.control.ppo_heads import Categorical, Gaussian, Head
 from plaudit.control.sb3 import WorldVecEnv, adopt, light_optimizers, linears, own_streams
-from plaudit.models.kernels import Activation, Adam, FloatArray, Shape, Tape, clip_norm, with_ones
+from plaudit.models.kernels import Activation, Adam, FloatArray, Shape, Tapes, clip_norm
 from plaudit.worlds.vector import VectorWorld
 
 ADAM_EPSILON = 1e-5
@@ -77,22 +77,22 @@ class PPONets:
         self._log_std = self.weights[second:]
         self.head: Head = Gaussian(self._log_std, self._gradient[second:]) if spread else Categorical()
         self.adam = Adam(len(self.weights), config.learning_rate, epsilon=ADAM_EPSILON)
-        self._tapes: dict[int, tuple[Tape, Tape]] = {}
+        self._policy_tapes, self._value_tapes = Tapes(self._policy), Tapes(self._value)
         self.model = self._build(world, seed)
 
     def forward(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Policy outputs [row, output] and values [row] of inputs [row, observation + 1]; valid until the next call."""
-        policy, value = self._tapes_for(len(inputs))
-        return policy.forward(self._policy_blocks, inputs[None])[0], value.forward(self._value_blocks, inputs[None])[
-            0, :, 0
-        ]
+        policy, value = self._policy_tapes.of(len(inputs)), self._value_tapes.of(len(inputs))
+        values = value.forward(self._value_blocks, inputs[None])[0, :, 0]
+        return policy.forward(self._policy_blocks, inputs[None])[0], values
 
     def draw(self, observations: FloatArray, rng: np.random.Generator | None) -> NDArray[np.generic]:
         """Actions [row, ...] as the policy means them; the most likely ones without a generator."""
-        policy, _ = self._tapes_for(len(observations))
-        inputs = with_ones(len(observations), observations.shape[1] + 1)
-        inputs[:, :-1] = observations
-        return self.head.draw(policy.forward(self._policy_blocks, inputs[None])[0], rng)
+        return self.head.draw(self._policy_tapes.forward(self._policy_blocks, observations)[0], rng)
+
+    def values(self, observations: FloatArray) -> NDArray[np.float64]:
+        """Values [row] of observations [row, entry]."""
+        return self._value_tapes.forward(self._value_blocks, observations)[0, :, 0].astype(np.float64)
 
     def clip(self, actions: NDArray[np.generic]) -> NDArray[np.generic]:
         """Drawn actions as the environment takes them, [row, *action]."""
@@ -122,15 +122,13 @@ class PPONets:
         }
         if self.moved_too_far(losses):
             return losses
-        d_log_probs = np.where(paid <= capped, paid, 0) * np.float32(
-            -1 / rows
-        )  # beyond the clip range nothing is gained
-        policy, value = self._tapes_for(rows)
+        # beyond the clip range nothing is gained
+        d_log_probs = np.where(paid <= capped, paid, 0) * np.float32(-1 / rows)
         d_output = np.empty_like(output)
         self.head.backward(d_log_probs, -config.ent_coef / rows, d_output)
-        policy.backward(self._policy_blocks, d_output[None], self._policy_gradients)
+        self._policy_tapes.of(rows).backward(self._policy_blocks, d_output[None], self._policy_gradients)
         d_value = (error * np.float32(2 * config.vf_coef / rows)).reshape(1, -1, 1)
-        value.backward(self._value_blocks, d_value, self._value_gradients)
+        self._value_tapes.of(rows).backward(self._value_blocks, d_value, self._value_gradients)
         clip_norm(self._gradient, config.max_grad_norm)
         self.adam.step(self.weights, self._gradient)
         return losses
@@ -143,11 +141,6 @@ class PPONets:
     def std(self) -> float | None:
         """Mean standard deviation of a Gaussian policy."""
         return float(np.exp(self._log_std).mean()) if len(self._log_std) else None
-
-    def _tapes_for(self, rows: int) -> tuple[Tape, Tape]:
-        if rows not in self._tapes:
-            self._tapes[rows] = Tape(self._policy, rows), Tape(self._value, rows)
-        return self._tapes[rows]
 
     def _build(self, world: VectorWorld, seed: int) -> PPO:
         config = self.config

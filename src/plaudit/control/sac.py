@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from plaudit.control.config import Backend, SACConfig
 from plaudit.control.files import Arrays, version_of
 from plaudit.control.replay import Batch
+from plaudit.control.sac_jax import JaxUpdate
 from plaudit.control.sac_nets import SACNets
+from plaudit.control.sac_torch import TorchUpdate
 from plaudit.control.sac_update import NumpyUpdate
 from plaudit.control.sb3 import light_optimizers
 from plaudit.models.kernels import FloatArray
@@ -95,12 +97,8 @@ def _update_for(backend: Backend, nets: SACNets) -> Update:
         case Backend.NUMPY:
             return NumpyUpdate(nets)
         case Backend.TORCH:
-            from plaudit.control.sac_torch import TorchUpdate
-
             return TorchUpdate(nets)
         case Backend.JAX:
-            from plaudit.control.sac_jax import JaxUpdate
-
             return JaxUpdate(nets)
         case _:
             assert_never(backend)

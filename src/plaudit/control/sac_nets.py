@@ -14,7 +14,7 @@ from plaudit.control.config import SACConfig
 from plaudit.control.files import Arrays
 from plaudit.control.sb3 import Moments, WorldVecEnv, adopt, light_optimizers, linears, own_streams, write_moments
 from plaudit.errors import ConfigError
-from plaudit.models.kernels import FloatArray, Shape, Tape, with_ones
+from plaudit.models.kernels import FloatArray, Shape, Tapes
 from plaudit.worlds.vector import VectorWorld
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
@@ -60,21 +60,16 @@ class SACNets:
         self.target_blocks = self.critic_shape.blocks(self.target)
         self.model = self._build(world, seed)
         self._adopt()
-        self._tapes: dict[int, tuple[Tape, FloatArray]] = {}
+        self._tapes = Tapes(self.actor_shape)
 
     def act(self, observations: FloatArray, rng: np.random.Generator | None) -> FloatArray:
         """Actions [n, *action] as the environment takes them; the mode of the policy when there is no generator."""
-        rows = len(observations)
-        if rows not in self._tapes:
-            self._tapes[rows] = Tape(self.actor_shape, rows), with_ones(1, rows, self.observation_size + 1)
-        tape, inputs = self._tapes[rows]
-        inputs[0, :, :-1] = observations
-        mean, log_std = np.split(tape.forward(self.actor_blocks, inputs)[0], 2, axis=1)
+        mean, log_std = np.split(self._tapes.forward(self.actor_blocks, observations)[0], 2, axis=1)
         if rng is not None:
             noise = rng.standard_normal(mean.shape, dtype=np.float32)
             mean = mean + noise * np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX))
         actions = self.low + np.float32(0.5) * (np.tanh(mean) + 1) * self.span
-        return actions.reshape(rows, *self.action_shape).astype(np.float32, copy=False)
+        return actions.reshape(len(observations), *self.action_shape).astype(np.float32, copy=False)
 
     def squashed(self, actions: NDArray[np.generic]) -> FloatArray:
         """Actions of the environment [..., *action] as the critics see them, in [-1, 1]: [..., entry]."""

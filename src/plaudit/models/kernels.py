@@ -133,12 +133,41 @@ class Tape:
         return np.multiply(delta, slope, out=delta)
 
 
+class Tapes:
+    """Tapes for batches of any size; the newest few are kept."""
+
+    KEPT = 8
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self._kept: dict[int, tuple[Tape, FloatArray]] = {}
+
+    def of(self, rows: int) -> Tape:
+        """The tape for so many rows."""
+        return self._find(rows)[0]
+
+    def forward(self, blocks: Sequence[FloatArray], observations: NDArray[np.generic]) -> FloatArray:
+        """Outputs [member, row, output] of observations [row, input], which come without a column of ones."""
+        tape, inputs = self._find(len(observations))
+        inputs[0, :, :-1] = observations
+        return tape.forward(blocks, inputs)
+
+    def _find(self, rows: int) -> tuple[Tape, FloatArray]:
+        if rows not in self._kept:
+            if len(self._kept) == self.KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[rows] = Tape(self._shape, rows), with_ones(1, rows, self._shape.sizes[0] + 1)
+        return self._kept[rows]
+
+
 class Adam:
     """Adam (Kingma & Ba 2015, algorithm 1) in place on one vector, equal to torch.optim.Adam to rounding.
 
     The moments are kept as plain sums, M = m / (1 - beta1) and V = v / (1 - beta2), which saves two passes over memory; the
     factors go into the step size and into epsilon.
     """
+
+    BETA1, BETA2 = 0.9, 0.999
 
     def __init__(self, size: int, learning_rate: float, *, epsilon: float = 1e-8) -> None:
         self.learning_rate = learning_rate
@@ -147,8 +176,6 @@ class Adam:
         self.first: FloatArray = np.zeros(size, np.float32)
         self.second: FloatArray = np.zeros(size, np.float32)
         self._scratch: FloatArray = np.empty(size, np.float32)
-
-    BETA1, BETA2 = 0.9, 0.999
 
     def step(self, parameters: FloatArray, gradient: FloatArray) -> None:
         """One step downhill; changes `parameters`."""
@@ -170,12 +197,6 @@ class Adam:
     def moments(self) -> tuple[FloatArray, FloatArray]:
         """Running means of the gradient and of its square, as torch keeps them."""
         return self.first * np.float32(1 - self.BETA1), self.second * np.float32(1 - self.BETA2)
-
-    def reset(self) -> None:
-        """Forget all gradients."""
-        self.steps = 0
-        self.first[:] = 0
-        self.second[:] = 0
 
 
 def clip_norm(gradient: FloatArray, longest: float) -> None:
