@@ -15,7 +15,7 @@ from plaudit.loop.stages import labels_per_round
 from plaudit.run.monitor import Unwatched
 from plaudit.worlds.vector import VectorWorld
 
-FIT_SECONDS_PER_ROUND = 0.3
+FIT_SECONDS_PER_ROUND = 0.07
 """one reward fit of some dozens of labels on one core (benchmarks/cost.py)"""
 CLIP_BYTES = 150_000
 """a rendered segment of 50 frames, typically"""

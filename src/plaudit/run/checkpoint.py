@@ -37,7 +37,7 @@ def commit(root: Path, write: Callable[[Path], None]) -> str:
             shutil.rmtree(final, ignore_errors=True)  # a damaged one, which this mends
             _flush(temporary)
             os.replace(temporary, final)
-            _flush_folder(root)
+            flush_folder(root)
     except (OSError, SafetensorError) as error:  # safetensors hides the system's error in its own
         raise RunError(
             "A checkpoint could not be written",
@@ -102,10 +102,11 @@ def _flush(folder: Path) -> None:
         if file.is_file():
             with file.open("rb+") as stream:
                 os.fsync(stream.fileno())
-    _flush_folder(folder)
+    flush_folder(folder)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Flush a folder, so that names which were given in it outlast a power failure."""
     if os.name == "posix":  # Windows cannot open a folder for flushing
         descriptor = os.open(folder, os.O_RDONLY)
         try:

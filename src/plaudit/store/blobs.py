@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from plaudit.errors import IntegrityError, RecordError, StoreError
 from plaudit.records import digest
+from plaudit.run.checkpoint import flush_folder
 
 NAME = re.compile(r"[0-9a-f]{64}")
 
@@ -91,13 +92,3 @@ class BlobStore:
         if not NAME.fullmatch(name):
             raise StoreError("This is no digest of a blob", got=repr(name)[:80], expected="64 hexadecimal digits")
         return self.folder / name[:2] / name
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush a folder, so that names which were given in it outlast a power failure."""
-    if os.name == "posix":  # pragma: no branch - Windows cannot open a folder for flushing
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

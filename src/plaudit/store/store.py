@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Engine, Table, exists, select
 from plaudit.errors import StoreError
 from plaudit.records import AnnotatorProfile, Feedback, Query, Segment, SegmentData, from_json, kind_of, to_json
 from plaudit.records.feedback import FEEDBACK_KINDS
+from plaudit.run.checkpoint import flush_folder
 from plaudit.store import log, schema, verify, work
-from plaudit.store.blobs import BlobStore, flush_folder
+from plaudit.store.blobs import BlobStore
 from plaudit.store.database import connect, explained, migrate, require_format, share
 from plaudit.store.log import Entry, Event
 from plaudit.store.schema import feedback, query
