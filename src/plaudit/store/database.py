@@ -67,6 +67,8 @@ def explained() -> Generator[None]:
     """Turn the database's errors into StoreError with a next step."""
     try:
         yield
+    except UnicodeDecodeError as error:  # SQLite's message quotes damaged text, and the driver cannot read it
+        raise StoreError("The database file is damaged", got=str(error)) from error
     except exc.DBAPIError as error:
         text = str(error.orig)
         if "full" in text:
@@ -117,10 +119,9 @@ def require_format(engine: Engine, path: Path) -> None:
     try:
         with engine.connect() as connection:
             found = connection.execute(about.select().where(about.c.name == "format")).first()
-    except exc.DBAPIError as error:
-        raise StoreError(
-            "This is no store of plaudit", got=f"{path}: {error.orig}", next_step="check the path"
-        ) from error
+    except (exc.DBAPIError, UnicodeDecodeError) as error:
+        reason = getattr(error, "orig", error)
+        raise StoreError("This is no store of plaudit", got=f"{path}: {reason}", next_step="check the path") from error
     if found is None or found.value != str(FORMAT):
         raise StoreError(
             "The store has another format",
