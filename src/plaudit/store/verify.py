@@ -114,7 +114,7 @@ def _unequal(connection: Connection, entries: Sequence[tuple[int, Entry]]) -> li
             there = found.get(row["id"].encode())
             if there is None:
                 problems.append(f"event {row['seq']}: its row in table {table.name} is missing")
-            elif there != {name: value.encode() if isinstance(value, str) else value for name, value in row.items()}:
+            elif there != {name: None if value is None else str(value).encode() for name, value in row.items()}:
                 problems.append(f"event {row['seq']}: its row in table {table.name} differs")
     return problems
 
