@@ -1,6 +1,8 @@
 """The command line: every verb on a small real run, and clear words for what goes wrong."""
 
 import json
+import shutil
+import sqlite3
 
 import pytest
 
@@ -73,6 +75,20 @@ def test_doctor(finished, capsys):
     assert status == int(any(line.startswith("problem") for line in lines))
     assert main(["doctor"]) == 0
     assert "Python" in capsys.readouterr().out
+
+
+def test_migrate_makes_a_backup_first(finished, tmp_path, capsys):
+    older = shutil.copytree(finished, tmp_path / "older")
+    with sqlite3.connect(older / "store.sqlite") as connection:
+        connection.execute("UPDATE about SET value = '0' WHERE name = 'format'")
+    connection.close()
+    assert main(["migrate", str(older), "--dry-run"]) == 0
+    assert main(["doctor", str(older)]) == 2
+    assert "plaudit migrate" in capsys.readouterr().err
+    assert main(["migrate", str(older)]) == 0
+    assert "the store as it was lies in" in " ".join(capsys.readouterr().out.split())
+    assert (older / "store.format0.backup").is_file()
+    assert main(["audit", "verify", str(older)]) == 0
 
 
 def test_audit_finds_a_changed_checkpoint(finished, capsys):

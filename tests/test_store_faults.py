@@ -467,6 +467,24 @@ def test_another_format_is_not_opened(store, statement):
         Store.open(store.path)
 
 
+def test_migrating_an_older_store_keeps_a_backup_with_all_that_was_acknowledged(store, tmp_path):
+    backup = tmp_path / "before.backup"
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE about SET value = '0' WHERE name = 'format'")  # in the write-ahead log, as yet
+    head = store.head()
+    Store.migrate(store.path, backup)
+    connection.close()
+    assert (Store.format_of(backup), Store.format_of(store.path)) == ("0", str(schema.FORMAT))
+    for path in (store.path, backup):
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE about SET value = ? WHERE name = 'format'", (str(schema.FORMAT),))
+        connection.close()
+        with Store.open(path) as opened:
+            assert opened.head() == head
+    with pytest.raises(StoreError, match="a backup already"):
+        Store.migrate(store.path, backup)
+
+
 def test_creating_twice_keeps_the_first(store):
     with pytest.raises(StoreError, match="a store already"):
         Store.create(store.path, {"other": 1})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ import tyro
 from rich.console import Console
 
 from plaudit.errors import RunError
-from plaudit.loop.run import FORMAT
 from plaudit.run.directory import RunDirectory
+from plaudit.store.schema import FORMAT
 from plaudit.store.store import Store
 
 
@@ -35,20 +34,20 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     directory.acquire()
     try:
-        with Store.open(directory.store) as store:
-            found = next(store.events(kinds={"run.created"})).payload["format"]
-        if found > FORMAT:
+        found = Store.format_of(directory.store)
+        if found == str(FORMAT):
+            console.print(f"{directory.path} has format {found}, which is the present one; nothing to do.")
+            return 0
+        if found is None or not found.isdigit() or int(found) > FORMAT:
             raise RunError(
                 "This run was made by a newer plaudit", got=found, expected=FORMAT, next_step="install a newer plaudit"
             )
-        if found == FORMAT:
-            console.print(f"{directory.path} has format {found}, which is the present one; nothing to do.")
-            return 0
         backup = directory.store.with_suffix(f".format{found}.backup")
         if given.dry_run:
             console.print(f"would copy the store to {backup} and go from format {found} to {FORMAT}")
             return 0
-        shutil.copy2(directory.store, backup)
-        raise RunError("No step is known for this format", got=found, expected=FORMAT)
+        Store.migrate(directory.store, backup)
+        console.print(f"{directory.path} has format {FORMAT} now; the store as it was lies in {backup}")
+        return 0
     finally:
         directory.release()

@@ -112,20 +112,28 @@ def migrate(engine: Engine) -> None:
         if connection.execute(about.select()).first() is None:
             connection.execute(about.insert().values(name="format", value=str(FORMAT)))
             connection.execute(about.insert().values(name="head", value=f"0 {GENESIS}"))
+        else:
+            connection.execute(about.update().where(about.c.name == "format").values(value=str(FORMAT)))
 
 
-def require_format(engine: Engine, path: Path) -> None:
-    """Raise StoreError unless the file is a store of the present format."""
+def format_of(engine: Engine, path: Path) -> str | None:
+    """Number of the format of a store. Raises StoreError when the file is none."""
     try:
         with engine.connect() as connection:
             found = connection.execute(about.select().where(about.c.name == "format")).first()
     except (exc.DBAPIError, UnicodeDecodeError) as error:
         reason = getattr(error, "orig", error)
         raise StoreError("This is no store of plaudit", got=f"{path}: {reason}", next_step="check the path") from error
-    if found is None or found.value != str(FORMAT):
+    return None if found is None else str(found.value)
+
+
+def require_format(engine: Engine, path: Path) -> None:
+    """Raise StoreError unless the file is a store of the present format."""
+    found = format_of(engine, path)
+    if found != str(FORMAT):
         raise StoreError(
             "The store has another format",
-            got=None if found is None else found.value,
+            got=found,
             expected=FORMAT,
             next_step="run `plaudit migrate` if it is older, or install a newer plaudit",
         )
