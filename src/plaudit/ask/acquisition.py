@@ -3,6 +3,10 @@
 Candidates come in as a member array [member, item]: the return that every member of the ensemble gives every candidate.
 Which stretches of behaviour become candidates is decided before, when they are cut: aligning questions with the current
 policy helps more than any score (QPA, Hu et al. 2024).
+
+How likely a question was to be asked is known where questions are drawn at random. The other strategies take the best of
+the candidates that were drawn: given these, a question is in the batch for certain or not at all, and how often each
+would be over all draws of candidates is not known. They say None.
 """
 
 from __future__ import annotations
@@ -14,13 +18,17 @@ from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import entr, expit
 
+from plaudit.ask.cover import farthest_first
 from plaudit.errors import ConfigError
 from plaudit.records import QueryKind
+from plaudit.stats.choice import log_interval
 
 NEAR = 0.05
 """segments closer than this share of the median distance between candidates count as the same behaviour"""
+SHARE = 0.5
+"""combinations spread their questions over this most informative share of the groups (B-Pref, Lee et al. 2021)"""
 
 
 class Strategy(enum.Enum):
@@ -28,6 +36,28 @@ class Strategy(enum.Enum):
 
     UNIFORM = "uniform"
     DISAGREEMENT = "disagreement"
+    """members differ most"""
+    ENTROPY = "entropy"
+    """the answer is hardest to foresee"""
+    K_CENTRE = "k-centre"
+    """most unlike all questions before: greedy k-centre (Sener & Savarese 2018, algorithm 1)"""
+    DISAGREEMENT_K_CENTRE = "disagreement+k-centre"
+    """k-centre among the half that members differ on most"""
+    ENTROPY_K_CENTRE = "entropy+k-centre"
+    """k-centre among the half that is hardest to foresee"""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What is known beside the members' opinions."""
+
+    cuts: tuple[float, ...] = (0.0,)
+    """increasing cut-points that the answer lies between, as the reward model has fitted them: of the difference of two
+    returns for comparisons (those around a tie), of a return for ratings and step scores"""
+    places: NDArray[np.floating] | None = None
+    """[item, feature] where candidates lie, for k-centre; None takes the members' returns, the space of rewards"""
+    covered: NDArray[np.floating] | None = None
+    """[question, 1 or 2, feature] questions asked before, in the same space"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +69,8 @@ class Proposal:
     strategy: str
     """how it was chosen"""
     score: float | None
-    """what the strategy expects of it; None for uniform"""
+    """what the strategy expects of it: disagreement, entropy in nats, or the distance to the nearest question before;
+    combinations give the first; None for uniform"""
     propensity: float | None
     """probability that this question is in the batch, where it is known"""
 
@@ -53,13 +84,16 @@ def propose(
     count: int,
     rng: np.random.Generator,
     features: NDArray[np.floating] | None = None,
+    background: Background | None = None,
 ) -> list[Proposal]:
     """Choose `count` questions; no segment comes twice in the batch.
 
     The candidates are grouped at random, two by two for comparisons, so `items` sets how many questions are looked at
     for each one that is asked; ten are usual (B-Pref, Lee et al. 2021). Disagreement then takes those with the largest
     standard deviation over members: of P(first is better) for comparisons (Christiano et al. 2017, section 2.2.4),
-    of the return for ratings and step scores.
+    of the return for ratings and step scores. Entropy takes those whose answer, ties and grades included, is least sure
+    when the members' probabilities are averaged (B-Pref, section 4.2, averages the members' entropies of two outcomes).
+    K-centre takes, one by one, the question farthest from all that were asked or taken before.
 
     Args:
         strategy: how to choose; without members always uniform.
@@ -70,6 +104,7 @@ def propose(
         rng: stream of this round.
         features: [item, feature] of the candidates; given, nearly identical segments are not compared, since the
             honest answer is a tie, and nothing is asked nearly twice, as far as the candidates allow.
+        background: cut-points for entropy, places and earlier questions for k-centre.
 
     Raises:
         ConfigError: there are too few candidates, or disagreement is asked of fewer than two members.
@@ -83,21 +118,67 @@ def propose(
         )
     groups = rng.permutation(items)[: items - items % kind.segments].reshape(-1, kind.segments)
     scores = None
-    match Strategy.UNIFORM if members is None else strategy:
-        case Strategy.UNIFORM:
-            pass
-        case Strategy.DISAGREEMENT:
-            assert members is not None
-            scores = disagreement(members, groups)
-            order = np.argsort(-scores, kind="stable")
-            groups, scores = groups[order], scores[order]
-        case _:
-            assert_never(strategy)
+    if members is not None and strategy is not Strategy.UNIFORM:
+        groups, scores = _ranked(strategy, members, groups, count=count, background=background or Background())
     rows = range(count) if features is None else _unlike(groups, count, _near(features))
     if scores is not None:
         return [Proposal(tuple(groups[row].tolist()), strategy.value, float(scores[row]), None) for row in rows]
     chance = count / math.comb(items, kind.segments) if features is None else None
     return [Proposal(tuple(groups[row].tolist()), Strategy.UNIFORM.value, None, chance) for row in rows]
+
+
+def _ranked(
+    strategy: Strategy,
+    members: NDArray[np.float64],
+    groups: NDArray[np.intp],
+    *,
+    count: int,
+    background: Background,
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Groups in the order in which the strategy would ask them, and their scores; behind the first `count` in any order."""
+    match strategy:
+        case Strategy.UNIFORM | Strategy.K_CENTRE:
+            informative = None
+        case Strategy.DISAGREEMENT | Strategy.DISAGREEMENT_K_CENTRE:
+            informative = disagreement(members, groups)
+        case Strategy.ENTROPY | Strategy.ENTROPY_K_CENTRE:
+            informative = entropy(members, groups, background.cuts)
+        case _:
+            assert_never(strategy)
+    kept = len(groups)
+    if informative is not None:
+        order = np.argsort(-informative, kind="stable")
+        groups, informative = groups[order], informative[order]
+        if strategy in {Strategy.DISAGREEMENT, Strategy.ENTROPY}:
+            return groups, informative
+        kept = max(count, int(SHARE * len(groups)))
+    places = members.T if background.places is None else background.places
+    chosen, distances = farthest_first(places, groups[:kept], count, background.covered)
+    others = np.setdiff1d(np.arange(len(groups)), chosen)
+    order = np.concatenate([chosen, others])
+    scores = np.concatenate([distances, np.zeros(len(others))]) if informative is None else informative[order]
+    return groups[order], scores
+
+
+def entropy(
+    members: NDArray[np.float64], groups: NDArray[np.intp], cuts: tuple[float, ...] = (0.0,)
+) -> NDArray[np.float64]:
+    """[group] entropy, in nats, of the answer that the members foresee together.
+
+    The answer says between which cut-points a value falls, once logistic noise is added (`plaudit.stats.choice`): the
+    difference of two returns, with cuts (-t, t) around a tie, or one return, with the cuts between grades. The members'
+    probabilities are averaged first: a question that they disagree about and one that they all find open count alike.
+
+    Args:
+        members: [member, item] returns.
+        groups: [group, 1 or 2] items.
+        cuts: increasing cut-points.
+    """
+    returns = members[:, groups]
+    values = returns[..., 0] if groups.shape[1] == 1 else returns[..., 0] - returns[..., 1]
+    limits = np.array([-np.inf, *cuts, np.inf])
+    chances = np.exp(log_interval(values[..., None], limits[:-1], limits[1:])).mean(axis=0)
+    return np.asarray(entr(chances).sum(axis=-1), dtype=np.float64)
 
 
 def disagreement(members: NDArray[np.float64], groups: NDArray[np.intp]) -> NDArray[np.float64]:

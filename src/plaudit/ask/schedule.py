@@ -2,12 +2,84 @@
 
 from __future__ import annotations
 
+import enum
+from typing import assert_never
+
 import numpy as np
+from numpy.typing import NDArray
 
 from plaudit.errors import ConfigError
 
 DECAY = 0.15
 """later rounds ask in proportion to 1 / (1 + DECAY * k), k = 0, 1, ...; questions about early policies teach more"""
+
+
+class Schedule(enum.Enum):
+    """How the labels are spread over the rounds that ask."""
+
+    FRONT = "front"
+    """`first_share` of them at once, then hyperbolically fewer"""
+    CONSTANT = "constant"
+    """equally many each time"""
+    DECAYING = "decaying"
+    """falling in a straight line, so that the round after the last would ask none"""
+    GROWING = "growing"
+    """rising in a straight line"""
+    SMALL = "small"
+    """many small sessions of equal size, evenly spread; the rounds between do not ask"""
+
+
+def sessions(labels: int, rounds: int, mode: Schedule, *, first_share: float, size: int) -> list[int]:
+    """Questions of each round that may ask, summing to `labels` exactly.
+
+    Constant, decaying and growing are B-Pref's reward schedules 0, 1 and 2 (Lee et al. 2021, appendix), with a budget that
+    is spent to the last label; there decaying weighs a session by the share of training that is left, and growing by the
+    inverse. Small sessions are how QPA asks (Hu et al. 2024): 10 labels every 20,000 steps.
+
+    Args:
+        labels: questions over the whole run.
+        rounds: rounds that may ask.
+        mode: how to spread them.
+        first_share: for `FRONT`.
+        size: questions of a small session; the last one may be smaller.
+
+    Raises:
+        ConfigError: settings are out of range, or there are more small sessions than rounds.
+    """
+    match mode:
+        case Schedule.FRONT:
+            return schedule(labels, rounds, first_share=first_share)
+        case Schedule.CONSTANT:
+            return _in_proportion(labels, np.ones(rounds))
+        case Schedule.DECAYING:
+            return _in_proportion(labels, np.arange(rounds, 0.0, -1.0))
+        case Schedule.GROWING:
+            return _in_proportion(labels, np.arange(1.0, rounds + 1))
+        case Schedule.SMALL:
+            return _small(labels, rounds, size)
+        case _:
+            assert_never(mode)
+
+
+def _in_proportion(labels: int, weights: NDArray[np.float64]) -> list[int]:
+    """Counts in proportion to weights; the first is at least two, since a reward model needs answers to be held against."""
+    totals = np.floor(np.cumsum(weights) / weights.sum() * labels + 1e-9).astype(int)
+    return np.diff(np.maximum(totals, min(labels, 2)), prepend=0).tolist()
+
+
+def _small(labels: int, rounds: int, size: int) -> list[int]:
+    needed = -(-labels // max(size, 1))
+    if size < 1 or needed > rounds:
+        raise ConfigError(
+            "The small sessions do not fit into the rounds that ask",
+            got=f"{labels} labels in sessions of {size}, {rounds} rounds that ask",
+            expected=f"at least {needed} rounds",
+            next_step="raise loop.rounds, ask.session or ask.last_at, or ask for fewer labels",
+        )
+    counts = [0] * rounds
+    for number in range(needed):
+        counts[number * rounds // needed] = min(size, labels - number * size)
+    return counts
 
 
 def schedule(

@@ -6,75 +6,26 @@ again changes nothing. `plaudit.loop.run` commits the outcome with one row.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plaudit.ask.acquisition import propose
-from plaudit.ask.annotator import Annotator
-from plaudit.ask.schedule import schedule
-from plaudit.control.learner import Learner, make_learner
-from plaudit.loop.config import RunConfig
-from plaudit.loop.journal import Journal
+from plaudit.control.learner import Learner
+from plaudit.loop.asking import ask, labels_per_round
+from plaudit.loop.checking import check, keep_clip
+from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, steps_of_round
 from plaudit.ops.aggregate import mean
-from plaudit.records import Choice, Comparison, Feedback, Query, Segment, StepBatch, is_skip
+from plaudit.records import StepBatch, is_skip
 from plaudit.reward.collate import collate
 from plaudit.reward.fit import fit
 from plaudit.reward.model import RewardModel
 from plaudit.run import checkpoint
-from plaudit.run.directory import RunDirectory
-from plaudit.run.monitor import Signal
-from plaudit.run.progress import Progress
 from plaudit.run.seeds import derive, generator
-from plaudit.worlds.evaluate import Evaluation, evaluate
+from plaudit.worlds.evaluate import evaluate
 from plaudit.worlds.vector import VectorWorld
 
 STAGES = ("act", "ask", "learn", "improve", "check")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a stage found out; becomes the row that ends it."""
-
-    metrics: dict[str, float]
-    checkpoint: str | None = None
-    artefacts: dict[str, str] = field(default_factory=dict)
-    clips: dict[str, str] = field(default_factory=dict)
-    """segments worth watching, by name"""
-
-
-@dataclass(slots=True)
-class Context:
-    """All that the stages share."""
-
-    config: RunConfig
-    directory: RunDirectory
-    journal: Journal
-    progress: Progress
-    world: VectorWorld
-    learner: Learner
-    annotator: Annotator | None
-    """None when people answer"""
-    reward: RewardModel | None = None
-    learned_from: int = 0
-    """answers that the reward model was fitted to"""
-    asked_until: int = 0
-    """log position that the last ask stage ended at"""
-    recorded: dict[str, int] = field(default_factory=dict)
-    """positions at which stages ended before; a stage that is repeated reads up to the same place"""
-
-    def seed(self, round_: int, stage: str) -> int:
-        """Seed of everything random in a stage."""
-        return derive(self.config.seed, round_, stage)
-
-    @property
-    def env_steps(self) -> int:
-        """Environment steps of the run so far."""
-        return len(self.world.behaviour) * self.world.n_envs
 
 
 def act(context: Context, round_: int) -> Outcome:
@@ -88,123 +39,10 @@ def act(context: Context, round_: int) -> Outcome:
         random = evaluate(config.world, _RandomPolicy(context.world, config.seed), config.check.episodes, config.seed)
         metrics["check/return_random"] = float(np.mean(random.returns))
         if config.check.videos:
-            clips["before"] = _keep_clip(context, random, "random", "before")
+            clips["before"] = keep_clip(context, random, "random", "before")
         name = checkpoint.commit(context.directory.checkpoints, lambda folder: _save_policy(context, folder))
     metrics["act/env_steps"] = float(context.env_steps)
     return Outcome(metrics, name, clips=clips)
-
-
-def labels_per_round(config: RunConfig) -> list[int]:
-    """How many questions each round asks."""
-    ask_, loop = config.ask, config.loop
-    share_done = [(loop.warmup + r * (loop.steps - loop.warmup) / loop.rounds) / loop.steps for r in range(loop.rounds)]
-    asking = max(1, sum(share <= ask_.last_at for share in share_done))
-    counts = schedule(ask_.labels, asking, first_share=ask_.first_share)
-    return counts + [0] * (loop.rounds - asking)
-
-
-def ask(context: Context, round_: int) -> Outcome:
-    """Choose questions, put them to the annotator, and take the answers that come in time."""
-    key = stage_key(round_, "ask")
-    count = labels_per_round(context.config)[round_]
-    queries = _choose_queries(context, round_, count) if count else []
-    if queries and context.annotator is not None:
-        _answer(context, context.annotator, queries)
-    elif queries and not context.journal.replaying and key not in context.recorded:
-        _wait_for_people(context, queries)
-    context.journal.catch_up(key)
-    context.asked_until = context.recorded.get(key, context.journal.store.head()[0])
-    answers = context.journal.store.feedback(upto=context.asked_until)
-    here = {query.id for query in queries}
-    given = [answer for _, answer in answers if answer.query in here]
-    return Outcome(
-        {
-            "ask/asked": float(len(queries)),
-            "ask/answered": float(sum(not is_skip(answer) for answer in given)),
-            "ask/skipped": float(sum(is_skip(answer) for answer in given)),
-            "ask/ties": float(sum(isinstance(a, Comparison) and a.choice is Choice.TIE for a in given)),
-            "ask/human_seconds": float(sum(answer.response_seconds or 0.0 for answer in given)),
-            "ask/labels_total": float(sum(not is_skip(answer) for _, answer in answers)),
-        }
-    )
-
-
-def _choose_queries(context: Context, round_: int, count: int) -> list[Query]:
-    """Cut candidates, let the members disagree about them, and log the chosen questions."""
-    settings, behaviour = context.config.ask, context.world.behaviour
-    rng = generator(context.seed(round_, "ask"), "choose")
-    wanted = count * settings.kind.segments * settings.pool
-    cuts = behaviour.cut(settings.segment_length, wanted, rng, newest=settings.newest)
-    members = None
-    if context.reward is not None:
-        members = context.reward.score(behaviour.batch(cuts, settings.segment_length)).members
-    proposals = propose(settings.strategy, len(cuts), members, kind=settings.kind, count=count, rng=rng)
-    store, policy = context.journal.store, context.learner.version
-    segments: dict[int, Segment] = {}
-    for index in sorted({index for proposal in proposals for index in proposal.indices}):
-        data = behaviour.data(cuts[index], settings.segment_length)
-        segments[index] = Segment(
-            world=context.world.name,
-            policy=policy,
-            episode=behaviour.episode_name(cuts[index]),
-            start=behaviour.step_in_episode(cuts[index]),
-            length=len(data),
-            blob=store.blobs.put_arrays(data.arrays()),
-        )
-    queries = [
-        Query(
-            kind=settings.kind,
-            segments=tuple(segments[index].id for index in proposal.indices),
-            shown=tuple(int(i) for i in rng.permutation(len(proposal.indices))),
-            round=round_,
-            index=number,
-            strategy=proposal.strategy,
-            score=proposal.score,
-            propensity=proposal.propensity,
-            reward=None if context.reward is None else context.reward.version,
-            levels=settings.levels if settings.kind.value == "rating" else None,
-        )
-        for number, proposal in enumerate(proposals)
-    ]
-    context.journal.segments(list(segments.values()))
-    context.journal.queries(queries)
-    return queries
-
-
-def _answer(context: Context, annotator: Annotator, queries: Sequence[Query]) -> None:
-    """Let a simulated annotator answer at once."""
-    store = context.journal.store
-    context.journal.annotator(annotator.profile)
-    found = store.segments([segment for query in queries for segment in query.segments])
-    answers: list[Feedback] = []
-    for query in queries:
-        answer = annotator.answer(query, [store.segment_data(found[segment]) for segment in query.segments])
-        if answer is not None:
-            answers.append(answer)
-    context.journal.feedback(answers)
-
-
-def _wait_for_people(context: Context, queries: Sequence[Query]) -> None:
-    """Wait until people have answered, or until patience ends; the first round needs two answers to begin with."""
-    patience = context.config.ask.patience_seconds
-    here, since = {query.id for query in queries}, time.monotonic()
-    while True:
-        answered = [answer for _, answer in context.journal.store.feedback()]
-        left = len(here) - len(here & {answer.query for answer in answered})
-        enough = sum(not is_skip(answer) for answer in answered) >= 2
-        waited = time.monotonic() - since
-        if left == 0 or (waited >= patience and enough):
-            return
-        context.progress.advance(len(here) - left, len(here), "answers")
-        context.progress.waiting(
-            f"{left} of {len(here)} questions wait for people in the studio; "
-            + (
-                f"going on with what is there in {max(0, patience - waited):.0f} s"
-                if enough
-                else "at least two answers are needed"
-            )
-        )
-        time.sleep(0.5)
 
 
 def learn(context: Context, round_: int) -> Outcome:
@@ -248,13 +86,6 @@ def _learned_and_true(
     return mean(model.per_step(picked))[:, 0], true[rows]
 
 
-def steps_of_round(config: RunConfig, round_: int) -> int:
-    """Environment steps that improving takes in a round; all rounds and the warm-up add up to `loop.steps`."""
-    loop, envs = config.loop, config.world.envs
-    edges = [round(k * (loop.steps - loop.warmup) / loop.rounds / envs) * envs for k in range(loop.rounds + 1)]
-    return edges[round_ + 1] - edges[round_]
-
-
 def improve(context: Context, round_: int) -> Outcome:
     """Optimise the policy against the learned reward."""
     steps = steps_of_round(context.config, round_)
@@ -276,67 +107,6 @@ def train_policy(
     return learner.improve(steps, seed, ProgressMonitor(context.progress, steps))
 
 
-def check(context: Context, round_: int) -> Outcome:
-    """Measure the policy on starts that are the same in every check."""
-    settings, last = context.config.check, round_ == context.config.loop.rounds - 1
-    episodes = settings.episodes if last else min(settings.episodes, settings.episodes_between)
-    found = evaluate(context.config.world, context.learner, episodes, context.config.seed)
-    metrics = {
-        "act/env_steps": float(context.env_steps),
-        "check/return_mean": float(np.mean(found.returns)),
-        "check/return_std": float(np.std(found.returns)),
-    }
-    store = context.journal.store
-    per_episode = {"returns": found.returns, "lengths": found.lengths.astype(np.float64)}
-    if context.reward is not None:
-        learned = (mean(context.reward.per_step(found.batch)) * found.batch.mask).sum(axis=1)
-        metrics["check/learned_return_mean"] = float(learned.mean())
-        per_episode["learned"] = learned
-    artefacts = {"returns": store.blobs.put_arrays(per_episode)}
-    if last and settings.oracle:
-        metrics["check/return_oracle"] = _oracle_return(context)
-    clips: dict[str, str] = {}
-    if settings.videos and (last or round_ == context.config.loop.rounds // 2):
-        label = "after" if last else "during"
-        clips[label] = _keep_clip(context, found, context.learner.version, label)
-    return Outcome(metrics, None, artefacts, clips)
-
-
-def _oracle_return(context: Context) -> float:
-    """Return of the same algorithm, with as many steps, on the true reward."""
-    config = context.config
-    context.progress.stage(
-        config.loop.rounds - 1, "check", "training the same algorithm on the true reward, as a reference"
-    )
-    seed = derive(config.seed, "oracle")
-    world = VectorWorld(config.world, seed)
-    oracle = make_learner(config.policy, world, seed)
-    oracle.explore(config.loop.warmup, derive(seed, "act"))
-    oracle.set_reward(lambda batch: np.zeros(batch.mask.shape), environment_weight=1.0)
-    for round_ in range(config.loop.rounds):
-        steps = steps_of_round(config, round_)
-        oracle.improve(steps, derive(seed, round_), ProgressMonitor(context.progress, steps))
-    returns = evaluate(config.world, oracle, config.check.episodes, config.seed).returns
-    world.close()
-    return float(np.mean(returns))
-
-
-def _keep_clip(context: Context, found: Evaluation, policy: str, label: str) -> str:
-    """Log the first evaluated episode as a segment, so that it can be rendered and judged like any other."""
-    store = context.journal.store
-    data = found.first
-    segment = Segment(
-        world=context.world.name,
-        policy=policy,
-        episode=f"check/{label}",
-        start=0,
-        length=len(data),
-        blob=store.blobs.put_arrays(data.arrays()),
-    )
-    context.journal.segments([segment])
-    return segment.id
-
-
 def _save_policy(context: Context, folder: Path) -> None:
     context.learner.save(folder)
     context.world.behaviour.save(folder / "behaviour.safetensors")
@@ -346,25 +116,6 @@ def restore_policy(context: Context, folder: Path) -> None:
     """Take learner and behaviour from a checkpoint folder."""
     context.world.behaviour.load(folder / "behaviour.safetensors")
     context.learner.restore(folder)
-
-
-def stage_key(round_: int, stage: str) -> str:
-    """Key of the row that ends a stage."""
-    return f"stage/{round_}/{stage}"
-
-
-class ProgressMonitor:
-    """Passes a learner's reports on to the person who watches."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._total = total
-
-    def report(self, step: int, metrics: Mapping[str, float]) -> Signal:
-        """Show the step and say go."""
-        del metrics
-        self._progress.advance(step, self._total, "environment steps")
-        return Signal.GO
 
 
 class _RandomPolicy:
