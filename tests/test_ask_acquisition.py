@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plaudit.ask import Proposal, Strategy, propose
-from plaudit.ask.acquisition import disagreement
+from plaudit.ask.acquisition import disagreement, opening
 from plaudit.errors import ConfigError
 from plaudit.records import QueryKind
 
@@ -130,3 +130,28 @@ def test_too_few_candidates_or_members_are_refused() -> None:
         compare(Strategy.UNIFORM, count=7)
     with pytest.raises(ConfigError, match="two members"):
         compare(Strategy.DISAGREEMENT, np.zeros((1, 12)), count=1)
+
+
+def test_the_opening_shows_rare_behaviour_that_a_draw_misses() -> None:
+    """One segment in a hundred stands; a robot on the floor is the rest. Half of the opening looks for what is unlike."""
+    places = np.random.default_rng(0).normal(0, 0.01, (200, 3))
+    places[[17, 131]] += [[5, 0, 0], [0, 5, 0]]
+    for seed in range(20):
+        asked = opening(places, kind=QueryKind.COMPARISON, count=4, spread=0.5, rng=np.random.default_rng(seed))
+        shown = [index for proposal in asked for index in proposal.indices]
+        assert {17, 131} <= set(shown)
+        assert len(set(shown)) == 8
+        assert {(proposal.strategy, proposal.propensity) for proposal in asked} == {("uniform+k-centre", None)}
+
+
+@given(count=st.integers(1, 6), spread=st.floats(0, 1), seed=st.integers(0, 9), kind=st.sampled_from(list(QueryKind)))
+def test_the_opening_uses_no_segment_twice(count, spread, seed, kind) -> None:
+    places = np.repeat(np.random.default_rng(seed).normal(size=(6, 2)), 2, axis=0)  # each behaviour is there twice
+    asked = opening(places, kind=kind, count=count, spread=spread, rng=np.random.default_rng(seed))
+    shown = [index for proposal in asked for index in proposal.indices]
+    assert len(asked) == count
+    assert sorted(set(shown)) == sorted(shown)
+    with pytest.raises(ConfigError, match="too few candidate"):
+        opening(
+            places[: 2 * count - 1], kind=QueryKind.COMPARISON, count=count, spread=spread, rng=np.random.default_rng(0)
+        )

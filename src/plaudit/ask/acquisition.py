@@ -109,13 +109,7 @@ def propose(
     Raises:
         ConfigError: there are too few candidates, or disagreement is asked of fewer than two members.
     """
-    if count * kind.segments > items:
-        raise ConfigError(
-            "There are too few candidate segments for the questions",
-            got=f"{items} segments for {count} questions of {kind.segments}",
-            expected=f"at least {count * kind.segments}",
-            next_step="cut more candidates, or ask fewer questions per round",
-        )
+    _require(items, count, kind)
     groups = rng.permutation(items)[: items - items % kind.segments].reshape(-1, kind.segments)
     scores = None
     if members is not None and strategy is not Strategy.UNIFORM:
@@ -125,6 +119,35 @@ def propose(
         return [Proposal(tuple(groups[row].tolist()), strategy.value, float(scores[row]), None) for row in rows]
     chance = count / math.comb(items, kind.segments) if features is None else None
     return [Proposal(tuple(groups[row].tolist()), Strategy.UNIFORM.value, None, chance) for row in rows]
+
+
+def opening(
+    places: NDArray[np.floating], *, kind: QueryKind, count: int, spread: float, rng: np.random.Generator
+) -> list[Proposal]:
+    """The first `count` questions, when no reward model can tell what is worth asking; no segment comes twice.
+
+    Segments drawn at random may all show the same, a robot that lies on the floor, and the answers are ties. Segments
+    that lie far apart are the odd ones, and say little about the rest. So some are drawn, and the others lie as far as
+    possible from these and from each other; then all are grouped at random.
+
+    Args:
+        places: [item, feature] where candidates lie.
+        kind: comparisons show two items, ratings and step scores one.
+        count: questions wanted.
+        spread: share of the segments that lie far apart.
+        rng: stream of this round.
+
+    Raises:
+        ConfigError: there are too few candidates.
+    """
+    wanted = count * kind.segments
+    _require(len(places), count, kind)
+    drawn = rng.permutation(len(places))
+    at_random = max(1, round(wanted * (1 - spread)))
+    rest = drawn[at_random:]
+    far, _ = farthest_first(places, rest[:, None], wanted - at_random, places[drawn[:at_random], None])
+    groups = rng.permutation(np.concatenate([drawn[:at_random], rest[far]])).reshape(count, kind.segments)
+    return [Proposal(tuple(group.tolist()), "uniform+k-centre", None, None) for group in groups]
 
 
 def _ranked(
@@ -158,6 +181,16 @@ def _ranked(
     order = np.concatenate([chosen, others])
     scores = np.concatenate([distances, np.zeros(len(others))]) if informative is None else informative[order]
     return groups[order], scores
+
+
+def _require(items: int, count: int, kind: QueryKind) -> None:
+    if count * kind.segments > items:
+        raise ConfigError(
+            "There are too few candidate segments for the questions",
+            got=f"{items} segments for {count} questions of {kind.segments}",
+            expected=f"at least {count * kind.segments}",
+            next_step="cut more candidates, or ask fewer questions per round",
+        )
 
 
 def entropy(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from plaudit.ask.acquisition import propose
+import numpy as np
+
+from plaudit.ask.acquisition import opening, propose
 from plaudit.ask.annotator import Annotator
 from plaudit.ask.schedule import schedule
 from plaudit.loop.config import RunConfig
@@ -55,10 +57,13 @@ def _choose_queries(context: Context, round_: int, count: int) -> list[Query]:
     rng = generator(context.seed(round_, "ask"), "choose")
     wanted = count * settings.kind.segments * settings.pool
     cuts = behaviour.cut(settings.segment_length, wanted, rng, newest=settings.newest)
-    members = None
-    if context.reward is not None:
-        members = context.reward.score(behaviour.batch(cuts, settings.segment_length)).members
-    proposals = propose(settings.strategy, len(cuts), members, kind=settings.kind, count=count, rng=rng)
+    batch = behaviour.batch(cuts, settings.segment_length)
+    if context.reward is None and settings.first_spread:
+        places = [batch.observations.mean(axis=1), batch.observations.std(axis=1), batch.actions.mean(axis=1)]
+        proposals = opening(np.hstack(places), kind=settings.kind, count=count, spread=settings.first_spread, rng=rng)
+    else:
+        members = None if context.reward is None else context.reward.score(batch).members
+        proposals = propose(settings.strategy, len(cuts), members, kind=settings.kind, count=count, rng=rng)
     store, policy = context.journal.store, context.learner.version
     segments: dict[int, Segment] = {}
     for index in sorted({index for proposal in proposals for index in proposal.indices}):

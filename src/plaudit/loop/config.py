@@ -24,9 +24,11 @@ class AskConfig:
     segment_length: int = 50
     """steps in a segment that people judge"""
     strategy: Strategy = Strategy.DISAGREEMENT
-    """how questions are chosen once there is a reward model; the first round is always uniform"""
+    """how questions are chosen once there is a reward model; the first round knows nothing yet, see first_spread"""
     first_share: float = 0.25
     """share of the labels asked in the first round"""
+    first_spread: float = 0.5
+    """share of the first round's segments that lie far apart (greedy k-centre); the others are drawn at random"""
     last_at: float = 0.6
     """share of the environment steps by which the last question has been asked"""
     pool: int = 10
@@ -104,11 +106,12 @@ class RunConfig:
                 got=f"steps {loop.steps}, warmup {loop.warmup}, rounds {loop.rounds}",
                 expected="rounds >= 1 and 1 <= warmup < steps",
             )
-        if ask.labels < 0 or not 0 < ask.first_share <= 1 or not 0 <= ask.last_at <= 1 or not 0 < ask.newest <= 1:
+        shares = {name: getattr(ask, name) for name in ("first_share", "first_spread", "last_at", "newest")}
+        if ask.labels < 0 or not all(0 <= share <= 1 for share in shares.values()) or not ask.first_share * ask.newest:
             raise ConfigError(
                 "The settings of [ask] are out of range",
-                got=f"labels {ask.labels}, first_share {ask.first_share}, last_at {ask.last_at}, newest {ask.newest}",
-                expected="labels >= 0, shares in (0, 1]",
+                got={"labels": ask.labels, **shares},
+                expected="labels >= 0, shares from 0 to 1, first_share and newest above 0",
             )
         if ask.labels == 0 and loop.environment_weight == 0:
             raise ConfigError(
