@@ -124,7 +124,8 @@ class OffPolicyLearner:
             episodes.add(labels.values[-1], step.terminated | step.truncated)
             done = row * world.n_envs
             owed += world.n_envs * agent.utd
-            updates = int(owed) if done % agent.train_freq < world.n_envs else 0
+            due = done % agent.train_freq < world.n_envs or row == rows  # what is owed at the end is not lost
+            updates = int(owed) if due else 0
             if updates and len(replay):
                 owed -= updates
                 losses = agent.train(replay.sample(rng, updates, agent.batch_size), rng)
