@@ -32,6 +32,7 @@ from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.progress import Progress, Silent
 from plaudit.run.seeds import derive
 from plaudit.store.store import Event, Store
+from plaudit.worlds.ends import require_ends
 from plaudit.worlds.vector import VectorWorld
 
 FORMAT = 1
@@ -95,6 +96,7 @@ class Run:
                     got=str(path),
                     next_step=f"continue it with `plaudit resume {path}`, or give another directory with --directory",
                 )
+            require_ends(config.world)
             # world and policy are tried before anything is written, so a bad run file leaves no half-made run
             _world_and_learner(config)[0].close()
             with writing(directory.config):

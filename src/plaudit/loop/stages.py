@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plaudit.ask.acquisition import propose
+from plaudit.ask.acquisition import Proposal, propose
 from plaudit.ask.annotator import Annotator
 from plaudit.ask.schedule import schedule
 from plaudit.control.learner import Learner, make_learner
@@ -87,6 +87,7 @@ def act(context: Context, round_: int) -> Outcome:
         context.learner.explore(config.loop.warmup, context.seed(0, "act"))
         random = evaluate(config.world, _RandomPolicy(context.world, config.seed), config.check.episodes, config.seed)
         metrics["check/return_random"] = float(np.mean(random.returns))
+        metrics |= {f"check/return_random/{task}": value for task, value in random.return_of_task().items()}
         if config.check.videos:
             clips["before"] = _keep_clip(context, random, "random", "before")
         name = checkpoint.commit(context.directory.checkpoints, lambda folder: _save_policy(context, folder))
@@ -138,13 +139,18 @@ def _choose_queries(context: Context, round_: int, count: int) -> list[Query]:
     members = None
     if context.reward is not None:
         members = context.reward.score(behaviour.batch(cuts, settings.segment_length)).members
-    proposals = propose(settings.strategy, len(cuts), members, kind=settings.kind, count=count, rng=rng)
+    tasks = [context.world.task_of(cut.env) for cut in cuts]
+    proposals: list[Proposal] = []
+    for among, share in within_tasks(tasks, count, settings.kind.segments, first=round_):
+        known = members if members is None or len(among) == len(cuts) else members[:, among]
+        found = propose(settings.strategy, len(among), known, kind=settings.kind, count=share, rng=rng)
+        proposals += [replace(one, indices=tuple(int(among[i]) for i in one.indices)) for one in found]
     store, policy = context.journal.store, context.learner.version
     segments: dict[int, Segment] = {}
     for index in sorted({index for proposal in proposals for index in proposal.indices}):
         data = behaviour.data(cuts[index], settings.segment_length)
         segments[index] = Segment(
-            world=context.world.name,
+            world=context.world.name_of(cuts[index].env),
             policy=policy,
             episode=behaviour.episode_name(cuts[index]),
             start=behaviour.step_in_episode(cuts[index]),
@@ -169,6 +175,36 @@ def _choose_queries(context: Context, round_: int, count: int) -> list[Query]:
     context.journal.segments(list(segments.values()))
     context.journal.queries(queries)
     return queries
+
+
+def within_tasks(
+    tasks: Sequence[int], count: int, segments: int, *, first: int = 0
+) -> list[tuple[NDArray[np.intp], int]]:
+    """Share questions out, so that each is about segments of one task: people cannot compare what has different aims.
+
+    Tasks take turns, beginning with task `first` mod n; one that runs out of candidates leaves its turn to the others.
+
+    Args:
+        tasks: [candidate], number of each one's task.
+        count: questions wanted.
+        segments: that one question shows.
+        first: whose turn is first, so that what is left over goes to other tasks in other rounds.
+
+    Returns:
+        For each task with questions its candidates, and how many questions to make of them. With one task: all.
+    """
+    numbers = sorted(set(tasks))
+    if len(numbers) < 2:
+        return [(np.arange(len(tasks)), count)]
+    among = [np.flatnonzero(np.array(tasks) == number) for number in numbers]
+    room, shares = [len(one) // segments for one in among], [0] * len(among)
+    turn = first
+    for _ in range(min(count, sum(room))):
+        while shares[turn % len(among)] == room[turn % len(among)]:
+            turn += 1
+        shares[turn % len(among)] += 1
+        turn += 1
+    return [(one, share) for one, share in zip(among, shares, strict=True) if share]
 
 
 def _answer(context: Context, annotator: Annotator, queries: Sequence[Query]) -> None:
@@ -242,10 +278,8 @@ def _learned_and_true(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Learned and true reward of up to 2,000 steps of the newest behaviour, for the report only."""
     behaviour = context.world.behaviour
-    batch, true = behaviour.newest_steps(0.35)
-    rows = np.sort(rng.permutation(len(true))[:2000])
-    picked = StepBatch(batch.observations[rows], batch.actions[rows], batch.mask[rows])
-    return mean(model.per_step(picked))[:, 0], true[rows]
+    batch, true = behaviour.newest_steps(0.35, 2000, rng)
+    return mean(model.per_step(batch))[:, 0], true
 
 
 def steps_of_round(config: RunConfig, round_: int) -> int:
@@ -286,6 +320,7 @@ def check(context: Context, round_: int) -> Outcome:
         "check/return_mean": float(np.mean(found.returns)),
         "check/return_std": float(np.std(found.returns)),
     }
+    metrics |= {f"check/return_mean/{task}": value for task, value in found.return_of_task().items()}
     store = context.journal.store
     per_episode = {"returns": found.returns, "lengths": found.lengths.astype(np.float64)}
     if context.reward is not None:
@@ -326,7 +361,7 @@ def _keep_clip(context: Context, found: Evaluation, policy: str, label: str) -> 
     store = context.journal.store
     data = found.first
     segment = Segment(
-        world=context.world.name,
+        world=context.world.name_of(0),
         policy=policy,
         episode=f"check/{label}",
         start=0,

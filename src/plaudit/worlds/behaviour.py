@@ -31,6 +31,8 @@ class Layout:
     """number of discrete actions; None for Box"""
     simulator: int | None
     """entries of a simulator state; None when the world cannot save it"""
+    pixels: tuple[int, int, int] | None = None
+    """[height, width, channel] of a picture; None when the world records none"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Behaviour:
         }
         if layout.simulator is not None:
             columns["simulator"] = np.empty((0, envs, layout.simulator), dtype=np.float64)
+        if layout.pixels is not None:
+            columns["pixels"] = np.empty((0, envs, *layout.pixels), dtype=np.uint8)
         self._columns = columns
 
     def __len__(self) -> int:
@@ -102,6 +106,11 @@ class Behaviour:
         return self._column("simulator") if self.layout.simulator is not None else None
 
     @property
+    def pixels(self) -> NDArray[np.uint8] | None:
+        """[time, env, height, width, channel], pictures of what was seen before acting; None when none are recorded."""
+        return self._column("pixels") if self.layout.pixels is not None else None
+
+    @property
     def starts(self) -> NDArray[np.bool_]:
         """[time, env], True at the first step of an episode."""
         starts = np.ones(self.episodes.shape, dtype=np.bool_)
@@ -117,6 +126,7 @@ class Behaviour:
         starts: NDArray[np.bool_],
         seeds: NDArray[np.int32],
         simulator: NDArray[np.float64] | None,
+        pixels: NDArray[np.uint8] | None = None,
     ) -> None:
         """Add one row, every array [env, ...]; `starts` where this step is an episode's first."""
         row, columns = self._length, self._columns
@@ -129,6 +139,8 @@ class Behaviour:
         columns["seeds"][row] = seeds
         if simulator is not None:
             columns["simulator"][row] = simulator
+        if pixels is not None:
+            columns["pixels"][row] = pixels
         self._length = row + 1
 
     def cut(self, length: int, count: int, rng: np.random.Generator, newest: float | None = None) -> list[Cut]:
@@ -173,6 +185,7 @@ class Behaviour:
             simulator=None if self.simulator is None else self.simulator[steps, env].copy(),
             reset_seed=int(self.seeds[time, env]) if replayed else None,
             prefix_actions=self.actions[start:time, env].copy() if replayed else None,
+            pixels=None if self.pixels is None else self.pixels[steps, env].copy(),
         )
 
     def batch(self, what: slice | Sequence[Cut], length: int | None = None) -> StepBatch:
@@ -184,16 +197,29 @@ class Behaviour:
         """
         if isinstance(what, slice):
             observations, actions = self.observations[what].swapaxes(0, 1), self.actions[what].swapaxes(0, 1)
+            pixels = None if self.pixels is None else self.pixels[what].swapaxes(0, 1)
         else:
             times = np.array([[cut.time] for cut in what], dtype=np.intp).reshape(-1, 1) + np.arange(length or 1)
             envs = np.array([[cut.env] for cut in what], dtype=np.intp).reshape(-1, 1)
             observations, actions = self.observations[times, envs], self.actions[times, envs]
-        return step_batch(self.layout, observations, actions)
+            pixels = None if self.pixels is None else self.pixels[times, envs]
+        return step_batch(self.layout, observations, actions, pixels=pixels)
 
-    def newest_steps(self, share: float) -> tuple[StepBatch, NDArray[np.float64]]:
-        """Single steps [item, 1, ...] of the newest share of time, oldest first, and their true rewards [item]."""
+    def newest_steps(
+        self, share: float, most: int | None = None, rng: np.random.Generator | None = None
+    ) -> tuple[StepBatch, NDArray[np.float64]]:
+        """Single steps [item, 1, ...] of the newest share of time, oldest first, and their true rewards [item].
+
+        Args:
+            share: of time.
+            most: how many at most, drawn by `rng`; None gives all.
+            rng: where the draw comes from.
+        """
         first = min(int((1 - share) * self._length), max(0, self._length - 1))
-        return self._single(np.arange(first * self.envs, self._length * self.envs))
+        steps = np.arange(first * self.envs, self._length * self.envs)
+        if most is not None and rng is not None:
+            steps = steps[np.sort(rng.permutation(len(steps))[:most])]
+        return self._single(steps)
 
     def reference(self) -> StepBatch:
         """Single steps [item, 1, ...], up to 5,000, evenly over all behaviour."""
@@ -250,8 +276,9 @@ class Behaviour:
 
     def _single(self, index: NDArray[np.intp]) -> tuple[StepBatch, NDArray[np.float64]]:
         times, envs = index // self.envs, index % self.envs
-        batch = step_batch(self.layout, self.observations[times, envs][:, None], self.actions[times, envs][:, None])
-        return batch, self.rewards[times, envs]
+        observations, actions = self.observations[times, envs][:, None], self.actions[times, envs][:, None]
+        pixels = None if self.pixels is None else self.pixels[times, envs][:, None]
+        return step_batch(self.layout, observations, actions, pixels=pixels), self.rewards[times, envs]
 
 
 def step_batch(
@@ -259,6 +286,8 @@ def step_batch(
     observations: NDArray[np.float32],
     actions: NDArray[np.generic],
     mask: NDArray[np.bool_] | None = None,
+    *,
+    pixels: NDArray[np.uint8] | None = None,
 ) -> StepBatch:
     """Observations [item, step, entry] and actions [item, step, *action] for a reward model: discrete ones one-hot."""
     if layout.choices is None:
@@ -266,4 +295,4 @@ def step_batch(
     else:
         features = np.eye(layout.choices, dtype=np.float32)[actions.astype(np.intp)]
     whole = np.ones(actions.shape[:2], dtype=np.bool_)
-    return StepBatch(observations=observations, actions=features, mask=whole if mask is None else mask)
+    return StepBatch(observations=observations, actions=features, mask=whole if mask is None else mask, pixels=pixels)
