@@ -30,6 +30,7 @@ from plaudit.run.directory import RunDirectory
 from plaudit.run.monitor import Signal
 from plaudit.run.progress import Progress
 from plaudit.run.seeds import derive, generator
+from plaudit.worlds.chunks import BEHAVIOUR
 from plaudit.worlds.evaluate import Evaluation, evaluate
 from plaudit.worlds.vector import VectorWorld
 
@@ -374,12 +375,12 @@ def _keep_clip(context: Context, found: Evaluation, policy: str, label: str) -> 
 
 def _save_policy(context: Context, folder: Path) -> None:
     context.learner.save(folder)
-    context.world.behaviour.save(folder / "behaviour.safetensors")
+    context.world.behaviour.save(folder / BEHAVIOUR, context.directory.pieces)
 
 
 def restore_policy(context: Context, folder: Path) -> None:
     """Take learner and behaviour from a checkpoint folder."""
-    context.world.behaviour.load(folder / "behaviour.safetensors")
+    context.world.behaviour.load(folder / BEHAVIOUR, context.directory.pieces)
     context.learner.restore(folder)
 
 

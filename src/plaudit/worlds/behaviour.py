@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from plaudit.errors import WorldError
 from plaudit.records import SegmentData, StepBatch
+from plaudit.worlds import chunks
 
 REFERENCE_STEPS = 5000
 """enough steps to know the spread of a learned reward; more only cost time"""
@@ -57,6 +59,7 @@ class Behaviour:
         self.envs = envs
         self.layout = layout
         self._length = 0
+        self._pieces: list[chunks.Piece] = []
         action_type = np.float32 if layout.choices is None else np.int64
         columns: dict[str, NDArray[Any]] = {
             "observations": np.empty((0, envs, layout.observation), dtype=np.float32),
@@ -235,33 +238,77 @@ class Behaviour:
         """A name for the episode that a cut lies in, unique in this behaviour."""
         return f"e{cut.env}/k{int(self.episodes[cut.time, cut.env])}"
 
-    def save(self, path: Path) -> None:
-        """Write everything into one safetensors file; equal behaviour gives equal bytes."""
-        save_file({name: np.ascontiguousarray(self._column(name)) for name in self._columns}, path)
+    def save(self, path: Path, pieces: Path | None = None) -> None:
+        """Write everything into one safetensors file; equal behaviour gives equal bytes.
 
-    def load(self, path: Path) -> None:
-        """Replace everything by what a file holds. Raises WorldError when it does not fit this world."""
+        Args:
+            path: the file.
+            pieces: folder for rows that are finished, in files of `chunks.ROWS` that later saves share; `path` then
+                holds only the rest and their names. From then on their rows are mapped, and take no memory.
+        """
+        names = [] if pieces is None else self._settle(pieces)
+        rest = {name: np.ascontiguousarray(self._column(name)[len(names) * chunks.ROWS :]) for name in self._columns}
+        save_file(rest, path, metadata={chunks.PIECES: json.dumps(names)} if names else None)
+
+    def load(self, path: Path, pieces: Path | None = None) -> None:
+        """Replace everything by what a file holds, and the pieces in the folder that it was saved with.
+
+        Raises:
+            WorldError: it does not fit this world.
+            IntegrityError: a piece is missing or damaged.
+        """
+        names = chunks.pieces_of(path)
+        if names and pieces is None:
+            raise WorldError("Saved behaviour cannot be read", got=f"{path}, without the folder of its pieces")
+        opened = [chunks.open_piece(pieces, name) for name in names] if pieces is not None else []
         try:
             found = load_file(path)
         except (OSError, SafetensorError) as error:
             raise WorldError("Saved behaviour cannot be read", got=f"{path}: {error}") from error
-        here = {name: (column.shape[1:], column.dtype) for name, column in self._columns.items()}
-        there = {name: (column.shape[1:], column.dtype) for name, column in found.items()}
-        if here != there or len({len(column) for column in found.values()}) != 1:
+        here = {name: (column.shape[1:], str(column.dtype)) for name, column in self._columns.items()}
+        there = {name: (column.shape[1:], str(column.dtype)) for name, column in found.items()}
+        whole = {name: ((chunks.ROWS, *shape), kind) for name, (shape, kind) in here.items()}
+        wrong = [columns for _, columns in opened if columns != whole]
+        if here != there or len({len(column) for column in found.values()}) != 1 or wrong:
             raise WorldError(
                 "Saved behaviour does not fit this world",
-                got=there,
-                expected=here,
+                got=wrong[0] if wrong else there,
+                expected=whole if wrong else here,
                 next_step="use the settings of [world] that it was saved with",
             )
+        self._pieces = [piece for piece, _ in opened]
+        self._length = len(names) * chunks.ROWS + len(found["rewards"])
         self._columns = found
-        self._length = len(found["rewards"])
+        if names:
+            self._columns = {
+                name: chunks.column(name, self._pieces, rest, self._length) for name, rest in found.items()
+            }
+
+    def _settle(self, folder: Path) -> list[str]:
+        """Keep all finished rows in pieces, and map them in place of memory. Returns the names of the pieces."""
+        kept = [piece for piece in self._pieces if piece.path.parent == folder]
+        for first in range(len(kept) * chunks.ROWS, self._length - chunks.ROWS + 1, chunks.ROWS):
+            rows = {name: column[first : first + chunks.ROWS] for name, column in self._columns.items()}
+            kept.append(chunks.write(folder, rows))
+        if kept != self._pieces:
+            self._pieces = kept
+            self._move(len(self._columns["rewards"]))
+        return [piece.path.name for piece in kept]
+
+    def _move(self, room: int) -> None:
+        """Lay the columns anew, with room for so many rows."""
+        first = len(self._pieces) * chunks.ROWS
+        for name, column in self._columns.items():
+            self._columns[name] = chunks.column(name, self._pieces, column[first : self._length], room)
 
     def _column(self, name: str) -> NDArray[Any]:
         return self._columns[name][: self._length]
 
     def _grow(self) -> None:
         room = self._length + max(1024, self._length // 2)
+        if self._pieces:
+            self._move(room)
+            return
         for name, column in self._columns.items():
             larger = np.empty((room, *column.shape[1:]), dtype=column.dtype)  # pages that nobody touches cost nothing
             larger[: self._length] = column
