@@ -56,6 +56,9 @@ def write(folder: Path, columns: Mapping[str, NDArray[Any]]) -> Piece:
     A damaged file of that name is replaced. Raises OSError when the disk refuses; no half file stays under a name.
     """
     header, place = dict[str, Any](), 0
+    # in one order whatever the caller's; wide entries first, since those of one byte may not end with a page
+    order = sorted(columns, key=lambda name: (-columns[name].itemsize, name))
+    columns = {name: columns[name] for name in order}
     for name, column in columns.items():
         header[name] = {
             "dtype": KINDS[str(column.dtype)],

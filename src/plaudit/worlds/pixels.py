@@ -31,7 +31,7 @@ def image_shape(space: spaces.Space[Any]) -> Shape | None:
     match space.shape:
         case (height, width):
             shape = height, width, 1
-        case (height, width, channels) if channels <= 4:
+        case (height, width, channels) | (1, height, width, channels) if channels <= 4:  # dm_control has a leading 1
             shape = height, width, channels
         case (channels, height, width) if channels <= MOST_FRAMES:
             shape = height, width, channels
@@ -42,9 +42,9 @@ def image_shape(space: spaces.Space[Any]) -> Shape | None:
 
 def channels_last(image: Pixels, shape: Shape) -> Pixels:
     """An observed image as [height, width, channel]."""
-    if image.ndim == 2:
-        return image[:, :, None]
-    return image if image.shape == shape else np.moveaxis(image, 0, 2)
+    if image.ndim == 3 and image.shape != shape:
+        return np.moveaxis(image, 0, 2)
+    return image.reshape(shape)
 
 
 def shrink(image: Pixels, side: int) -> Pixels:
