@@ -179,3 +179,19 @@ def test_shrinking_takes_means_of_areas(channels, high, wide, seed):
 
 def test_settings_without_pictures_are_written_as_before():
     assert not {"pixels", "tasks"} & set(json.loads(json.dumps(to_json(WorldConfig()))))
+
+
+def test_mujoco_draws_on_when_another_world_was_closed():
+    pytest.importorskip("mujoco")
+    config = WorldConfig(id="Reacher-v5", envs=2, pixels=32)
+    alone = played(config, 4).behaviour.pixels
+    world, rng = VectorWorld(config, 0), np.random.default_rng(0)
+    world.reset(0)
+    for step in range(4):
+        other = VectorWorld(WorldConfig(id="InvertedPendulum-v5", envs=1, pixels=16), 0)
+        if step % 2:
+            other.close()
+        world.step(random_actions(world, rng))
+        np.testing.assert_array_equal(world.behaviour.pixels[step], alone[step])
+    assert (alone[0, 0] != alone[0, 1]).any()
+    world.close()

@@ -82,15 +82,21 @@ class Camera:
 
     def take(self) -> Pixels:
         """[side, side, 3] of the environment as it is now. Raises WorldError when it draws nothing."""
-        inner = self._env.unwrapped
+        inner: Any = self._env.unwrapped
         if inner is not self._fitted:  # it may have been made anew for this episode
-            draw_small(inner, self._side)
+            _draw_small(inner, self._side)
+            if getattr(inner, "mujoco_renderer", None) is not None:
+                self._env.render()  # it makes its scene at the first picture
+                _draw_plain(inner.mujoco_renderer.viewer)
             self._fitted = inner
         return shrink(drawn(self._env, self._world), self._side)
 
 
 def drawn(env: gymnasium.Env[Any, Any], world: str) -> Pixels:
     """What `render` gives, [height, width, 3]. Raises WorldError when that is no picture; `world` is for the message."""
+    drawing: Any = getattr(env.unwrapped, "mujoco_renderer", None)
+    if drawing is not None and drawing.viewer is not None:  # it would draw into whatever context was made or freed last
+        drawing.viewer.make_context_current()
     frame: object = env.render()
     viewer: Any = getattr(env.unwrapped, "viewer", None)
     if (
@@ -108,7 +114,7 @@ def drawn(env: gymnasium.Env[Any, Any], world: str) -> Pixels:
     return frame
 
 
-def draw_small(inner: Any, side: int) -> None:
+def _draw_small(inner: Any, side: int) -> None:
     """Let an environment draw no more than is kept, where its picture scales: software rendering costs by the area."""
     drawing: Any = getattr(inner, "mujoco_renderer", None)
     shimmy = sys.modules.get("shimmy.dm_control_compatibility")  # imported already if this is one of them
@@ -117,4 +123,11 @@ def draw_small(inner: Any, side: int) -> None:
     elif isinstance(inner, PendulumEnv):
         inner.screen_dim = SHARPER * side
     elif shimmy is not None and isinstance(inner, shimmy.DmControlCompatibilityV0):
-        inner.render_kwargs = {"height": side, "width": side, **inner.render_kwargs}
+        plain = {"shadow": False, "reflection": False}
+        inner.render_kwargs = {"height": side, "width": side, "render_flag_overrides": plain, **inner.render_kwargs}
+
+
+def _draw_plain(viewer: Any) -> None:
+    """Without shadows and mirrors, which take most of the time (HalfCheetah: 32 ms with, 3 ms without them)."""
+    flags = sys.modules["mujoco"].mjtRndFlag
+    viewer.scn.flags[flags.mjRND_SHADOW] = viewer.scn.flags[flags.mjRND_REFLECTION] = 0
