@@ -1,6 +1,7 @@
 """Pictures beside the observation: what is drawn or taken, where it goes, and that nothing changes without them."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -195,3 +196,12 @@ def test_mujoco_draws_on_when_another_world_was_closed():
         np.testing.assert_array_equal(world.behaviour.pixels[step], alone[step])
     assert (alone[0, 0] != alone[0, 1]).any()
     world.close()
+
+
+def test_pendulum_drawn_small_is_what_it_draws_itself(monkeypatch):
+    small = played(WorldConfig(id="Pendulum-v1", envs=1, pixels=32), 5).behaviour.pixels
+    monkeypatch.setattr("plaudit.worlds.pixels._images_kept", nullcontext)
+    np.testing.assert_array_equal(played(WorldConfig(id="Pendulum-v1", envs=1, pixels=32), 5).behaviour.pixels, small)
+    monkeypatch.setattr("plaudit.worlds.pixels._draw_small", lambda inner, side: None)
+    whole = played(WorldConfig(id="Pendulum-v1", envs=1, pixels=32), 5).behaviour.pixels
+    assert np.abs(whole.astype(int) - small).mean() < 3

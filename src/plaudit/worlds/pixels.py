@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import gymnasium
@@ -89,7 +92,27 @@ class Camera:
                 self._env.render()  # it makes its scene at the first picture
                 _draw_plain(inner.mujoco_renderer.viewer)
             self._fitted = inner
-        return shrink(drawn(self._env, self._world), self._side)
+        with _images_kept() if isinstance(inner, PendulumEnv) else nullcontext():
+            return shrink(drawn(self._env, self._world), self._side)
+
+
+@contextmanager
+def _images_kept() -> Generator[None]:
+    """Let pygame read each image file once: Pendulum reads that of its arrow at every step, four fifths of its time."""
+    image: Any = sys.modules.get("pygame.image")
+    load = getattr(image, "load", None)
+    if load is None:  # before the first picture
+        yield
+        return
+    image.load = _KEPT.setdefault(load, cache(load))
+    try:
+        yield
+    finally:
+        image.load = load
+
+
+_KEPT: dict[object, Any] = {}
+"""pygame's loader -> the same with a memory"""
 
 
 def drawn(env: gymnasium.Env[Any, Any], world: str) -> Pixels:
