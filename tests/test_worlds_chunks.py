@@ -56,17 +56,17 @@ def require_equal(one, other):
 
 @pytest.fixture(scope="module")
 def long():
-    return grow(Behaviour(2, LAYOUT), 2 * chunks.ROWS + 100)
+    return grow(Behaviour(8, LAYOUT), 2 * chunks.PICTURE_ROWS + 100)
 
 
 @pytest.mark.parametrize("layout", [LAYOUT, ODD])
 @pytest.mark.parametrize("can_map", [True, False])
 def test_pieces_hold_every_bit_and_the_record_grows_on(layout, can_map, tmp_path, monkeypatch):
     monkeypatch.setattr(chunks, "CAN_MAP", can_map and chunks.CAN_MAP)
-    whole, parts = (grow(Behaviour(2, layout), chunks.ROWS + 50) for _ in range(2))
+    whole, parts = (grow(Behaviour(8, layout), chunks.PICTURE_ROWS + 50) for _ in range(2))
     parts.save(tmp_path / "one", tmp_path / "pieces")
     require_equal(whole, parts)  # what was mapped in place of memory
-    again = Behaviour(2, layout)
+    again = Behaviour(8, layout)
     again.load(tmp_path / "one", tmp_path / "pieces")
     require_equal(whole, again)
     for behaviour in (whole, parts, again):
@@ -76,14 +76,14 @@ def test_pieces_hold_every_bit_and_the_record_grows_on(layout, can_map, tmp_path
     parts.save(tmp_path / "two", tmp_path / "pieces")
     again.save(tmp_path / "three", tmp_path / "pieces")
     assert (tmp_path / "two").read_bytes() == (tmp_path / "three").read_bytes()
-    assert len(list((tmp_path / "pieces").iterdir())) == 3
+    assert len(list((tmp_path / "pieces").iterdir())) == len(whole) // chunks.PICTURE_ROWS
     again.save(tmp_path / "together")
     whole.save(tmp_path / "whole")
     assert (tmp_path / "together").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 def test_what_fits_into_no_piece_is_saved_as_ever(tmp_path):
-    short = grow(Behaviour(2, LAYOUT), chunks.ROWS - 1)
+    short = grow(Behaviour(8, LAYOUT), chunks.PICTURE_ROWS - 1)
     short.save(tmp_path / "plain")
     short.save(tmp_path / "pieces asked for", tmp_path / "pieces")
     assert (tmp_path / "plain").read_bytes() == (tmp_path / "pieces asked for").read_bytes()
@@ -91,11 +91,11 @@ def test_what_fits_into_no_piece_is_saved_as_ever(tmp_path):
 
 
 def test_a_save_writes_only_what_is_new(long, tmp_path):
-    behaviour = Behaviour(2, LAYOUT)
+    behaviour = Behaviour(8, LAYOUT)
     long.save(tmp_path / "one", tmp_path / "pieces")
     behaviour.load(tmp_path / "one", tmp_path / "pieces")
     before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "pieces").iterdir()}
-    grow(behaviour, chunks.ROWS)
+    grow(behaviour, chunks.PICTURE_ROWS)
     behaviour.save(tmp_path / "two", tmp_path / "pieces")
     after = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "pieces").iterdir()}
     assert before.items() <= after.items()
@@ -108,12 +108,14 @@ def test_a_piece_is_a_safetensors_file(long, tmp_path):
     for number, name in enumerate(chunks.pieces_of(tmp_path / "one")):
         found = load_file(tmp_path / "pieces" / name)
         for column, rows in columns(long).items():
-            np.testing.assert_array_equal(found[column], rows[number * chunks.ROWS : (number + 1) * chunks.ROWS])
+            np.testing.assert_array_equal(
+                found[column], rows[number * chunks.PICTURE_ROWS : (number + 1) * chunks.PICTURE_ROWS]
+            )
 
 
 def test_writing_into_a_mapped_column_changes_no_file(long, tmp_path):
     long.save(tmp_path / "one", tmp_path / "pieces")
-    first, second = Behaviour(2, LAYOUT), Behaviour(2, LAYOUT)
+    first, second = Behaviour(8, LAYOUT), Behaviour(8, LAYOUT)
     first.load(tmp_path / "one", tmp_path / "pieces")
     first.observations[:] = -1
     second.load(tmp_path / "one", tmp_path / "pieces")
@@ -123,7 +125,7 @@ def test_writing_into_a_mapped_column_changes_no_file(long, tmp_path):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_restored_rows_are_mapped_from_their_files(long, tmp_path):
     long.save(tmp_path / "one", tmp_path / "pieces")
-    restored = Behaviour(2, LAYOUT)
+    restored = Behaviour(8, LAYOUT)
     restored.load(tmp_path / "one", tmp_path / "pieces")
 
     def mapped():
@@ -140,7 +142,7 @@ def test_restored_rows_are_mapped_from_their_files(long, tmp_path):
 
 def test_replay_samples_mapped_rows_as_those_in_memory(long, tmp_path):
     long.save(tmp_path / "one", tmp_path / "pieces")
-    mapped = Behaviour(2, LAYOUT)
+    mapped = Behaviour(8, LAYOUT)
     mapped.load(tmp_path / "one", tmp_path / "pieces")
     found = []
     for behaviour in (long, mapped):
@@ -167,9 +169,9 @@ def test_a_damaged_piece_is_named_and_mended(harm, long, tmp_path):
     if harm != "missing":
         victim.write_bytes(data)
     with pytest.raises(IntegrityError, match=rf"{victim.name}.*--rebuild"):
-        Behaviour(2, LAYOUT).load(tmp_path / "one", tmp_path / "pieces")
-    grow(Behaviour(2, LAYOUT), len(long)).save(tmp_path / "one", tmp_path / "pieces")
-    again = Behaviour(2, LAYOUT)
+        Behaviour(8, LAYOUT).load(tmp_path / "one", tmp_path / "pieces")
+    grow(Behaviour(8, LAYOUT), len(long)).save(tmp_path / "one", tmp_path / "pieces")
+    again = Behaviour(8, LAYOUT)
     again.load(tmp_path / "one", tmp_path / "pieces")
     require_equal(again, long)
 
@@ -177,9 +179,9 @@ def test_a_damaged_piece_is_named_and_mended(harm, long, tmp_path):
 def test_pieces_of_another_world_and_lost_folders_are_refused(long, tmp_path):
     long.save(tmp_path / "one", tmp_path / "pieces")
     with pytest.raises(WorldError, match=r"does not fit this world"):
-        Behaviour(2, ODD).load(tmp_path / "one", tmp_path / "pieces")
+        Behaviour(8, ODD).load(tmp_path / "one", tmp_path / "pieces")
     with pytest.raises(WorldError, match=r"without the folder of its pieces"):
-        Behaviour(2, LAYOUT).load(tmp_path / "one")
+        Behaviour(8, LAYOUT).load(tmp_path / "one")
 
 
 @settings(max_examples=8, deadline=None)
@@ -187,14 +189,14 @@ def test_pieces_of_another_world_and_lost_folders_are_refused(long, tmp_path):
 def test_any_rhythm_of_saving_comes_to_the_same_file(tmp_path_factory, rhythm, reopen):
     folder = tmp_path_factory.mktemp("rhythm")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "ROWS", 16)
-        behaviour = Behaviour(2, ODD)
+        patch.setattr(chunks, "PICTURE_ROWS", 16)
+        behaviour = Behaviour(8, ODD)
         for rows in rhythm:
             grow(behaviour, rows).save(folder / "one", folder / "pieces")
             if reopen:
-                behaviour = Behaviour(2, ODD)
+                behaviour = Behaviour(8, ODD)
                 behaviour.load(folder / "one", folder / "pieces")
-        at_once = grow(Behaviour(2, ODD), sum(rhythm))
+        at_once = grow(Behaviour(8, ODD), sum(rhythm))
         require_equal(behaviour, at_once)
         at_once.save(folder / "two", folder / "pieces")
         assert (folder / "one").read_bytes() == (folder / "two").read_bytes()

@@ -60,6 +60,7 @@ class Behaviour:
         self.layout = layout
         self._length = 0
         self._pieces: list[chunks.Piece] = []
+        self._rows = chunks.ROWS if layout.pixels is None else chunks.PICTURE_ROWS
         action_type = np.float32 if layout.choices is None else np.int64
         columns: dict[str, NDArray[Any]] = {
             "observations": np.empty((0, envs, layout.observation), dtype=np.float32),
@@ -243,11 +244,11 @@ class Behaviour:
 
         Args:
             path: the file.
-            pieces: folder for rows that are finished, in files of `chunks.ROWS` that later saves share; `path` then
+            pieces: folder for rows that are finished, in files that later saves share; `path` then
                 holds only the rest and their names. From then on their rows are mapped, and take no memory.
         """
         names = [] if pieces is None else self._settle(pieces)
-        rest = {name: np.ascontiguousarray(self._column(name)[len(names) * chunks.ROWS :]) for name in self._columns}
+        rest = {name: np.ascontiguousarray(self._column(name)[len(names) * self._rows :]) for name in self._columns}
         save_file(rest, path, metadata={chunks.PIECES: json.dumps(names)} if names else None)
 
     def load(self, path: Path, pieces: Path | None = None) -> None:
@@ -267,7 +268,7 @@ class Behaviour:
             raise WorldError("Saved behaviour cannot be read", got=f"{path}: {error}") from error
         here = {name: (column.shape[1:], str(column.dtype)) for name, column in self._columns.items()}
         there = {name: (column.shape[1:], str(column.dtype)) for name, column in found.items()}
-        whole = {name: ((chunks.ROWS, *shape), kind) for name, (shape, kind) in here.items()}
+        whole = {name: ((self._rows, *shape), kind) for name, (shape, kind) in here.items()}
         wrong = [columns for _, columns in opened if columns != whole]
         if here != there or len({len(column) for column in found.values()}) != 1 or wrong:
             raise WorldError(
@@ -277,7 +278,7 @@ class Behaviour:
                 next_step="use the settings of [world] that it was saved with",
             )
         self._pieces = [piece for piece, _ in opened]
-        self._length = len(names) * chunks.ROWS + len(found["rewards"])
+        self._length = len(names) * self._rows + len(found["rewards"])
         self._columns = found
         if names:
             self._columns = {
@@ -287,8 +288,8 @@ class Behaviour:
     def _settle(self, folder: Path) -> list[str]:
         """Keep all finished rows in pieces, and map them in place of memory. Returns the names of the pieces."""
         kept = [piece for piece in self._pieces if piece.path.parent == folder]
-        for first in range(len(kept) * chunks.ROWS, self._length - chunks.ROWS + 1, chunks.ROWS):
-            rows = {name: column[first : first + chunks.ROWS] for name, column in self._columns.items()}
+        for first in range(len(kept) * self._rows, self._length - self._rows + 1, self._rows):
+            rows = {name: column[first : first + self._rows] for name, column in self._columns.items()}
             kept.append(chunks.write(folder, rows))
         if kept != self._pieces:
             self._pieces = kept
@@ -297,7 +298,7 @@ class Behaviour:
 
     def _move(self, room: int) -> None:
         """Lay the columns anew, with room for so many rows."""
-        first = len(self._pieces) * chunks.ROWS
+        first = len(self._pieces) * self._rows
         for name, column in self._columns.items():
             self._columns[name] = chunks.column(name, self._pieces, column[first : self._length], room)
 

@@ -1,6 +1,6 @@
 """Long columns in pieces: finished rows lie in files that never change, named by their content, and are mapped, not read.
 
-A piece is a safetensors file of `ROWS` rows of every column, whose arrays begin on page boundaries. Mapped one behind the
+A piece is a safetensors file of some rows of every column, whose arrays begin on page boundaries. Mapped one behind the
 other, the pieces of a column are one array in memory, which the system reads where it is looked at and may forget again.
 Writing into such an array changes this process's copy only.
 """
@@ -33,6 +33,8 @@ BEHAVIOUR, PIECES = "behaviour.safetensors", "pieces"
 """file of a checkpoint that holds behaviour, and the entry in its header that names further files"""
 ROWS = 1024
 """of a piece; a multiple of it fills whole pages with any entries of four bytes and more"""
+PICTURE_ROWS = 128
+"""of a piece that holds pictures: 13 MB with 8 environments and 64 x 64 pixels, since each save writes what fills none"""
 ALIGNED = 65536
 """bytes; a multiple of the page size of all systems that are known"""
 KINDS = {"uint8": "U8", "int32": "I32", "int64": "I64", "float32": "F32", "float64": "F64"}
@@ -48,10 +50,12 @@ class Piece:
     path: Path
     begins: Mapping[str, int]
     """column -> offset in bytes"""
+    rows: int
+    """how many"""
 
 
 def write(folder: Path, columns: Mapping[str, NDArray[Any]]) -> Piece:
-    """Keep `ROWS` rows of every column; on disk when it returns. The file is named by the SHA-256 of its content.
+    """Keep equally many rows of every column; on disk when it returns. The file is named by the SHA-256 of its content.
 
     A damaged file of that name is replaced. Raises OSError when the disk refuses; no half file stays under a name.
     """
@@ -86,7 +90,7 @@ def write(folder: Path, columns: Mapping[str, NDArray[Any]]) -> Piece:
     flush_folder(folder)
     flush_folder(folder.parent)
     begins = {column: 8 + len(text) + about["data_offsets"][0] for column, about in header.items()}
-    return Piece(folder / name, begins)
+    return Piece(folder / name, begins, len(next(iter(columns.values()))))
 
 
 def _bytes(rows: NDArray[Any]) -> memoryview:
@@ -119,7 +123,8 @@ def open_piece(folder: Path, name: str) -> tuple[Piece, dict[str, tuple[tuple[in
         header = json.loads(stream.read(size))
     kinds = {short: long for long, short in KINDS.items()}
     begins = {column: 8 + size + about["data_offsets"][0] for column, about in header.items()}
-    return Piece(path, begins), {c: (tuple(about["shape"]), kinds[about["dtype"]]) for c, about in header.items()}
+    shapes = {c: (tuple(about["shape"]), kinds[about["dtype"]]) for c, about in header.items()}
+    return Piece(path, begins, min(shape[0] for shape, _ in shapes.values())), shapes
 
 
 def pieces_of(path: Path) -> list[str]:
@@ -155,9 +160,10 @@ def column(name: str, pieces: Sequence[Piece], rest: NDArray[Any], room: int) ->
         room: rows of the result, at least as many as there are.
     """
     made = _empty((room, *rest.shape[1:]), rest.dtype)
-    for number, piece in enumerate(pieces):
-        _lay(piece.path, piece.begins[name], made[number * ROWS : (number + 1) * ROWS])
-    done = len(pieces) * ROWS
+    done = 0
+    for piece in pieces:
+        _lay(piece.path, piece.begins[name], made[done : done + piece.rows])
+        done += piece.rows
     made[done : done + len(rest)] = rest
     return made
 
