@@ -196,3 +196,89 @@ def random_actions(world, rng):
         return rng.integers(space.n, size=count)
     low, high = np.clip(space.low, -1, 1), np.clip(space.high, -1, 1)
     return rng.uniform(low, high, size=(count, *space.shape)).astype(space.dtype)
+
+
+class Seen(Counter):
+    """Counter that shows its step as images of 48 x 32: channel c is 10 t + c everywhere."""
+
+    def __init__(self, kind="colour", render_mode=None):
+        super().__init__(render_mode=render_mode)
+        self.kind = kind
+        shape = {"grey": (48, 32), "stack": (4, 48, 32)}.get(kind, (48, 32, 3))
+        image = spaces.Box(0, 255, shape, np.uint8)
+        steps = spaces.Box(0, 10, (2,), np.float32)
+        self.observation_space = spaces.Dict(image=image, step=steps) if kind == "dict" else image
+
+    def look(self):
+        image = np.empty((48, 32, {"grey": 1, "stack": 4}.get(self.kind, 3)), np.uint8)
+        image[:] = self.t * 10 + np.arange(image.shape[2])
+        match self.kind:
+            case "grey":
+                return image[:, :, 0]
+            case "stack":
+                return np.moveaxis(image, 2, 0)
+            case "dict":
+                return {"image": image, "step": np.full(2, self.t, np.float32)}
+            case "wrong" if self.t:
+                return image[:40]
+            case _:
+                return image
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.look(), {}
+
+    def step(self, action):
+        _, *rest = super().step(action)
+        return self.look(), *rest
+
+
+class Arms(Counter):
+    """One step that shows nothing; arm `best` pays 1, the others 0."""
+
+    def __init__(self, best=0, render_mode=None):
+        super().__init__(render_mode=render_mode)
+        self.best = best
+        self.action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2), {}
+
+    def step(self, action):
+        return np.zeros(2), float(action == self.best), True, False, {}
+
+
+class Named(Counter):
+    """Counter that shows (seed % 97, step) as goal-based environments do, with a direction and a mission."""
+
+    def __init__(self, mission=True):
+        super().__init__()
+        place = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+        self.observation_space = spaces.Dict(achieved_goal=place, desired_goal=place, observation=place)
+        if mission:
+            self.observation_space = spaces.Dict(direction=spaces.Discrete(4), mission=Mission(), place=place)
+
+    def look(self):
+        place = np.array([self.seed, self.t], float)
+        if "mission" not in self.observation_space.spaces:
+            return {"achieved_goal": place, "desired_goal": -place, "observation": place / 2}
+        return {"direction": self.t % 4, "mission": "Go to the red ball to win", "place": place}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.look(), {}
+
+    def step(self, action):
+        _, *rest = super().step(action)
+        return self.look(), *rest
+
+
+class Mission(spaces.Space):
+    """Text as MiniGrid has it: Gymnasium cannot flatten it, and it does not say so."""
+
+    def __init__(self):
+        super().__init__(shape=(), dtype=str)
+
+    def contains(self, x):
+        return isinstance(x, str)

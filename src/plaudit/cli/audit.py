@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from plaudit.run import checkpoint
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
+from plaudit.worlds.chunks import is_whole
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         found = store.verify()
         problems = list(found.problems)
         for folder in sorted(directory.checkpoints.glob("[0-9a-f]*")):
-            if not checkpoint.is_intact(directory.checkpoints, folder.name):
+            if not is_whole(directory, folder.name):
                 problems.append(f"checkpoint {folder.name[:12]} does not match its hash")
         head = store.head()
     if problems:

@@ -14,6 +14,7 @@ from plaudit.errors import IntegrityError
 from plaudit.run import checkpoint
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
+from plaudit.worlds.chunks import pieces_named
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ def main(arguments: Sequence[str]) -> int:
                 e.payload["checkpoint"] for e in finished if e.payload["stage"] in stages and e.payload["checkpoint"]
             ]
             kept |= set(names[-max(given.keep, 1) :])
+        pieces = {piece for name in kept for piece in pieces_named(directory, name)}
         freed = checkpoint.remove_others(directory.checkpoints, kept)
+        freed += checkpoint.remove_others(directory.pieces, pieces)
     finally:
         directory.release()
     Console().print(f"freed {freed / 1e6:.1f} MB; {len(kept)} checkpoints kept in {directory.checkpoints}")

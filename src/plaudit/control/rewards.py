@@ -18,6 +18,8 @@ RewardFn = Callable[[StepBatch], NDArray[np.float64]]
 
 CHUNK = 2048
 """rows that a reward model is asked about at once; bounds memory"""
+PICTURES = 2048
+"""pictures that it is asked about at once, where there are any"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,9 @@ class Labels:
         """Learned reward [time, env] of the rows from `first` on."""
         behaviour = self._behaviour
         found = np.empty((len(behaviour) - first, behaviour.envs))
-        for start in range(first, len(behaviour), CHUNK):
-            rows = slice(start, min(start + CHUNK, len(behaviour)))
+        most = CHUNK if behaviour.layout.pixels is None else max(1, PICTURES // behaviour.envs)
+        for start in range(first, len(behaviour), most):
+            rows = slice(start, min(start + most, len(behaviour)))
             found[rows.start - first : rows.stop - first] = terms.reward(behaviour.batch(rows)).T
         return found
 

@@ -15,7 +15,6 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from plaudit.control.rewards import RewardFn
 from plaudit.models.kernels import FloatArray
-from plaudit.worlds.behaviour import step_batch
 from plaudit.worlds.vector import VectorWorld
 
 
@@ -31,14 +30,13 @@ class WorldVecEnv(VecEnv):
         self.world = world
         self._reward = reward
         self._actions: NDArray[Any] = np.empty(0)
-        self._before: NDArray[np.float32] = np.empty(0, np.float32)
         super().__init__(world.n_envs, world.observation_space, world.action_space)
 
     def reset(self) -> VecEnvObs:
         """Start fresh episodes; the first environment's seed, if `seed` was called, decides all."""
-        self._before = self.world.reset(self._seeds[0])
+        observations = self.world.reset(self._seeds[0])
         self._reset_seeds()
-        return self._before
+        return observations
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions for `step_wait`."""
@@ -49,14 +47,13 @@ class WorldVecEnv(VecEnv):
         step = self.world.step(self._actions)
         rewards = step.rewards
         if self._reward is not None:
-            batch = step_batch(self.world.layout, self._before[:, None], self._actions[:, None])
-            rewards = self._reward(batch)[:, 0]
+            newest = slice(len(self.world.behaviour) - 1, None)
+            rewards = self._reward(self.world.behaviour.batch(newest))[:, 0]
         done = step.terminated | step.truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for env in np.flatnonzero(done):
             infos[env]["terminal_observation"] = step.final_observations[env]
             infos[env]["TimeLimit.truncated"] = bool(step.truncated[env] and not step.terminated[env])
-        self._before = step.observations
         return step.observations, rewards.astype(np.float32), done, infos
 
     def close(self) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from plaudit.ask.acquisition import opening, propose
+from plaudit.ask.acquisition import Proposal, opening, propose
 from plaudit.ask.annotator import Annotator
 from plaudit.ask.schedule import schedule
+from plaudit.ask.sharing import within_tasks
 from plaudit.loop.config import RunConfig
 from plaudit.loop.context import Context, Outcome, stage_key
 from plaudit.records import Choice, Comparison, Feedback, Query, Segment, is_skip
 from plaudit.run.seeds import generator
+from plaudit.worlds.behaviour import Cut
 
 
 def labels_per_round(config: RunConfig) -> list[int]:
@@ -57,19 +60,17 @@ def _choose_queries(context: Context, round_: int, count: int) -> list[Query]:
     rng = generator(context.seed(round_, "ask"), "choose")
     wanted = count * settings.kind.segments * settings.pool
     cuts = behaviour.cut(settings.segment_length, wanted, rng, newest=settings.newest)
-    batch = behaviour.batch(cuts, settings.segment_length)
-    if context.reward is None and settings.first_spread:
-        places = [batch.observations.mean(axis=1), batch.observations.std(axis=1), batch.actions.mean(axis=1)]
-        proposals = opening(np.hstack(places), kind=settings.kind, count=count, spread=settings.first_spread, rng=rng)
-    else:
-        members = None if context.reward is None else context.reward.score(batch).members
-        proposals = propose(settings.strategy, len(cuts), members, kind=settings.kind, count=count, rng=rng)
+    tasks = [context.world.task_of(cut.env) for cut in cuts]
+    proposals: list[Proposal] = []
+    for among, share in within_tasks(tasks, count, settings.kind.segments, first=round_):
+        found = _proposals(context, [cuts[index] for index in among], share, rng)
+        proposals += [replace(one, indices=tuple(int(among[i]) for i in one.indices)) for one in found]
     store, policy = context.journal.store, context.learner.version
     segments: dict[int, Segment] = {}
     for index in sorted({index for proposal in proposals for index in proposal.indices}):
         data = behaviour.data(cuts[index], settings.segment_length)
         segments[index] = Segment(
-            world=context.world.name,
+            world=context.world.name_of(cuts[index].env),
             policy=policy,
             episode=behaviour.episode_name(cuts[index]),
             start=behaviour.step_in_episode(cuts[index]),
@@ -94,6 +95,17 @@ def _choose_queries(context: Context, round_: int, count: int) -> list[Query]:
     context.journal.segments(list(segments.values()))
     context.journal.queries(queries)
     return queries
+
+
+def _proposals(context: Context, cuts: Sequence[Cut], count: int, rng: np.random.Generator) -> list[Proposal]:
+    """Questions about some of the candidates: the first know nothing yet, later ones what the reward model thinks."""
+    settings = context.config.ask
+    batch = context.world.behaviour.batch(cuts, settings.segment_length)
+    if context.reward is None and settings.first_spread:
+        places = [batch.observations.mean(axis=1), batch.observations.std(axis=1), batch.actions.mean(axis=1)]
+        return opening(np.hstack(places), kind=settings.kind, count=count, spread=settings.first_spread, rng=rng)
+    members = None if context.reward is None else context.reward.score(batch).members
+    return propose(settings.strategy, len(cuts), members, kind=settings.kind, count=count, rng=rng)
 
 
 def _answer(context: Context, annotator: Annotator, queries: Sequence[Query]) -> None:

@@ -23,6 +23,7 @@ def check(context: Context, round_: int) -> Outcome:
         "check/return_mean": float(np.mean(found.returns)),
         "check/return_std": float(np.std(found.returns)),
     }
+    metrics |= {f"check/return_mean/{task}": value for task, value in found.return_of_task().items()}
     store = context.journal.store
     per_episode = {"returns": found.returns, "lengths": found.lengths.astype(np.float64)}
     if context.reward is not None:
@@ -63,7 +64,7 @@ def keep_clip(context: Context, found: Evaluation, policy: str, label: str) -> s
     store = context.journal.store
     data = found.first
     segment = Segment(
-        world=context.world.name,
+        world=context.world.name_of(0),
         policy=policy,
         episode=f"check/{label}",
         start=0,

@@ -32,6 +32,8 @@ from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.progress import Progress, Silent
 from plaudit.run.seeds import derive
 from plaudit.store.store import Event, Store
+from plaudit.worlds.chunks import is_whole
+from plaudit.worlds.ends import require_ends
 from plaudit.worlds.vector import VectorWorld
 
 FORMAT = 1
@@ -95,6 +97,7 @@ class Run:
                     got=str(path),
                     next_step=f"continue it with `plaudit resume {path}`, or give another directory with --directory",
                 )
+            require_ends(config.world)
             # world and policy are tried before anything is written, so a bad run file leaves no half-made run
             _world_and_learner(config)[0].close()
             with writing(directory.config):
@@ -254,6 +257,7 @@ class Run:
             annotator=teacher,
         )
         checkpoint.remove_leftovers(self.directory.checkpoints)
+        checkpoint.remove_leftovers(self.directory.pieces)
         self._done = self._take_up(rebuild)
 
     def _take_up(self, rebuild: bool) -> int:
@@ -277,10 +281,9 @@ class Run:
 
     def _intact(self, finished: list[Event]) -> list[Event]:
         """The longest prefix of finished stages that intact checkpoints can take up."""
-        root = self.directory.checkpoints
         while finished:
             needed = [_newest(finished, {"act", "improve"}), _newest(finished, {"learn"})]
-            if all(checkpoint.is_intact(root, name) for name in needed if name is not None):
+            if all(is_whole(self.directory, name) for name in needed if name is not None):
                 return finished
             finished = finished[:-1]
         return finished

@@ -22,6 +22,7 @@ from plaudit.reward.fit import fit
 from plaudit.reward.model import RewardModel
 from plaudit.run import checkpoint
 from plaudit.run.seeds import derive, generator
+from plaudit.worlds.chunks import BEHAVIOUR
 from plaudit.worlds.evaluate import evaluate
 from plaudit.worlds.vector import VectorWorld
 
@@ -38,6 +39,7 @@ def act(context: Context, round_: int) -> Outcome:
         context.learner.explore(config.loop.warmup, context.seed(0, "act"))
         random = evaluate(config.world, _RandomPolicy(context.world, config.seed), config.check.episodes, config.seed)
         metrics["check/return_random"] = float(np.mean(random.returns))
+        metrics |= {f"check/return_random/{task}": value for task, value in random.return_of_task().items()}
         if config.check.videos:
             clips["before"] = keep_clip(context, random, "random", "before")
         name = checkpoint.commit(context.directory.checkpoints, lambda folder: _save_policy(context, folder))
@@ -80,10 +82,8 @@ def _learned_and_true(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Learned and true reward of up to 2,000 steps of the newest behaviour, for the report only."""
     behaviour = context.world.behaviour
-    batch, true = behaviour.newest_steps(0.35)
-    rows = np.sort(rng.permutation(len(true))[:2000])
-    picked = StepBatch(batch.observations[rows], batch.actions[rows], batch.mask[rows])
-    return mean(model.per_step(picked))[:, 0], true[rows]
+    batch, true = behaviour.newest_steps(0.35, 2000, rng)
+    return mean(model.per_step(batch))[:, 0], true
 
 
 def improve(context: Context, round_: int) -> Outcome:
@@ -109,12 +109,12 @@ def train_policy(
 
 def _save_policy(context: Context, folder: Path) -> None:
     context.learner.save(folder)
-    context.world.behaviour.save(folder / "behaviour.safetensors")
+    context.world.behaviour.save(folder / BEHAVIOUR, context.directory.pieces)
 
 
 def restore_policy(context: Context, folder: Path) -> None:
     """Take learner and behaviour from a checkpoint folder."""
-    context.world.behaviour.load(folder / "behaviour.safetensors")
+    context.world.behaviour.load(folder / BEHAVIOUR, context.directory.pieces)
     context.learner.restore(folder)
 
 

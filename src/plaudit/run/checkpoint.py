@@ -71,20 +71,27 @@ def is_intact(root: Path, name: str) -> bool:
 
 
 def remove_others(root: Path, keep: Iterable[str]) -> int:
-    """Delete all checkpoints but those named, and leftovers of crashes. Returns the bytes freed."""
+    """Delete all checkpoints, or files, but those named, and leftovers of crashes. Returns the bytes freed."""
     kept = set(keep)
     freed = 0
-    for folder in root.iterdir() if root.is_dir() else ():
-        if folder.name not in kept:
-            freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            shutil.rmtree(folder)
+    for entry in root.iterdir() if root.is_dir() else ():
+        if entry.name not in kept:
+            freed += sum(file.stat().st_size for file in (entry, *entry.rglob("*")) if file.is_file())
+            _remove(entry)
     return freed
 
 
 def remove_leftovers(root: Path) -> None:
     """Delete what crashes left half-written. Only for the one process that writes here."""
-    for folder in root.glob(f"{TEMPORARY}*"):
-        shutil.rmtree(folder)
+    for entry in root.glob(f"{TEMPORARY}*"):
+        _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()
 
 
 def _name_of(folder: Path) -> str:

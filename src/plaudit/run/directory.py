@@ -24,6 +24,7 @@ class RunDirectory:
         self.store = self.path / "store.sqlite"
         self.blobs = self.path / "blobs"
         self.checkpoints = self.path / "checkpoints"
+        self.pieces = self.path / "behaviour"
         self.config = self.path / "config.json"
         self.timing = self.path / "timing.jsonl"
         self.metrics = self.path / "metrics.jsonl"
@@ -75,7 +76,7 @@ class RunDirectory:
         places = {
             "event log and projections": [self.store, self.store.with_name("store.sqlite-wal")],
             "segments and videos": [self.blobs],
-            "checkpoints": [self.checkpoints],
+            "checkpoints": [self.checkpoints, self.pieces],
             "report": [self.report_html, self.report_json],
             "trained policy": [self.policy],
             "reward model": [self.reward],

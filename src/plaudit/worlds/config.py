@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from plaudit.errors import ConfigError
+
+SMALLEST, LARGEST = 8, 512
+"""sides of recorded pictures"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,13 @@ class WorldConfig:
     """keyword arguments of the environment, for example { is_slippery = false }"""
     step_seconds: float = 60.0
     """longest that one step of all copies, or one reset, may take before the run stops with a message"""
+    pixels: int | None = None
+    """side of a square picture [pixels, pixels, 3] that is drawn of every step and recorded beside the observation, for
+    reward models that look at pictures; a world that observes images has them recorded by itself, this only shrinks
+    them. The policy reads the vector"""
+    tasks: tuple[dict[str, Any] | str, ...] | None = None
+    """several tasks for one policy and one reward model: tables of keyword arguments that are added to `options`, or ids
+    of worlds with equal spaces. Copy i does task i mod n, and its observation ends with the task as one-hot entries"""
 
     def __post_init__(self) -> None:
         if self.envs < 1 or (self.horizon is not None and self.horizon < 1):
@@ -34,3 +45,33 @@ class WorldConfig:
             )
         if not (math.isfinite(self.step_seconds) and self.step_seconds > 0):
             raise ConfigError("world.step_seconds is out of range", got=self.step_seconds, expected="a number > 0")
+        if self.pixels is not None and not SMALLEST <= self.pixels <= LARGEST:
+            raise ConfigError(
+                "world.pixels is out of range", got=self.pixels, expected=f"a side from {SMALLEST} to {LARGEST}"
+            )
+        if self.tasks is not None and (len(set(self.task_names)) != len(self.tasks) or len(self.tasks) < 2):
+            raise ConfigError(
+                "world.tasks names no set of tasks", got=list(self.tasks), expected="at least two, all different"
+            )
+        if len(self.tasks or ()) > self.envs:
+            raise ConfigError(
+                "There are more tasks than copies of the world",
+                got=f"{len(self.tasks or ())} world.tasks, {self.envs} world.envs",
+                next_step="raise world.envs to a multiple of the number of tasks",
+            )
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """A name for each of `tasks`: the id, or the options as `name=value`; () when there is only one task."""
+        return tuple(
+            task if isinstance(task, str) else ",".join(f"{name}={json.dumps(task[name])}" for name in sorted(task))
+            for task in self.tasks or ()
+        )
+
+    def one_task(self, number: int) -> WorldConfig:
+        """The world of one task, as if there were no others."""
+        match (self.tasks or ({},))[number]:
+            case str() as name:
+                return replace(self, id=name, tasks=None)
+            case options:
+                return replace(self, options={**self.options, **options}, tasks=None)

@@ -13,6 +13,7 @@ from plaudit.records import SegmentData, StepBatch
 from plaudit.worlds.behaviour import step_batch
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.lockstep import Lockstep
+from plaudit.worlds.pixels import Pixels
 from plaudit.worlds.vector import layout_of
 
 FIRST_SEED = 10_000
@@ -48,6 +49,13 @@ class Evaluation:
     """the whole first episode, ready to be drawn"""
     batch: StepBatch
     """[episode, step, ...], all episodes as a reward model sees them"""
+    tasks: tuple[str, ...] = ()
+    """[episode], name of each one's task; () where the world has only one"""
+
+    def return_of_task(self) -> dict[str, float]:
+        """Mean return by task; empty where the world has only one."""
+        of = np.array(self.tasks)
+        return {name: float(np.mean(self.returns[of == name])) for name in dict.fromkeys(self.tasks)}
 
 
 @dataclass(slots=True)
@@ -56,6 +64,7 @@ class _Episode:
     actions: list[NDArray[np.generic]] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     states: list[NDArray[np.float64]] = field(default_factory=list)
+    frames: list[Pixels] = field(default_factory=list)
 
 
 def start_seed(seed: int, episode: int) -> int:
@@ -64,12 +73,12 @@ def start_seed(seed: int, episode: int) -> int:
 
 
 def evaluate(config: WorldConfig, policy: Policy, episodes: int, seed: int) -> Evaluation:
-    """Play `episodes` episodes with deterministic actions, `config.envs` at a time.
+    """Play `episodes` episodes with deterministic actions, `config.envs` at a time; episode i does task i mod n.
 
     Args:
         config: the world.
         policy: who acts.
-        episodes: how many; at least 1.
+        episodes: how many; at least 1. Where there are several tasks, each is played at least once.
         seed: picks the starts; equal seeds mean equal starts, whatever the policy.
 
     Raises:
@@ -77,6 +86,7 @@ def evaluate(config: WorldConfig, policy: Policy, episodes: int, seed: int) -> E
     """
     if episodes < 1:
         raise WorldError("An evaluation needs at least one episode", got=episodes, expected="check.episodes >= 1")
+    episodes = max(episodes, len(config.tasks or ()))
     lockstep = Lockstep(config, min(config.envs, episodes))
     try:
         return _summary(lockstep, _play(lockstep, policy, episodes, seed), start_seed(seed, 0))
@@ -89,11 +99,14 @@ def _play(lockstep: Lockstep, policy: Policy, episodes: int, seed: int) -> list[
     count = len(lockstep.envs)
     on_lane = list(range(count))  # which episode each lane plays
     observations = np.stack([lockstep.reset(lane, start_seed(seed, lane), str(lane)) for lane in range(count)])
-    waiting, lanes = iter(range(count, episodes)), list(range(count))
+    tasks = len(lockstep.config.tasks or ()) or 1
+    waiting = [iter(range(count + (task - count) % tasks, episodes, tasks)) for task in range(tasks)]
+    lanes = list(range(count))
     while lanes:
         # all rows go in, also those of idle lanes: the shape of the batch decides the last bits of a matrix product
         actions = lockstep.check(policy.act(observations, deterministic=True))
         states = lockstep.states() if on_lane[0] == 0 and 0 in lanes else None
+        frames = lockstep.frames(lanes)
         after, rewards, terminated, truncated = lockstep.step(actions.copy(), lanes)
         for lane in list(lanes):
             episode = played[on_lane[lane]]
@@ -102,10 +115,12 @@ def _play(lockstep: Lockstep, policy: Policy, episodes: int, seed: int) -> list[
             episode.rewards.append(float(rewards[lane]))
             if on_lane[lane] == 0 and states is not None:
                 episode.states.append(states[0])
+            if frames is not None:
+                episode.frames.append(frames[lane])
             if len(episode.rewards) > LONGEST:
                 raise WorldError("An episode does not end", got=f"{LONGEST} steps", next_step="set world.horizon")
             if terminated[lane] or truncated[lane]:
-                following = next(waiting, None)
+                following = next(waiting[lane % tasks], None)
                 if following is None:
                     lanes.remove(lane)
                 else:
@@ -116,12 +131,16 @@ def _play(lockstep: Lockstep, policy: Policy, episodes: int, seed: int) -> list[
 
 
 def _summary(lockstep: Lockstep, played: list[_Episode], first_seed: int) -> Evaluation:
-    layout = layout_of(lockstep)
+    layout, names = layout_of(lockstep), lockstep.config.task_names
     lengths = np.array([len(episode.rewards) for episode in played], dtype=np.int64)
     shape = (len(played), int(lengths.max()))
     observations = np.zeros((*shape, layout.observation), dtype=np.float32)
     actions = np.zeros((*shape, *layout.action), dtype=np.float32 if layout.choices is None else np.int64)
+    pixels = None if layout.pixels is None else np.zeros((*shape, *layout.pixels), dtype=np.uint8)
     for row, (episode, length) in enumerate(zip(played, lengths, strict=True)):
+        if pixels is not None:
+            pixels[row, :length] = episode.frames
+            episode.frames.clear()
         observations[row, :length] = episode.observations
         actions[row, :length] = episode.actions
     mask = np.arange(shape[1]) < lengths[:, None]
@@ -137,6 +156,8 @@ def _summary(lockstep: Lockstep, played: list[_Episode], first_seed: int) -> Eva
             simulator=None if replayed else np.stack(first.states),
             reset_seed=first_seed if replayed else None,
             prefix_actions=actions[0, :0].copy() if replayed else None,
+            pixels=None if pixels is None else pixels[0, :steps].copy(),
         ),
-        batch=step_batch(layout, observations, actions, mask),
+        batch=step_batch(layout, observations, actions, mask, pixels=pixels),
+        tasks=tuple(names[episode % len(names)] for episode in range(len(played))) if names else (),
     )

@@ -8,11 +8,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
 from plaudit.errors import WorldError
+from plaudit.worlds.encode import FloatVector, encoder
+from plaudit.worlds.pixels import Pixels, Shape
 
-FloatVector = NDArray[np.float32]
 Env = gymnasium.Env[Any, Any]
 Info = dict[str, Any]
 
@@ -20,21 +20,33 @@ Info = dict[str, Any]
 class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Every observation as a vector: Box flattened, Discrete one-hot, the rest as `gymnasium.spaces.flatten` does.
 
-    Numbers keep their scale. Raises WorldError for spaces that have no flat form, and for observations outside of
-    their space's shape or range.
+    Numbers keep their scale. Two kinds of entries enter otherwise, alone or inside of a Tuple or Dict: images (uint8, at
+    least 32 x 32) as a thumbnail from 0 to 1, grey if they have colours, 16 x 16; and text of spaces that Gymnasium
+    cannot flatten, such as MiniGrid's missions, as counts of its words in 32 drawers. The first image is `image`, whole.
+
+    Args:
+        env: the environment.
+        task: number of its task and number of tasks; given, the vector ends with the task as one-hot entries.
+
+    Raises:
+        WorldError: a space has no flat form; later, an observation is outside of its space's shape or range.
     """
 
-    def __init__(self, env: Env) -> None:
+    def __init__(self, env: Env, task: tuple[int, int] | None = None) -> None:
         super().__init__(env)
-        inner = env.observation_space
-        if not inner.is_np_flattenable:
-            raise WorldError(
-                "The observation space has no flat form",
-                got=inner,
-                expected="Box, Discrete, MultiDiscrete, MultiBinary, or a Tuple or Dict of these",
-                next_step="wrap the environment so that it returns one of these",
-            )
-        self._flatten, self.observation_space = _flattener(inner)
+        flatten, box, self._picture = encoder(env.observation_space)
+        self._flatten, self.observation_space = (flatten, box) if task is None else _with_task(flatten, box, task)
+
+    @property
+    def image_shape(self) -> Shape | None:
+        """[height, width, channel] of observed images; None when the world observes none."""
+        return None if self._picture is None else self._picture.shape
+
+    @property
+    def image(self) -> Pixels:
+        """The newest observed image, [height, width, channel]."""
+        assert self._picture is not None  # the caller has asked for its shape
+        return self._picture.newest
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[FloatVector, Info]:
         """Start an episode. Returns the observation [entry], and Gymnasium's info."""
@@ -47,58 +59,25 @@ class Flat(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self._flatten(observation), reward, terminated, truncated, info
 
 
-def _flattener(space: spaces.Space[Any]) -> tuple[Callable[[Any], FloatVector], spaces.Box]:
-    match space:
-        case spaces.Box():
-            low, high = (np.asarray(bound, dtype=np.float32).reshape(-1) for bound in (space.low, space.high))
-            return _BoxFlattener(space.shape), spaces.Box(low, high, dtype=np.float32)
-        case spaces.Discrete():
-            return _OneHot(int(space.start), int(space.n)), spaces.Box(0.0, 1.0, (int(space.n),), dtype=np.float32)
-        case _:
-            return _general(space), _general_space(space)
+def _with_task(
+    flatten: Callable[[Any], FloatVector], space: spaces.Box, task: tuple[int, int]
+) -> tuple[Callable[[Any], FloatVector], spaces.Box]:
+    number, count = task
+    mark = np.eye(count, dtype=np.float32)[number]
+
+    def marked(observation: Any) -> FloatVector:
+        return np.append(flatten(observation), mark)
+
+    low, high = np.append(space.low, np.zeros_like(mark)), np.append(space.high, np.ones_like(mark))
+    return marked, spaces.Box(low, high, dtype=np.float32)
 
 
-class _BoxFlattener:
-    """Box observations, on the hot path."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._shape = shape
-
-    def __call__(self, observation: Any) -> FloatVector:
-        array = np.asarray(observation, dtype=np.float32)
-        if array.shape != self._shape:
-            raise WorldError("An observation has the wrong shape", got=array.shape, expected=self._shape)
-        return array.reshape(-1)
-
-
-class _OneHot:
-    """Discrete observations."""
-
-    def __init__(self, start: int, count: int) -> None:
-        self._start = start
-        self._rows = np.eye(count, dtype=np.float32)
-
-    def __call__(self, observation: Any) -> FloatVector:
-        index = int(observation) - self._start
-        if not 0 <= index < len(self._rows):
-            expected = f"{self._start} .. {self._start + len(self._rows) - 1}"
-            raise WorldError("An observation is outside of its space", got=observation, expected=expected)
-        return self._rows[index].copy()
-
-
-def _general(space: spaces.Space[Any]) -> Callable[[Any], FloatVector]:
-    def flatten(observation: Any) -> FloatVector:
-        if not space.contains(observation):
-            raise WorldError("An observation is outside of its space", got=repr(observation)[:200], expected=space)
-        return np.asarray(spaces.flatten(space, observation), dtype=np.float32)
-
-    return flatten
-
-
-def _general_space(space: spaces.Space[Any]) -> spaces.Box:
-    flat = spaces.flatten_space(space)
-    assert isinstance(flat, spaces.Box)  # is_np_flattenable says so
-    return spaces.Box(np.asarray(flat.low, np.float32), np.asarray(flat.high, np.float32), dtype=np.float32)
+def flat_of(env: Env) -> Flat:
+    """The `Flat` inside of what `make` returns."""
+    while not isinstance(env, Flat):
+        assert isinstance(env, gymnasium.Wrapper)
+        env = env.env
+    return env
 
 
 def check_actions(env: Env) -> None:

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from plaudit.errors import WorldError
 from plaudit.worlds.config import WorldConfig
+from plaudit.worlds.flat import flat_of
 from plaudit.worlds.make import make
+from plaudit.worlds.pixels import Camera, Pixels, Shape, shrink
 from plaudit.worlds.simulator import Simulator, simulator_of
 from plaudit.worlds.watchdog import Hang, Watchdog
 
@@ -42,7 +44,8 @@ class Lockstep:
 
     def __init__(self, config: WorldConfig, count: int, render_mode: str | None = None) -> None:
         self.config = config
-        self.envs = [make(config, render_mode) for _ in range(count)]
+        tasks = len(config.tasks or ()) or 1
+        self.envs = [make(config, render_mode, task=lane % tasks) for lane in range(count)]
         first = self.envs[0]
         assert isinstance(first.observation_space, spaces.Box)  # by Flat
         assert isinstance(first.action_space, spaces.Box | spaces.Discrete)  # by check_actions
@@ -57,9 +60,19 @@ class Lockstep:
         self._watchdog = Watchdog(config.step_seconds)
         self._simulators: list[Simulator | None] = [None] * count
         self.simulator_size: int | None = None
-        self.reset(0, 0, "trial")
-        simulator = self._simulators[0]
-        self.simulator_size = None if simulator is None else simulator.size
+        self._flats = [flat_of(env) for env in self.envs]
+        image, side = self._flats[0].image_shape, config.pixels
+        self._cameras = (
+            [Camera(env, side, config.id) for env in self.envs] if side is not None and image is None else None
+        )
+        self.pixels_shape: Shape | None = image if side is None else (side, side, 3 if image is None else image[2])
+        for lane in range(min(tasks, count)):
+            self._require_like_first(lane)
+            self.reset(lane, 0, "trial")
+        sizes = {None if one is None else one.size for one in self._simulators[:tasks]}
+        self.simulator_size = sizes.pop() if len(sizes) == 1 else None
+        if self._cameras is not None:
+            self.frames([0])  # a world that draws nothing is refused at once
 
     def reset(self, lane: int, seed: int, episode: str) -> NDArray[np.float32]:
         """Start an episode in one lane. Returns the first observation [entry]. Raises WorldError when that fails."""
@@ -150,6 +163,47 @@ class Lockstep:
             assert simulator is not None  # lanes are alike, and reset
             simulator.save(row)
         return states
+
+    def frames(self, lanes: Sequence[int] | None = None) -> Pixels | None:
+        """Pictures [lane, height, width, channel] of what every lane, or each of those given, sees now.
+
+        None when the world records no pictures. The rows of other lanes are zero.
+
+        Raises:
+            WorldError: a lane could not be drawn.
+        """
+        if self.pixels_shape is None:
+            return None
+        frames = np.zeros((len(self.envs), *self.pixels_shape), dtype=np.uint8)
+        lane = 0
+        try:
+            with self._watchdog:
+                for lane in self._all if lanes is None else lanes:
+                    frames[lane] = self._frame(lane)
+        except Hang as hang:
+            raise self._hung("render", lane) from hang
+        except Exception as error:
+            raise self._failed("render", lane, error) from error
+        return frames
+
+    def _frame(self, lane: int) -> Pixels:
+        if self._cameras is not None:
+            return self._cameras[lane].take()
+        image = self._flats[lane].image
+        return image if self.config.pixels is None else shrink(image, self.config.pixels)
+
+    def _require_like_first(self, lane: int) -> None:
+        """Raise WorldError when a task has other spaces than the first."""
+        here, first = self.envs[lane], self.envs[0]
+        found = (here.observation_space.shape, here.action_space, self._flats[lane].image_shape)
+        wanted = (first.observation_space.shape, first.action_space, self._flats[0].image_shape)
+        if found != wanted:
+            raise WorldError(
+                "The tasks of a world have different spaces",
+                got=f"{self.config.task_names[lane]}: {found}",
+                expected=f"{self.config.task_names[0]}: {wanted}",
+                next_step="leave that task out of world.tasks, or wrap it so that its spaces are the same",
+            )
 
     def simulator(self, lane: int) -> Simulator | None:
         """Access to the simulator of one lane."""

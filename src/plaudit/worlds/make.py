@@ -23,23 +23,37 @@ EXTRAS = {"mujoco": "mujoco", "box2d": "box2d", "classic_control": "control", "t
 """family of gymnasium.envs -> extra of plaudit that brings what it needs"""
 
 
-def make(config: WorldConfig, render_mode: str | None = None) -> Env:
+ELSEWHERE = {
+    "ALE/": ("ale-py", "ale_py"),
+    "BabyAI-": ("minigrid", "minigrid"),
+    "MiniGrid-": ("minigrid", "minigrid"),
+    "dm_control/": ("shimmy[dm-control]", "shimmy"),
+}
+"""start of an id -> package that brings such worlds, and module that registers them"""
+
+
+def make(config: WorldConfig, render_mode: str | None = None, *, task: int = 0) -> Env:
     """An environment with flat float32 observations and, if asked, a fixed horizon.
 
     Args:
         config: the settings; `envs` and `step_seconds` matter only to `Lockstep`.
-        render_mode: Gymnasium's, for example "rgb_array".
+        render_mode: Gymnasium's, for example "rgb_array"; that one is chosen when the settings ask for pixels.
+        task: which of the world's tasks.
 
     Raises:
         WorldError: the id is unknown (names near ones), its making failed, or a space is not supported.
         MissingExtra: it needs an optional dependency (gives the line that installs it).
     """
     headless()
+    tasks = len(config.tasks or ())
+    config = config.one_task(task)
+    if config.pixels is not None:
+        render_mode = "rgb_array"
     options = dict(config.options) if render_mode is None else {**config.options, "render_mode": render_mode}
     raw = _from_factory(config, options) if _is_factory(config.id) else _from_registry(config, options)
     try:
         check_actions(raw)
-        env = Flat(raw)
+        env = Flat(raw, (task, tasks) if tasks else None)
         return env if config.horizon is None else FixedHorizon(env, config.horizon)
     except PlauditError as error:
         raw.close()
@@ -85,7 +99,7 @@ def _from_registry(config: WorldConfig, options: dict[str, Any]) -> Env:
     spec = gymnasium.registry.get(config.id)
     family = "" if spec is None else _family(spec.entry_point)
     if family == "mujoco":
-        _quiet_mujoco()
+        quiet_mujoco()
     limit = None if config.horizon is None else -1  # the horizon takes the place of the environment's own limit
 
     def build() -> Env:
@@ -130,8 +144,9 @@ def _unknown(name: str, cause: BaseException) -> WorldError:
     known = list(gymnasium.registry)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     advice = "did you mean " + " or ".join(f"`{entry}`" for entry in near) + "?" if near else None
-    if name.startswith("ALE/"):
-        advice = f'install ale-py and write "ale_py:{name}"'
+    for space, (package, module) in ELSEWHERE.items():
+        if name.startswith(space):
+            advice = f'install {package} and write "{module}:{name}"'
     return WorldError(
         "No such world is registered",
         got=f"{name} ({cause})",
@@ -140,7 +155,7 @@ def _unknown(name: str, cause: BaseException) -> WorldError:
     )
 
 
-def _quiet_mujoco() -> None:
+def quiet_mujoco() -> None:
     """Turn MuJoCo's warnings into Python's, and drop one that each HalfCheetah gives.
 
     MuJoCo's own handler writes a MUJOCO_LOG.TXT into the working directory.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -13,8 +14,8 @@ from PIL import Image
 from plaudit.errors import WorldError
 from plaudit.records import SegmentData
 from plaudit.worlds.config import WorldConfig
-from plaudit.worlds.flat import Env
 from plaudit.worlds.lockstep import Lockstep
+from plaudit.worlds.pixels import drawn
 
 Frames = NDArray[np.uint8]
 TALLEST = 300
@@ -34,17 +35,18 @@ class Renderer:
     """
 
     def __init__(self, config: WorldConfig) -> None:
-        self._config = config
-        self._lockstep = Lockstep(config, 1, render_mode="rgb_array")
-        self._env: Env = self._lockstep.envs[0]
-        drawing: Any = getattr(self._env.unwrapped, "mujoco_renderer", None)
-        if drawing is not None:  # it makes its buffers at the first picture
-            drawing.width, drawing.height = MUJOCO_SIZE
+        self._config = replace(config, pixels=None)  # recorded pictures are small, these are for people
+        self._lockstep = Lockstep(self._config, len(config.tasks or ()) or 1, render_mode="rgb_array")
+        self._lane = 0
+        for env in self._lockstep.envs:
+            drawing: Any = getattr(env.unwrapped, "mujoco_renderer", None)
+            if drawing is not None:  # it makes its buffers at the first picture
+                drawing.width, drawing.height = MUJOCO_SIZE
 
     @property
     def fps(self) -> float:
         """Frames per second at which the world looks natural: one frame per step."""
-        return float(self._env.metadata.get("render_fps") or 30)
+        return float(self._lockstep.envs[0].metadata.get("render_fps") or 30)
 
     def render(self, data: SegmentData, *, every: int = 1) -> Frames:
         """Frames [step, height, width, 3] of what was seen before each action.
@@ -57,6 +59,7 @@ class Renderer:
             WorldError: the segment has neither states nor a seed to replay from; the replay leads elsewhere; or the
                 world draws nothing.
         """
+        self._lane = task_seen(self._config, data.observations[0])
         visited = self._restored(data) if data.simulator is not None else self._replayed(data)
         return np.stack([self._frame() for step in visited if step % every == 0])
 
@@ -73,7 +76,7 @@ class Renderer:
         self.close()
 
     def _restored(self, data: SegmentData) -> Iterator[int]:
-        simulator, states = self._lockstep.simulator(0), data.simulator
+        simulator, states = self._lockstep.simulator(self._lane), data.simulator
         if simulator is None or states is None or states.shape[1] != simulator.size:
             raise WorldError(
                 "The segment's simulator states do not fit the world",
@@ -88,9 +91,9 @@ class Renderer:
     def _replayed(self, data: SegmentData) -> Iterator[int]:
         if data.reset_seed is None or data.prefix_actions is None:
             raise WorldError("The segment cannot be drawn", got="neither simulator states nor a reset seed")
-        observation = self._lockstep.reset(0, data.reset_seed, "replayed")
+        observation = self._lockstep.reset(self._lane, data.reset_seed, "replayed")
         for action in data.prefix_actions:
-            observation = self._lockstep.step(np.asarray(action)[None])[0][0]
+            observation = self._step(action)
         for step, (expected, action) in enumerate(zip(data.observations, data.actions, strict=True)):
             if not np.allclose(observation, expected, rtol=AGREEMENT, atol=AGREEMENT):
                 difference = float(np.abs(observation - expected).max())
@@ -102,28 +105,34 @@ class Renderer:
                 )
             yield step
             if step + 1 < len(data):
-                observation = self._lockstep.step(np.asarray(action)[None])[0][0]
+                observation = self._step(action)
+
+    def _step(self, action: NDArray[np.generic]) -> NDArray[np.float32]:
+        every = np.stack([np.asarray(action)] * len(self._lockstep.envs))
+        return self._lockstep.step(every, [self._lane])[0][self._lane]
 
     def _frame(self) -> Frames:
         try:
-            frame: Any = self._env.render()
+            return _smaller(drawn(self._lockstep.envs[self._lane], self._config.id))
+        except WorldError:
+            raise
         except Exception as error:
             found = f"{self._config.id}: {type(error).__name__}: {error}"
             raise WorldError("The world could not be drawn", got=found) from error
-        if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-            raise WorldError(
-                "The world has no picture",
-                got=f"{self._config.id}: {type(frame).__name__} from render()",
-                expected="render_mode rgb_array, giving uint8 [height, width, 3]",
-                next_step="add the render mode rgb_array to the environment",
-            )
-        return _smaller(frame)
 
 
 def render(config: WorldConfig, data: SegmentData) -> Frames:
     """Frames [step, height, width, 3] of one segment; see `Renderer`, which is faster for many."""
     with Renderer(config) as renderer:
         return renderer.render(data)
+
+
+def task_seen(config: WorldConfig, observation: NDArray[np.float32]) -> int:
+    """Number of the task that an observation [entry] was made in, as its one-hot entries say."""
+    if config.tasks is None:
+        return 0
+    end = len(observation) - (config.horizon is not None)  # `absorbed` is the last
+    return int(np.argmax(observation[end - len(config.tasks) : end]))
 
 
 def _smaller(frame: Frames) -> Frames:

@@ -82,9 +82,17 @@ class VectorWorld:
             raise WorldError("The world has not been reset", next_step="call reset first, and again after an error")
         lockstep = self._lockstep
         taken = lockstep.check(actions)
-        states = lockstep.states()
+        states, frames = lockstep.states(), lockstep.frames()
         observations, rewards, terminated, truncated = lockstep.step(taken.copy())  # an environment may write into it
-        self.behaviour.append(before, taken, rewards=rewards, starts=self._starts, seeds=self._seeds, simulator=states)
+        self.behaviour.append(
+            before,
+            taken,
+            rewards=rewards,
+            starts=self._starts,
+            seeds=self._seeds,
+            simulator=states,
+            pixels=frames,
+        )
         self._starts[:] = False
         final, ended = observations, terminated | truncated
         if ended.any():
@@ -93,6 +101,15 @@ class VectorWorld:
                 observations[env] = self._begin(int(env))
         self._observations = observations.copy()
         return VectorStep(observations, rewards, terminated, truncated, final)
+
+    def task_of(self, env: int) -> int:
+        """Number of the task that an environment does; 0 where there is only one."""
+        return env % (len(self.config.tasks or ()) or 1)
+
+    def name_of(self, env: int) -> str:
+        """Name of the world, and of the task where there are several: what a segment of an environment says of both."""
+        names = self.config.task_names
+        return f"{self.name}#{names[self.task_of(env)]}" if names else self.name
 
     def close(self) -> None:
         """Close all environments."""
@@ -115,4 +132,5 @@ def layout_of(lockstep: Lockstep) -> Layout:
         action=space.shape if isinstance(space, spaces.Box) else (),
         choices=int(space.n) if isinstance(space, spaces.Discrete) else None,
         simulator=lockstep.simulator_size,
+        pixels=lockstep.pixels_shape,
     )
