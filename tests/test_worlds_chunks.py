@@ -256,7 +256,6 @@ KILLER = textwrap.dedent(
     import os, signal, sys
     from pathlib import Path
     from plaudit.loop import Run
-from plaudit.store.store import Store
     from plaudit.worlds import chunks
     from tests.loop_examples import small
     path, after, where = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
