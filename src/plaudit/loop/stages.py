@@ -51,7 +51,7 @@ def learn(context: Context, round_: int) -> Outcome:
     answers = [answer for _, answer in store.feedback(upto=context.asked_until) if not is_skip(answer)]
     if len(answers) == context.learned_from:
         return Outcome({"reward/labels": float(len(answers))})  # nothing new: fitting on would only overfit
-    data = collate(answers, store)
+    data = collate(answers, store, implied_weight=settings.ask.list_weight if settings.ask.lists else 0.0)
     behaviour = context.world.behaviour
     result = fit(
         data,
