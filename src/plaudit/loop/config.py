@@ -124,7 +124,8 @@ class RunConfig:
                 got=f"labels {ask.labels}, first_share {ask.first_share}, last_at {ask.last_at}, newest {ask.newest}",
                 expected="labels >= 0, shares in (0, 1]",
             )
-        if ask.lists < 0 or ask.list_weight < 0 or (ask.newest_episodes or 1) < 1 or ask.session < 1:
+        newest = 1 if ask.newest_episodes is None else ask.newest_episodes
+        if ask.lists < 0 or ask.list_weight < 0 or newest < 1 or ask.session < 1:
             raise ConfigError(
                 "The settings of [ask] are out of range",
                 got=f"lists {ask.lists}, list_weight {ask.list_weight}, newest_episodes {ask.newest_episodes}, session {ask.session}",
