@@ -8,9 +8,9 @@ import pytest
 from plaudit.ask.lists import INSERTION, RankedList
 from plaudit.errors import ConfigError
 from plaudit.loop import Run
-from plaudit.loop.asking import labels_per_round
 from plaudit.loop.asking_lists import first_choices, lists_of
 from plaudit.loop.candidates import cut_points, newest_stretches, places_of
+from plaudit.loop.config import labels_per_round
 from plaudit.records import Choice, Comparison, Query, QueryKind, StepBatch
 from plaudit.reward.collate import collate
 from plaudit.reward.config import RewardConfig
@@ -200,10 +200,17 @@ def test_labels_per_round_follow_the_schedule():
 
 @pytest.mark.parametrize(
     "ask",
-    [{"lists": -1}, {"list_weight": -0.1}, {"newest_episodes": 0}, {"session": 0}, {"lists": 1, "kind": "rating"}],
+    [
+        {"lists": -1},
+        {"list_weight": -0.1},
+        {"newest_episodes": 0},
+        {"session": 0},
+        {"lists": 1, "kind": "rating"},
+        {"schedule": "small", "session": 4},
+    ],
 )
 def test_settings_that_do_not_fit_are_refused(ask):
-    with pytest.raises(ConfigError, match=r"\[ask\]|Ranked lists"):
+    with pytest.raises(ConfigError, match=r"\[ask\]|Ranked lists|small sessions"):
         small(**ask)
 
 

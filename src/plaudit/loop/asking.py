@@ -7,22 +7,12 @@ from collections.abc import Sequence
 
 from plaudit.ask.acquisition import propose
 from plaudit.ask.annotator import Annotator
-from plaudit.ask.schedule import sessions
 from plaudit.loop.asking_lists import ask_lists, lists_of, measures
 from plaudit.loop.candidates import background, candidates, segment_of
-from plaudit.loop.config import RunConfig
+from plaudit.loop.config import labels_per_round
 from plaudit.loop.context import Context, Outcome, stage_key
 from plaudit.records import Choice, Comparison, Feedback, Query, is_skip
 from plaudit.run.seeds import generator
-
-
-def labels_per_round(config: RunConfig) -> list[int]:
-    """How many questions each round asks."""
-    ask_, loop = config.ask, config.loop
-    share_done = [(loop.warmup + r * (loop.steps - loop.warmup) / loop.rounds) / loop.steps for r in range(loop.rounds)]
-    asking = max(1, sum(share <= ask_.last_at for share in share_done))
-    counts = sessions(ask_.labels, asking, ask_.schedule, first_share=ask_.first_share, size=ask_.session)
-    return counts + [0] * (loop.rounds - asking)
 
 
 def ask(context: Context, round_: int) -> Outcome:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from plaudit.ask.acquisition import Strategy
 from plaudit.ask.cover import Space
-from plaudit.ask.schedule import Schedule
+from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.teachers import TeacherConfig
 from plaudit.control.config import PolicyConfig
 from plaudit.errors import ConfigError
@@ -149,3 +149,13 @@ class RunConfig:
                 got=f"{loop.warmup} steps over {self.world.envs} environments, segments of {ask.segment_length}",
                 expected=f"loop.warmup >= {ask.segment_length * self.world.envs}",
             )
+        labels_per_round(self)  # raises when the schedule does not fit the rounds
+
+
+def labels_per_round(config: RunConfig) -> list[int]:
+    """How many questions each round asks."""
+    ask_, loop = config.ask, config.loop
+    share_done = [(loop.warmup + r * (loop.steps - loop.warmup) / loop.rounds) / loop.steps for r in range(loop.rounds)]
+    asking = max(1, sum(share <= ask_.last_at for share in share_done))
+    counts = sessions(ask_.labels, asking, ask_.schedule, first_share=ask_.first_share, size=ask_.session)
+    return counts + [0] * (loop.rounds - asking)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.control.learner import Learner
-from plaudit.loop.asking import ask, labels_per_round
+from plaudit.loop.asking import ask
 from plaudit.loop.checking import check, keep_clip
+from plaudit.loop.config import labels_per_round
 from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, steps_of_round
 from plaudit.ops.aggregate import mean
 from plaudit.records import StepBatch, is_skip
