@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.ask import Proposal, Strategy, propose
-from plaudit.ask.acquisition import disagreement, opening
+from plaudit.ask import Background, Proposal, Strategy, propose
+from plaudit.ask.acquisition import disagreement, entropy, opening
+from plaudit.ask.cover import distance, farthest_first
 from plaudit.errors import ConfigError
 from plaudit.records import QueryKind
 
@@ -155,3 +156,120 @@ def test_the_opening_uses_no_segment_twice(count, spread, seed, kind) -> None:
         opening(
             places[: 2 * count - 1], kind=QueryKind.COMPARISON, count=count, spread=spread, rng=np.random.default_rng(0)
         )
+
+
+def test_entropy_is_that_of_the_mean_probability() -> None:
+    # two sure members that take sides leave the answer as open as two that do not know
+    members = np.array([[50.0, 0.0, 0.0, 1.0], [-50.0, 0.0, 0.0, 1.0]])
+    pairs = np.array([[0, 1], [1, 2], [3, 1]])
+    p = sigmoid(1)
+    expected = [math.log(2), math.log(2), -p * math.log(p) - (1 - p) * math.log(1 - p)]
+    assert entropy(members, pairs) == pytest.approx(expected)
+
+
+def test_entropy_counts_ties_and_grades_as_answers() -> None:
+    # a difference of 0 with a tie below log 3: P(first) = P(second) = sigmoid(-log 3) = 1/4, P(tie) = 1/2
+    members, cut = np.zeros((2, 2)), math.log(3)
+    assert entropy(members, np.array([[0, 1]]), (-cut, cut)) == pytest.approx([1.5 * math.log(2)])
+    # grades between -log 3 and log 3 of a return of 0 are as likely; a far return has a sure grade
+    members = np.array([[0.0, 90.0]])
+    assert entropy(members, np.array([[0], [1]]), (-cut, cut)) == pytest.approx([1.5 * math.log(2), 0.0])
+
+
+def test_the_most_uncertain_pair_is_asked() -> None:
+    members = np.zeros((3, 12)) + 10.0 * np.arange(12)
+    members[:, 7] = members[:, 4] + 0.1  # all other pairs are 10 or more apart, so their answers are sure
+    background = Background(cuts=(-0.5, 0.5))
+    asked = [
+        propose(Strategy.ENTROPY, 12, members, kind=QueryKind.COMPARISON, count=1, rng=rng(seed), background=background)
+        for seed in range(200)
+    ]
+    together = [proposal for (proposal,) in asked if set(proposal.indices) == {4, 7}]
+    assert len(together) > 5  # wherever the random pairs put the two together, they are asked
+    assert all(
+        one.score == pytest.approx(float(entropy(members, np.array([[4, 7]]), (-0.5, 0.5))[0])) for one in together
+    )
+    best = max(proposal.score or 0.0 for (proposal,) in asked)
+    assert together[0].score == best
+    assert (together[0].strategy, together[0].propensity) == ("entropy", None)
+
+
+def test_farthest_first_by_hand() -> None:
+    places = np.array([[0.0], [1.0], [2.0], [6.0], [10.0]])
+    groups = np.arange(5)[:, None]
+    deviation = places.std()
+    chosen, reached = farthest_first(places, groups, 3)
+    # nearest to the mean 3.8 is 2 (1.8 away, 6 is 2.2 away); then 10 is 8 away; then 6 is 4 from both
+    assert chosen.tolist() == [2, 4, 3]
+    assert reached * deviation == pytest.approx([1.8, 8.0, 4.0])
+    chosen, reached = farthest_first(places, groups, 2, covered=np.array([[[9.0]], [[5.0]]]))
+    assert chosen.tolist() == [0, 2]  # 0 is 5 from 5; then 2 is 2 from 0, all others are 1 from something
+    assert reached * deviation == pytest.approx([5.0, 2.0])
+
+
+def test_the_distance_between_pairs_knows_no_order() -> None:
+    first, second = np.array([0.0, 3.0]), np.array([1.0, 1.0])
+    pair, turned = np.stack([first, second]), np.stack([second, first])
+    assert distance(np.stack([pair, turned]), pair).tolist() == [0.0, 0.0]
+    assert distance(pair[None], np.stack([second + np.array([1.0, 0.0]), first])).tolist() == [1.0]
+
+
+@given(items=st.integers(4, 40), pairs=st.booleans(), seed=st.integers(0, 200))
+def test_greedy_cover_is_at_most_twice_the_best(items: int, pairs: bool, seed: int) -> None:
+    places = rng(seed).normal(size=(items, 2))
+    size = 2 if pairs else 1
+    groups = rng(seed).permutation(items)[: items - items % size].reshape(-1, size)
+    chosen, reached = farthest_first(places, groups, len(groups))
+    assert sorted(chosen.tolist()) == list(range(len(groups)))
+    standard = ((places - places.mean(axis=0)) / places.std(axis=0))[groups]
+    apart = np.array([distance(standard, one) for one in standard])
+    best = min(np.minimum(apart[a], apart[b]).max() for a in range(len(groups)) for b in range(len(groups)))
+    assert np.minimum(apart[chosen[0]], apart[chosen[1]]).max() <= 2 * best + 1e-9
+    assert (np.diff(reached[1:]) <= 1e-9).all()
+
+
+def test_k_centre_covers_better_than_uniform() -> None:
+    # a crowd of much the same behaviour, and a few rare ones
+    places = np.concatenate([0.1 * rng(1).normal(size=(57, 2)), [[5.0, 0.0], [0.0, 5.0], [-5.0, -5.0]]])
+    background = Background(places=places)
+
+    def radius(strategy: Strategy, seed: int) -> float:
+        asked = propose(
+            strategy, 60, np.zeros((2, 60)), kind=QueryKind.RATING, count=4, rng=rng(seed), background=background
+        )
+        centres = places[[proposal.indices[0] for proposal in asked]]
+        return float(np.linalg.norm(places[:, None] - centres, axis=-1).min(axis=1).max())
+
+    assert max(radius(Strategy.K_CENTRE, seed) for seed in range(10)) < 0.5
+    assert min(radius(Strategy.UNIFORM, seed) for seed in range(10)) > 4.0
+
+
+def test_k_centre_keeps_away_from_what_was_asked() -> None:
+    places = np.repeat([[0.0], [5.0], [10.0]], 4, axis=0) + 0.01 * np.arange(12)[:, None]
+    background = Background(places=places, covered=np.array([[[0.0]], [[10.0]]]))
+    asked = propose(
+        Strategy.K_CENTRE, 12, np.zeros((2, 12)), kind=QueryKind.RATING, count=1, rng=rng(), background=background
+    )
+    assert asked[0].indices[0] in {4, 5, 6, 7}
+    assert asked[0].propensity is None
+
+
+def test_combinations_cover_the_informative_half_only() -> None:
+    # the upper half is disputed, the lower half lies far out; without places the space is that of the returns
+    members = np.zeros((2, 12))
+    members[0, 6:], members[1, 6:] = np.arange(1.0, 7.0), -np.arange(1.0, 7.0)
+    places = np.concatenate([100.0 + np.arange(6.0), np.arange(6.0)])[:, None]
+    asked = propose(
+        Strategy.DISAGREEMENT_K_CENTRE,
+        12,
+        members,
+        kind=QueryKind.RATING,
+        count=2,
+        rng=rng(),
+        background=Background(places=places),
+    )
+    assert {proposal.indices[0] for proposal in asked} <= set(range(6, 12))
+    assert {proposal.indices[0] for proposal in asked} & {6, 11}
+    assert asked[0].score == pytest.approx(float(disagreement(members, np.array([list(asked[0].indices)]))[0]))
+    spread = propose(Strategy.ENTROPY_K_CENTRE, 12, members, kind=QueryKind.COMPARISON, count=6, rng=rng())
+    assert len({item for proposal in spread for item in proposal.indices}) == 12

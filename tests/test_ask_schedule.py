@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.ask import schedule
+from plaudit.ask import Schedule, schedule, sessions
 from plaudit.errors import ConfigError
 
 
@@ -45,3 +45,39 @@ def test_few_labels_all_come_but_the_first_round_gets_two() -> None:
 def test_impossible_schedules_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="schedule"):
         schedule(**({"labels": 10, "rounds": 5} | settings))  # type: ignore[arg-type]
+
+
+@given(labels=st.integers(0, 2000), rounds=st.integers(1, 60), mode=st.sampled_from(Schedule), size=st.integers(1, 50))
+def test_sessions_sum_to_the_labels_and_begin_with_two(labels: int, rounds: int, mode: Schedule, size: int) -> None:
+    if mode is Schedule.SMALL and labels > rounds * size:
+        with pytest.raises(ConfigError, match=r"small sessions.*loop\.rounds"):
+            sessions(labels, rounds, mode, first_share=0.25, size=size)
+        return
+    counts = sessions(labels, rounds, mode, first_share=0.25, size=size)
+    assert (len(counts), sum(counts)) == (rounds, labels)
+    assert min(counts) >= 0
+    if mode is not Schedule.SMALL:
+        assert counts[0] >= min(labels, 2)
+
+
+@pytest.mark.parametrize(
+    ("mode", "counts"),
+    [
+        (Schedule.CONSTANT, [5, 5, 5, 5]),
+        (Schedule.DECAYING, [8, 6, 4, 2]),
+        (Schedule.GROWING, [2, 4, 6, 8]),
+        (Schedule.SMALL, [8, 8, 4, 0]),
+        (Schedule.FRONT, schedule(20, 4)),
+    ],
+)
+def test_schedules_by_hand(mode: Schedule, counts: list[int]) -> None:
+    assert sessions(20, 4, mode, first_share=0.25, size=8) == counts
+
+
+def test_small_sessions_are_spread_evenly() -> None:
+    assert sessions(20, 10, Schedule.SMALL, first_share=0.25, size=5) == [5, 0, 5, 0, 0, 5, 0, 5, 0, 0]
+
+
+def test_a_growing_schedule_of_few_labels_still_begins_with_two() -> None:
+    assert sessions(6, 3, Schedule.GROWING, first_share=0.25, size=8) == [2, 1, 3]
+    assert sessions(1, 3, Schedule.GROWING, first_share=0.25, size=8) == [1, 0, 0]

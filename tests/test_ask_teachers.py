@@ -1,10 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from plaudit.ask import People, Teacher, TeacherConfig, feedback_id
 from plaudit.ask.teachers import SECONDS_PER_ANSWER
 from plaudit.errors import ConfigError, RecordError
-from plaudit.records import Choice, Comparison, Query, QueryKind, Rating, SegmentData, StepFeedback
+from plaudit.records import Choice, Comparison, Query, QueryKind, Rating, SegmentData, StepFeedback, is_skip
 
 EXACT = TeacherConfig(temperature=0.0)
 
@@ -125,6 +127,80 @@ def test_skips_and_lapses_of_the_other_kinds(kind: QueryKind) -> None:
     assert len({answer.value if isinstance(answer, Rating) else answer.scores for answer in answers}) > 1  # type: ignore[union-attr]
 
 
+def scaled(**settings: float) -> TeacherConfig:
+    """A teacher whose scale of one step goes from 0 to 1, without noise unless asked for."""
+    return TeacherConfig(**({"temperature": 0.0, "low": 0.0, "high": 1.0} | settings))
+
+
+def test_stochastic_teacher_samples_where_a_port_of_the_original_takes_the_likelier_side() -> None:
+    # 0.1 ahead at temperature 1: a port that returns "p > 1/2" always says FIRST; sampled, 52 in 100 do
+    found = choices(TeacherConfig(temperature=1.0), segment(0.1), segment(0.0))
+    assert np.mean([choice is Choice.FIRST for choice in found]) == pytest.approx(1 / (1 + np.exp(-0.1)), abs=0.03)
+
+
+@pytest.mark.parametrize("index", [0, 1, 40])
+def test_thresholds_take_their_share_once_in_every_session(index: int) -> None:
+    # the original multiplies by the share again from the second session on, so 0.1 becomes 0.01
+    teacher = Teacher(scaled(equal=0.1), seed=0)
+    query = dataclasses.replace(comparison(index), id="", round=index)
+    near = teacher.answer(query, [segment(0.5, 0.5), segment(0.5, 0.31)])  # 0.19 < 0.1 * 1 * 2 steps
+    apart = teacher.answer(query, [segment(0.5, 0.5), segment(0.5, 0.29)])
+    assert isinstance(near, Comparison)
+    assert isinstance(apart, Comparison)
+    assert (near.choice, apart.choice) == (Choice.TIE, Choice.FIRST)
+    picky = Teacher(scaled(skip_below=0.1), seed=0)
+    bad = picky.answer(query, [segment(0.1, 0.09), segment(0.0, 0.0)])  # means 0.095 and 0, neither above 0.1
+    fair = picky.answer(query, [segment(0.1, 0.09), segment(0.1, 0.11)])
+    assert isinstance(bad, Comparison)
+    assert isinstance(fair, Comparison)
+    assert (bad.choice, fair.choice) == (Choice.SKIP, Choice.SECOND)
+
+
+def test_mistakes_turn_round_their_share_of_the_answers_but_no_tie() -> None:
+    found = choices(scaled(mistake=0.2), segment(1.0), segment(0.0))
+    assert np.mean([choice is Choice.SECOND for choice in found]) == pytest.approx(0.2, abs=0.025)
+    assert set(choices(scaled(mistake=1.0, equal=0.3), segment(1.0), segment(0.9), count=20)) == {Choice.TIE}
+    # noise, lapses and skips fall on the same questions with mistakes or without
+    noisy = TeacherConfig(temperature=2.0, lapse=0.2, skip=0.2)
+    right = choices(noisy, segment(1.0), segment(0.0), count=300)
+    wrong = choices(dataclasses.replace(noisy, mistake=1.0), segment(1.0), segment(0.0), count=300)
+    other = {Choice.FIRST: Choice.SECOND, Choice.SECOND: Choice.FIRST}
+    assert wrong == [other.get(choice, choice) for choice in right]
+
+
+def test_mistakes_mirror_grades_and_step_scores() -> None:
+    teacher = Teacher(scaled(mistake=1.0), seed=0)
+    rating = teacher.answer(single(QueryKind.RATING, levels=5), [segment(0.25)])
+    steps = teacher.answer(single(QueryKind.STEPS), [segment(0.25, 1.0)])
+    assert isinstance(rating, Rating)
+    assert isinstance(steps, StepFeedback)
+    assert (rating.value, steps.scores) == (5 - 1 - 1, (0.75, 0.0))
+
+
+def test_myopic_teacher_prefers_a_better_end() -> None:
+    # discount 0.5 over three steps weighs them 1/4, 1/2, 1: 4/4 + 1/2 + 0 < 0 + 1/2 + 2
+    early, late = segment(4.0, 1.0, 0.0), segment(0.0, 1.0, 2.0)
+    assert set(choices(scaled(), early, late, count=3)) == {Choice.FIRST}
+    assert set(choices(scaled(discount=0.5), early, late, count=3)) == {Choice.SECOND}
+    myopic = Teacher(TeacherConfig(temperature=0.0, low=0.0, high=4.0, discount=0.5), seed=0)
+    grades = [myopic.answer(single(QueryKind.RATING, levels=8), [one]) for one in (early, late)]
+    # weighted means 1.5 / 1.75 = 0.857 and 2.5 / 1.75 = 1.43, in steps of 0.5
+    assert [grade.value for grade in grades if isinstance(grade, Rating)] == [1, 2]
+
+
+def test_ties_and_skips_are_undiscounted_and_skips_come_first() -> None:
+    early, late = segment(1.0, 0.0), segment(0.0, 1.0)
+    assert set(choices(scaled(discount=0.1, equal=0.1), early, late, count=3)) == {Choice.TIE}
+    assert set(choices(scaled(discount=0.1, skip_below=0.6, equal=0.1), early, late, count=3)) == {Choice.SKIP}
+
+
+@pytest.mark.parametrize("kind", [QueryKind.RATING, QueryKind.STEPS])
+def test_bad_segments_are_skipped_whatever_the_question(kind: QueryKind) -> None:
+    teacher = Teacher(scaled(skip_below=0.5), seed=0)
+    assert is_skip(teacher.answer(single(kind, levels=3), [segment(0.5, 0.5)]))
+    assert not is_skip(teacher.answer(single(kind, levels=3), [segment(0.5, 0.6)]))
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -132,6 +208,12 @@ def test_skips_and_lapses_of_the_other_kinds(kind: QueryKind) -> None:
         {"temperature": float("nan")},
         {"lapse": 1.5},
         {"skip": -0.1},
+        {"mistake": 1.1},
+        {"equal": -0.1, "low": 0.0, "high": 1.0},
+        {"equal": 0.1},
+        {"skip_below": 0.1},
+        {"discount": 0.0},
+        {"discount": 1.1},
         {"low": 0.0},
         {"low": 1.0, "high": 1.0},
     ],
@@ -169,6 +251,10 @@ def test_people_answer_later() -> None:
         (EXACT, "simulated: error-free"),
         (TeacherConfig(), "simulated: Boltzmann, temperature 1"),
         (TeacherConfig(temperature=0.5, lapse=0.1), "simulated: Boltzmann, temperature 0.5, lapse 0.1"),
+        (
+            TeacherConfig(temperature=0.0, mistake=0.1, equal=0.2, skip_below=0.3, discount=0.9, low=0.0, high=1.0),
+            "simulated: error-free, mistake 0.1, equal 0.2, skip below 0.3, discount 0.9",
+        ),
     ],
 )
 def test_profile_says_how_the_teacher_judges(config: TeacherConfig, text: str) -> None:

@@ -26,7 +26,7 @@ from plaudit.records import (
 )
 from plaudit.stats.intervals import mean_interval, wilson
 from plaudit.store.store import Store
-from tests.report_runs import FakeRun
+from tests.report_runs import CONFIG, FakeRun
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,17 @@ def test_the_noise_ceiling_follows_from_the_known_teacher(finished):
         true[query.id] = first - second
     decided = [true[a.query] for _, a in store.feedback() if a.choice in (Choice.FIRST, Choice.SECOND)]
     assert summary.learn.noise_ceiling == pytest.approx(noise_ceiling(np.array(decided), 2.0, 0.1))
+
+
+def test_the_noise_ceiling_knows_mistakes_and_does_not_guess_at_discounts(finished, tmp_path, monkeypatch):
+    plain = finished[2].learn.noise_ceiling
+    for extra, expected in (({"mistake": 0.2}, 0.2 + 0.6 * plain), ({"discount": 0.9}, None)):
+        ask = CONFIG["ask"] | {"teacher": CONFIG["ask"]["teacher"] | extra}
+        monkeypatch.setitem(CONFIG, "ask", ask)
+        path = tmp_path / str(expected)
+        with FakeRun(path, choices={0: Choice.TIE, 1: Choice.SKIP}).write() as store:
+            assert gather(store, path).learn.noise_ceiling == (expected and pytest.approx(expected))
+        monkeypatch.undo()
 
 
 def test_losses_of_members_are_averaged(finished):

@@ -75,6 +75,17 @@ def test_hash_is_of_the_canonical_json(store):
     assert store.head() == (8, prev_hash)
 
 
+@pytest.mark.parametrize("id_", ["run", "stage/3/learn", "seg_" + "0" * 32, "qry_" + "a" * 32, "fbk_" + "9" * 32])
+def test_ids_that_are_keys_of_other_events_are_no_annotators(store, id_):
+    before = store.head()
+    with pytest.raises(RecordError, match=r"cannot be an annotator's.*choose another name"):
+        store.add_annotator(AnnotatorProfile(id_, AnnotatorKind.PERSON))
+    assert store.head() == before
+    for harmless in ("runner", "stages", "seg_1", "a/b", "teacher", "fbk_" + "g" * 32):
+        store.add_annotator(AnnotatorProfile(harmless, AnnotatorKind.PERSON))
+    assert store.append("stage.completed", {}, "stage/3/learn") == store.head()[0]
+
+
 def test_same_key_and_payload_is_written_once(store):
     first = store.append("stage.completed", {"b": 1, "a": [2.5, None]}, "stage/0/act")
     assert store.append("stage.completed", {"a": [2.5, None], "b": 1}, "stage/0/act") == first

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import enum
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+
+class Space(enum.Enum):
+    """In which space questions lie far apart."""
+
+    BEHAVIOUR = "behaviour"
+    """mean and spread over time of what was seen and done"""
+    REWARD = "reward"
+    """the returns that members of the reward model give: unlike in what they are thought to be worth"""
 
 
 def farthest_first(

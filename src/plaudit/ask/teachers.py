@@ -4,12 +4,11 @@ A teacher is rational up to logistic noise of scale `temperature` on whatever it
 difference of two returns (Boltzmann or Bradley-Terry teacher, Christiano et al. 2017, eq. 1), one return on a scale of
 grades (ordinal logit), or the reward of one step. Temperature 0 is the error-free teacher.
 
-The settings combine to the five irrational teachers of B-Pref (Lee et al. 2021, section 3): Stoc (`temperature` is 1 /
-beta), Mistake (`mistake`), Skip (`skip_below`), Equal (`equal`) and Myopic (`discount`). As there, a question is skipped and
-a tie is called by undiscounted, noiseless returns, and a tie is called even by who errs. B-Pref takes as scale of `skip_below` and
-`equal` the mean return of recent behaviour, so that an answer depends on when it was given, and its code multiplies the
-scale by the setting twice from the second session on. Here the scale is `high - low`, the same for the whole run, times the steps
-of a segment, once.
+The settings combine to the irrational teachers of B-Pref (Lee et al. 2021, section 3): Stoc (`temperature` = 1 / beta),
+Mistake (`mistake`), Skip (`skip_below`), Equal (`equal`) and Myopic (`discount`). As there, noiseless, undiscounted returns
+decide about skips and ties, and a tie is never mistaken. There, thresholds are shares of the mean return of recent behaviour,
+so an answer depends on when it was given, and the code multiplies by the share twice. Here they are shares of `high - low`
+times the steps, once, the same for the whole run.
 
 An answer is a function of (seed, query id, annotator id): asking again, in any order, gives the same record.
 """

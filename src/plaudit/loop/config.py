@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from plaudit.ask.acquisition import Strategy
+from plaudit.ask.cover import Space
+from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.teachers import TeacherConfig
 from plaudit.control.config import PolicyConfig
 from plaudit.errors import ConfigError
@@ -26,15 +28,27 @@ class AskConfig:
     strategy: Strategy = Strategy.DISAGREEMENT
     """how questions are chosen once there is a reward model; the first round knows nothing yet, see first_spread"""
     first_share: float = 0.25
-    """share of the labels asked in the first round"""
+    """share of the labels asked in the first round, where schedule is front"""
     first_spread: float = 0.5
     """share of the first round's segments that lie far apart (greedy k-centre); the others are drawn at random"""
+    schedule: Schedule = Schedule.FRONT
+    """how labels are spread over the rounds that ask: front (first_share, then fewer and fewer), constant, decaying, growing, small (many small sessions)"""
+    session: int = 10
+    """questions of a session, where schedule is small"""
     last_at: float = 0.6
     """share of the environment steps by which the last question has been asked"""
     pool: int = 10
     """candidates looked at per question asked"""
     newest: float = 0.35
     """candidates come mostly from the newest behaviour: this share of it (1 = all behaviour alike)"""
+    newest_episodes: int | None = None
+    """candidates come only from so many newest episodes, so that questions are about what the policy does now; 10 is usual (QPA); empty: see newest"""
+    space: Space = Space.BEHAVIOUR
+    """where strategies with k-centre keep questions apart: behaviour (what is seen and done) or reward (what members think of it)"""
+    lists: int = 0
+    """ranked lists that segments are inserted into by comparisons, each of which implies others (LiRE); 0: independent questions. Strategy is not used then"""
+    list_weight: float = 0.5
+    """of all comparisons that the lists imply, in fitting the reward, where those that were asked have 1; 0 learns from these alone"""
     levels: int = 5
     """grades on the scale of ratings"""
     teacher: TeacherConfig | None = field(default_factory=TeacherConfig)
@@ -113,6 +127,23 @@ class RunConfig:
                 got={"labels": ask.labels, **shares},
                 expected="labels >= 0, shares from 0 to 1, first_share and newest above 0",
             )
+        newest = 1 if ask.newest_episodes is None else ask.newest_episodes
+        if ask.lists < 0 or ask.list_weight < 0 or newest < 1 or ask.session < 1:
+            raise ConfigError(
+                "The settings of [ask] are out of range",
+                got=f"lists {ask.lists}, list_weight {ask.list_weight}, newest_episodes {ask.newest_episodes}, session {ask.session}",
+                expected="lists and list_weight >= 0, newest_episodes and session >= 1",
+            )
+        if ask.lists and self.world.tasks:
+            raise ConfigError(
+                "Ranked lists cannot hold several tasks", got=f"ask.lists = {ask.lists}", next_step="set ask.lists = 0"
+            )
+        if ask.lists and ask.kind is not QueryKind.COMPARISON:
+            raise ConfigError(
+                "Ranked lists are made by comparisons",
+                got=f"ask.lists = {ask.lists} and ask.kind = {ask.kind.value}",
+                next_step="set ask.kind = comparison, or ask.lists = 0",
+            )
         if ask.labels == 0 and loop.environment_weight == 0:
             raise ConfigError(
                 "Nothing tells the policy what is good",
@@ -125,3 +156,13 @@ class RunConfig:
                 got=f"{loop.warmup} steps over {self.world.envs} environments, segments of {ask.segment_length}",
                 expected=f"loop.warmup >= {ask.segment_length * self.world.envs}",
             )
+        labels_per_round(self)  # raises when the schedule does not fit the rounds
+
+
+def labels_per_round(config: RunConfig) -> list[int]:
+    """How many questions each round asks."""
+    ask_, loop = config.ask, config.loop
+    share_done = [(loop.warmup + r * (loop.steps - loop.warmup) / loop.rounds) / loop.steps for r in range(loop.rounds)]
+    asking = max(1, sum(share <= ask_.last_at for share in share_done))
+    counts = sessions(ask_.labels, asking, ask_.schedule, first_share=ask_.first_share, size=ask_.session)
+    return counts + [0] * (loop.rounds - asking)

@@ -28,7 +28,13 @@ class Journal:
         self._source = source
         self._own = own_annotator
         self._copied = 0
-        self._positions = {} if source is None else {event.key: event.seq for event in source.events() if event.key}
+        self._positions: dict[str, int] = {}
+        self._read_until: dict[str, int] = {}
+        for event in () if source is None else source.events():
+            if event.key:
+                self._positions[event.key] = event.seq
+            if event.kind == "stage.completed" and event.key:
+                self._read_until[event.key] = event.payload["log_position"]
 
     @property
     def replaying(self) -> bool:
@@ -76,6 +82,23 @@ class Journal:
                 fields = {name: value for name, value in record.items() if name != "kind"}
                 self.store.add_feedback([from_json(FEEDBACK_KINDS[record["kind"]], fields)])
         self._copied = max(self._copied, end)
+
+    def read_until(self, key: str) -> int | None:
+        """When replaying: log position up to which stage `key` read answers in the source; None if there is no such stage."""
+        return self._read_until.get(key)
+
+    def asks_on(self, query: str, key: str) -> bool:
+        """When replaying: whether more was asked after a question, before stage `key` ended; copies answers up to there."""
+        if self._source is None:
+            return False
+        more = self._source.events(
+            after=self._positions.get(query, 0), upto=self._positions.get(key), kinds={"segment.added", "query.asked"}
+        )
+        following = next(more, None)
+        if following is None or following.key is None:
+            return False
+        self.catch_up(following.key)
+        return True
 
     def _write(self, keys: Sequence[str], write: Callable[[], object]) -> None:
         if keys:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.control.learner import Learner
-from plaudit.loop.asking import ask, labels_per_round
+from plaudit.loop.asking import ask
 from plaudit.loop.checking import check, keep_clip
+from plaudit.loop.config import labels_per_round
 from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, steps_of_round
 from plaudit.ops.aggregate import mean
 from plaudit.records import StepBatch, is_skip
@@ -53,7 +54,7 @@ def learn(context: Context, round_: int) -> Outcome:
     answers = [answer for _, answer in store.feedback(upto=context.asked_until) if not is_skip(answer)]
     if len(answers) == context.learned_from:
         return Outcome({"reward/labels": float(len(answers))})  # nothing new: fitting on would only overfit
-    data = collate(answers, store)
+    data = collate(answers, store, implied_weight=settings.ask.list_weight if settings.ask.lists else 0.0)
     behaviour = context.world.behaviour
     result = fit(
         data,

@@ -10,6 +10,7 @@ from typing import Protocol, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.ask.lists import INSERTION
 from plaudit.errors import RecordError
 from plaudit.records import (
     Choice,
@@ -52,6 +53,10 @@ class FeedbackData:
     segments: tuple[SegmentData, ...]
     evidence: tuple[Evidence, ...]
     """one entry per kind of feedback, and per scale of ratings"""
+    chained: NDArray[np.bool_] | None = None
+    """[comparison] those that say something about other pairs too; None where nothing is to follow from answers"""
+    implied_weight: float = 0.0
+    """of all that follows from answers, where all comparisons have 1"""
 
     @property
     def answers(self) -> int:
@@ -68,12 +73,13 @@ class _Place:
     lengths: list[int]
 
 
-def collate(answers: Sequence[Feedback], source: Source) -> FeedbackData:
+def collate(answers: Sequence[Feedback], source: Source, *, implied_weight: float = 0.0) -> FeedbackData:
     """Look up what answers are about, and put them into arrays. Skipped questions are left out.
 
     Args:
         answers: in the order of the log; a question keeps its number when later answers are added.
         source: where queries and segments are found.
+        implied_weight: above 0, what follows from the comparisons of ranked lists counts too (`plaudit.reward.implied`).
 
     Raises:
         RecordError: an answer does not fit its query, or a segment holds numbers that are not finite.
@@ -94,7 +100,19 @@ def collate(answers: Sequence[Feedback], source: Source) -> FeedbackData:
         places[query] = _Place(number, [row[one] for one in shown], [len(data[one]) for one in shown])
     for answer in given:
         _check_fit(answer, queries[answer.query], places[answer.query])
-    return FeedbackData(tuple(data.values()), _evidence(given, places))
+    chained = _chained(given, queries) if implied_weight else None
+    return FeedbackData(tuple(data.values()), _evidence(given, places), chained, implied_weight)
+
+
+def _chained(answers: Sequence[Feedback], queries: Mapping[str, Query]) -> NDArray[np.bool_] | None:
+    """[comparison] the first answer to each question that inserted a segment into a ranked list; None without any."""
+    seen: set[str] = set()
+    found: list[bool] = []
+    for answer in answers:
+        if isinstance(answer, Comparison):
+            found.append(queries[answer.query].strategy == INSERTION and answer.query not in seen)
+            seen.add(answer.query)
+    return np.array(found) if any(found) else None
 
 
 def pack(segments: Sequence[SegmentData], actions: int) -> StepBatch:

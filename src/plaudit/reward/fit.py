@@ -16,7 +16,8 @@ from plaudit.records import StepBatch
 from plaudit.reward.collate import FeedbackData, pack
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.heldout import estimate, leave_out, losses, measures, reliability, understood
-from plaudit.reward.likelihood import AnswerModel
+from plaudit.reward.implied import Implied, implied
+from plaudit.reward.likelihood import AnswerModel, Comparisons
 from plaudit.reward.model import Inputs, RewardModel, normalisation
 from plaudit.reward.objective import Problem, batches_of, loss
 from plaudit.run.seeds import generator
@@ -75,7 +76,7 @@ def fit(
     if config.warm_start and warm_start is not None and (warm_start.held_out or not held_out):
         ensemble, annotators = _same_form(warm_start, ensemble), warm_start.annotators
     trains = tuple(leave_out(part, config.members, held_out) for part in data.evidence)
-    problem = Problem(data.evidence, trains, held_out, features)
+    problem = Problem(data.evidence, trains, held_out, features, _implied(data, trains))
     ensemble, annotators, history = _train(ensemble, problem, annotators, config=config, rng=generator(seed, "order"))
     found = problem.values(ensemble)
     raw = ensemble.evaluate(inputs.rows(reference))[:, reference.mask.reshape(-1)].astype(np.float64)
@@ -86,6 +87,13 @@ def fit(
     calibration = {} if groups is None else {name: getattr(groups, name) for name in ("confidence", "right", "count")}
     metrics["reward/spread"] = float(spread((raw - offset[:, None]) / scale[:, None]).mean())
     return Fit(model, metrics, history, calibration)
+
+
+def _implied(data: FeedbackData, trains: tuple[NDArray[np.bool_], ...]) -> Implied | None:
+    for part, learns in zip(data.evidence, trains, strict=True):
+        if data.chained is not None and isinstance(part, Comparisons):
+            return implied(part, data.chained, learns, weight=data.implied_weight)
+    return None
 
 
 def _same_form(previous: RewardModel, fresh: Ensemble) -> Ensemble:

@@ -15,6 +15,7 @@ from plaudit.models.ensemble import Ensemble
 from plaudit.ops import preference
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.heldout import Values, values_of
+from plaudit.reward.implied import Implied
 from plaudit.reward.likelihood import AnswerModel, Evidence
 
 
@@ -29,6 +30,8 @@ class Problem:
     """whether there are answers that some member leaves out"""
     features: Tensor
     """[segment, step, feature]"""
+    implied: Implied | None = None
+    """what follows from answers; learned from, measured nowhere"""
 
     @property
     def answers(self) -> int:
@@ -61,7 +64,6 @@ def loss(
     rng: np.random.Generator,
 ) -> Tensor:
     """Sum over members of the mean negative log likelihood of chosen answers, plus the penalty on returns."""
-    width = problem.features.shape[-1]
     likelihood, count = torch.zeros(ensemble.members), torch.zeros(ensemble.members)
     penalty = torch.zeros(())
     first = 0
@@ -70,17 +72,40 @@ def loss(
         first += len(part.segments)
         if len(rows) == 0:
             continue
-        look = part.look(rows, config.crop, rng)
-        seen = problem.features[torch.from_numpy(part.segments[rows][..., None]), torch.from_numpy(look.positions)]
-        rewards = ensemble.forward(seen.view(-1, width)).view(-1, *look.positions.shape)
-        weights = torch.from_numpy(look.weights)
-        log_prob = part.log_prob(part.values(rewards, weights, rows), rows, annotators, preference)
+        log_prob, squares = _judge(
+            ensemble, problem.features, part, rows, annotators=annotators, config=config, rng=rng
+        )
         learns = torch.from_numpy(trains[:, rows].astype(np.float32))
         likelihood = likelihood + (log_prob * learns).sum(-1)
         count = count + learns.sum(-1)
-        per_answer = ((rewards * weights).sum(-1) ** 2 / weights.sum(-1)).mean((1, 2)).sum()
-        penalty = penalty + per_answer * (len(rows) / len(chosen))
-    return config.return_penalty * penalty - (likelihood / count.clamp(min=1)).sum()
+        penalty = penalty + squares * (len(rows) / len(chosen))
+    total = config.return_penalty * penalty - (likelihood / count.clamp(min=1)).sum()
+    follows = problem.implied
+    if follows is None:
+        return total
+    rows = rng.integers(len(follows.pairs.side), size=config.batch)
+    log_prob, _ = _judge(ensemble, problem.features, follows.pairs, rows, annotators=annotators, config=config, rng=rng)
+    learns = torch.from_numpy(follows.trains[:, rows].astype(np.float32))
+    return total - follows.weight * ((log_prob * learns).sum(-1) / learns.sum(-1).clamp(min=1)).sum()
+
+
+def _judge(
+    ensemble: Ensemble,
+    features: Tensor,
+    part: Evidence,
+    rows: NDArray[np.intp],
+    *,
+    annotators: AnswerModel,
+    config: RewardConfig,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """[member, answer] log likelihood of some answers, and the mean squared return per step, summed over members."""
+    look = part.look(rows, config.crop, rng)
+    seen = features[torch.from_numpy(part.segments[rows][..., None]), torch.from_numpy(look.positions)]
+    rewards = ensemble.forward(seen.view(-1, features.shape[-1])).view(-1, *look.positions.shape)
+    weights = torch.from_numpy(look.weights)
+    log_prob = part.log_prob(part.values(rewards, weights, rows), rows, annotators, preference)
+    return log_prob, ((rewards * weights).sum(-1) ** 2 / weights.sum(-1)).mean((1, 2)).sum()
 
 
 def batches_of(answers: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, exists, select
 
-from plaudit.errors import StoreError
+from plaudit.errors import RecordError, StoreError
 from plaudit.records import AnnotatorProfile, Feedback, Query, Segment, SegmentData, from_json, kind_of, to_json
 from plaudit.records.feedback import FEEDBACK_KINDS
 from plaudit.run.checkpoint import flush_folder
@@ -27,6 +28,8 @@ from plaudit.store.verify import Verification
 from plaudit.store.work import Job
 from plaudit.store.writer import Writer
 
+TAKEN = re.compile(r"run|stage/.*|(seg|qry|fbk)_[0-9a-f]{32}", re.DOTALL)
+"""keys of other events: all kinds share one space of keys, and a key is logged once"""
 MOST_VARIABLES = 500
 """ids in one SELECT; databases limit them"""
 T = TypeVar("T")
@@ -198,7 +201,17 @@ class Store:
         return self._add("query.asked", queries)
 
     def add_annotator(self, profile: AnnotatorProfile) -> int:
-        """Log that an annotator takes part."""
+        """Log that an annotator takes part.
+
+        Raises RecordError for an id that could be the key of another kind of event, which it would keep from being logged.
+        """
+        if TAKEN.fullmatch(profile.id):
+            raise RecordError(
+                "This id cannot be an annotator's",
+                got=profile.id,
+                expected="a pseudonym; `run`, `stage/...` and the ids of segments, questions and answers are taken",
+                next_step="choose another name",
+            )
         return self._add("annotator.added", [profile])[0]
 
     def add_feedback(self, answers: Sequence[Feedback]) -> list[int]:

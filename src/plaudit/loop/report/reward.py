@@ -154,6 +154,9 @@ def _ceiling(
             differences.append(first - second)
     if not differences:
         return None
-    return noise_ceiling(
-        np.array(differences), float(teacher.get("temperature", 1.0)), float(teacher.get("lapse", 0.0))
-    )
+    if teacher.get("discount", 1.0) < 1:
+        return None  # it does not judge by returns
+    # of answers turned round with probability m as many agree as of answers that are random with probability 2 m
+    lapse = float(teacher.get("lapse", 0.0))
+    random = lapse + 2.0 * float(teacher.get("mistake", 0.0)) * (1.0 - lapse)
+    return noise_ceiling(np.array(differences), float(teacher.get("temperature", 1.0)), random)
