@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from plaudit.control.config import DQNConfig, PolicyConfig, PPOConfig, SACConfig
+from plaudit.control.config import (
+    A2CConfig,
+    DQNConfig,
+    PolicyConfig,
+    PPOConfig,
+    REINFORCEConfig,
+    SACConfig,
+    TD3Config,
+    TRPOConfig,
+)
 from plaudit.control.learner import Learner, make_learner
 from plaudit.run.monitor import Signal
 from plaudit.worlds.config import WorldConfig
@@ -18,7 +29,15 @@ SMALL = {
     "ppo": (POINT_MASS, PolicyConfig(ppo=PPOConfig(net=(8, 8), n_steps=16, batch_size=24, n_epochs=2))),
     "ppo discrete": (GRID, PolicyConfig(ppo=PPOConfig(net=(8,), n_steps=16, batch_size=32, n_epochs=2, ent_coef=0.01))),
     "dqn": (ONE_STEP, PolicyConfig(dqn=DQNConfig(net=(8, 8), batch_size=16, exploration_steps=100, train_freq=16))),
+    "td3": (POINT_MASS, PolicyConfig(td3=TD3Config(net=(8, 8), batch_size=16, random_eps=0.1))),
+    "a2c": (POINT_MASS, PolicyConfig(a2c=A2CConfig(net=(8, 8), n_steps=4))),
+    "a2c discrete": (GRID, PolicyConfig(a2c=A2CConfig(net=(8,), n_steps=4, ent_coef=0.01))),
+    "reinforce": (POINT_MASS, PolicyConfig(reinforce=REINFORCEConfig(net=(8,), n_steps=16))),
+    "reinforce discrete": (ONE_STEP, PolicyConfig(reinforce=REINFORCEConfig(net=(8,), n_steps=16))),
 }
+if find_spec("sb3_contrib"):  # the extra `contrib`
+    trpo = PolicyConfig(trpo=TRPOConfig(net=(8,), n_steps=16, batch_size=24, n_critic_updates=2))
+    SMALL |= {"trpo": (POINT_MASS, trpo), "trpo discrete": (GRID, trpo)}
 """world and settings of each algorithm, as small as they can be"""
 
 

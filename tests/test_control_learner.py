@@ -1,5 +1,6 @@
 """What every learner keeps: same seed, same bits; kill and restore; monitors; exports; clear refusals."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 import stable_baselines3
 import torch
 
-from plaudit.control.config import Backend, PolicyConfig, PPOConfig, SACConfig
+from plaudit.control.config import ALGORITHMS as NAMES
+from plaudit.control.config import A2CConfig, Backend, PolicyConfig, PPOConfig, SACConfig, TD3Config, TRPOConfig
 from plaudit.control.learner import fix_torch_threads, make_learner
 from plaudit.control.sb3 import WorldVecEnv
 from plaudit.errors import ConfigError, LearningError, MissingExtra, RunError
@@ -153,7 +155,7 @@ def test_stop_ends_early_and_roll_back_forgets(algorithm, tmp_path):
     assert len(monitor.heard) == 2
     assert learner.version == version
     assert rows < len(learner.world.behaviour) < rows + 1000
-    if algorithm.startswith("ppo"):
+    if algorithm.split()[0] not in ("sac", "dqn", "td3"):
         assert save(learner, tmp_path / "after")["policy.safetensors"] == before
     monitor = Listener(Signal.STOP)
     learner.improve(4000, 2, monitor)
@@ -185,13 +187,24 @@ def test_improving_without_a_reward_is_refused(algorithm):
         small(algorithm).improve(8, 0, Unwatched())
 
 
+def opens(algorithm: str):
+    """The class that opens what an algorithm exports."""
+    match algorithm.split()[0]:
+        case "trpo":
+            return importlib.import_module("sb3_contrib").TRPO
+        case "reinforce":
+            return stable_baselines3.A2C
+        case name:
+            return getattr(stable_baselines3, name.upper())
+
+
 @ALGORITHMS
 def test_exported_policy_opens_in_stable_baselines_and_acts_the_same(algorithm, tmp_path):
     learner = small(algorithm)
     learner.explore(64, 1)
     rounds(learner, 0, 1)
     learner.export(tmp_path / "policy.zip")
-    model = getattr(stable_baselines3, algorithm.split()[0].upper()).load(tmp_path / "policy.zip")
+    model = opens(algorithm).load(tmp_path / "policy.zip")
     observations = learner.world.behaviour.observations[:10].reshape(40, -1)
     wanted = learner.act(observations)
     np.testing.assert_allclose(model.predict(observations, deterministic=True)[0], wanted, atol=1e-5)
@@ -201,13 +214,13 @@ def test_exported_policy_opens_in_stable_baselines_and_acts_the_same(algorithm, 
     assert model.num_timesteps >= 160
 
 
-@pytest.mark.parametrize("algorithm", ["sac", "ppo"])
+@pytest.mark.parametrize("algorithm", ["sac", "td3", "ppo"])
 def test_actions_that_are_not_finite_never_reach_the_world(algorithm, monkeypatch):
     learner = small(algorithm)
     learner.explore(64, 1)
     learner.set_reward(first_entry)
     rows = len(learner.world.behaviour)
-    target, name = (learner.agent, "act") if algorithm == "sac" else (learner.nets, "draw")
+    target, name = (learner.agent, "act") if algorithm != "ppo" else (learner.nets, "draw")
     monkeypatch.setattr(target, name, lambda observations, rng: np.full((4, 1), np.nan, np.float32))
     with pytest.raises(LearningError, match="action that is not finite"):
         learner.improve(8, 0, Unwatched())
@@ -218,6 +231,9 @@ def test_missing_extra_names_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "sbx", None)
     with pytest.raises(MissingExtra, match=r'pip install "plaudit\[fast\]"'):
         make_learner(PolicyConfig(sac=SACConfig(backend=Backend.JAX)), world(SMALL["sac"][0]), 0)
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)
+    with pytest.raises(MissingExtra, match=r'pip install "plaudit\[contrib\]"'):
+        make_learner(PolicyConfig(trpo=TRPOConfig()), world(SMALL["sac"][0]), 0)
 
 
 def test_threads_are_fixed():
@@ -240,7 +256,7 @@ def test_restoring_what_does_not_fit_is_refused(tmp_path):
 
 
 def test_deterministic_and_random_actions():
-    for algorithm in ("sac", "ppo"):
+    for algorithm in ("sac", "td3", "ppo", "a2c", "reinforce"):
         learner = small(algorithm)
         observations = np.zeros((6, 2), np.float32)
         np.testing.assert_array_equal(learner.act(observations), learner.act(observations))
@@ -249,12 +265,10 @@ def test_deterministic_and_random_actions():
         )
 
 
-@pytest.mark.parametrize(
-    "config", [PolicyConfig(sac=SACConfig(net=(8,))), PolicyConfig(ppo=PPOConfig(net=(8,)))], ids=["sac", "ppo"]
-)
-def test_actions_of_any_shape(config, tmp_path):
+@pytest.mark.parametrize("algorithm", [name for name in SMALL if SMALL[name][0] == SMALL["sac"][0]])
+def test_actions_of_any_shape(algorithm, tmp_path):
     here = world("tests.control_examples:Matrix", 3)
-    learner = make_learner(config, here, 0)
+    learner = make_learner(SMALL[algorithm][1], here, 0)
     learner.explore(30, 0)
     learner.set_reward(first_entry)
     learner.improve(60, 0, Unwatched())
@@ -263,7 +277,7 @@ def test_actions_of_any_shape(config, tmp_path):
     assert (taken >= here.action_space.low).all()
     assert (taken <= here.action_space.high).all()
     learner.export(tmp_path / "policy.zip")
-    model = getattr(stable_baselines3, "SAC" if config.sac else "PPO").load(tmp_path / "policy.zip")
+    model = opens(algorithm).load(tmp_path / "policy.zip")
     seen = here.behaviour.observations[0]
     np.testing.assert_allclose(model.predict(seen, deterministic=True)[0], learner.act(seen), atol=1e-5)
 
@@ -272,13 +286,16 @@ def test_one_algorithm_at_a_time():
     assert PolicyConfig() == PolicyConfig(sac=SACConfig())
     with pytest.raises(ConfigError, match="More than one algorithm"):
         PolicyConfig(sac=SACConfig(), ppo=PPOConfig())
+    with pytest.raises(ConfigError, match=r"policy\.trpo, policy\.reinforce"):
+        PolicyConfig(td3=TD3Config(), a2c=A2CConfig())
+    assert tuple(field.name for field in fields(PolicyConfig)) == NAMES
 
 
 def test_light_start():
     """Making and exporting a learner does not import torch's compiler, which costs as much as training does."""
     code = (
-        "import sys, tempfile, pathlib; from tests.control_examples import small\n"
-        "for name in ('sac', 'ppo', 'dqn'): small(name).export(pathlib.Path(tempfile.mkdtemp()) / 'p.zip')\n"
+        "import sys, tempfile, pathlib; from tests.control_examples import SMALL, small\n"
+        "for name in SMALL: small(name).export(pathlib.Path(tempfile.mkdtemp()) / 'p.zip')\n"
         "assert 'torch._dynamo' not in sys.modules and 'jax' not in sys.modules"
     )
     subprocess.run(

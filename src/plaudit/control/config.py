@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass
 
+from plaudit.control.config_checks import check_net as _check
+from plaudit.control.config_checks import require as _require
+from plaudit.control.config_onpolicy import A2CConfig, REINFORCEConfig, TRPOConfig
 from plaudit.errors import ConfigError
+
+ALGORITHMS = ("sac", "ppo", "dqn", "td3", "a2c", "trpo", "reinforce")
+"""names of the tables of [policy], of which one is set"""
 
 
 class Backend(enum.Enum):
@@ -127,6 +132,45 @@ class DQNConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TD3Config:
+    """Twin delayed deterministic policy gradient (Fujimoto et al. 2018), for continuous actions; noise explores."""
+
+    net: tuple[int, ...] = (64, 64)
+    """hidden layers of the actor and of each of the two critics (ReLU)"""
+    batch_size: int = 64
+    """transitions per update"""
+    learning_rate: float = 1e-3
+    """step size of Adam for actor and critics"""
+    gamma: float = 0.98
+    """discount factor"""
+    tau: float = 0.01
+    """share of actor and critics that their targets take over whenever the actor is updated"""
+    utd: float = 1.0
+    """updates per environment step"""
+    policy_delay: int = 2
+    """updates of the critics for each update of the actor and of the targets"""
+    target_policy_noise: float = 0.2
+    """standard deviation of the noise on the target actor's actions, in half ranges of an action"""
+    target_noise_clip: float = 0.5
+    """largest such noise"""
+    action_noise: float = 0.1
+    """standard deviation of the Gaussian noise on actions while training, in half ranges of an action"""
+    random_eps: float = 0.0
+    """share of uniformly random actions while training"""
+
+    def __post_init__(self) -> None:
+        _check("td3", self.net, self.learning_rate, self.gamma)
+        _require(
+            self.batch_size >= 1 and self.utd > 0 and 0 < self.tau <= 1 and self.policy_delay >= 1,
+            "td3", "batch_size >= 1, utd > 0, 0 < tau <= 1, policy_delay >= 1",
+        )  # fmt: skip
+        _require(
+            min(self.target_policy_noise, self.target_noise_clip, self.action_noise) >= 0 and 0 <= self.random_eps <= 1,
+            "td3", "target_policy_noise, target_noise_clip, action_noise >= 0, 0 <= random_eps <= 1",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyConfig:
     """Which algorithm trains the policy. Exactly one is set; none at all means SAC."""
 
@@ -136,26 +180,22 @@ class PolicyConfig:
     """proximal policy optimisation"""
     dqn: DQNConfig | None = None
     """deep Q-network"""
+    td3: TD3Config | None = None
+    """twin delayed deterministic policy gradient"""
+    a2c: A2CConfig | None = None
+    """advantage actor-critic"""
+    trpo: TRPOConfig | None = None
+    """trust region policy optimisation"""
+    reinforce: REINFORCEConfig | None = None
+    """policy gradient on full returns"""
 
     def __post_init__(self) -> None:
-        given = [name for name in ("sac", "ppo", "dqn") if getattr(self, name) is not None]
+        given = [name for name in ALGORITHMS if getattr(self, name) is not None]
         if not given:
             object.__setattr__(self, "sac", SACConfig())
         elif len(given) > 1:
             raise ConfigError(
-                "More than one algorithm is set", got=given, expected="one of policy.sac, policy.ppo, policy.dqn"
+                "More than one algorithm is set",
+                got=given,
+                expected=f"one of {', '.join(f'policy.{name}' for name in ALGORITHMS)}",
             )
-
-
-def _check(name: str, net: tuple[int, ...], learning_rate: float, gamma: float) -> None:
-    _require(all(size >= 1 for size in net), name, "net with layers of at least one unit")
-    _require(
-        math.isfinite(learning_rate) and learning_rate > 0 and 0 <= gamma <= 1,
-        name,
-        "learning_rate > 0, 0 <= gamma <= 1",
-    )
-
-
-def _require(valid: bool, name: str, expected: str) -> None:
-    if not valid:
-        raise ConfigError(f"The settings of [policy.{name}] are out of range", expected=expected)

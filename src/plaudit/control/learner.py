@@ -7,12 +7,16 @@ from typing import Protocol
 
 import torch
 
+from plaudit.control.a2c import A2CNets, REINFORCENets
 from plaudit.control.config import Backend, DQNConfig, PolicyConfig, PPOConfig, SACConfig
 from plaudit.control.dqn import DQNAgent
 from plaudit.control.offpolicy import OffPolicyLearner
-from plaudit.control.ppo import PPOLearner
+from plaudit.control.onpolicy import OnPolicyLearner
+from plaudit.control.ppo_nets import PPONets
 from plaudit.control.rewards import RewardFn
 from plaudit.control.sac import SACAgent
+from plaudit.control.td3 import TD3Agent
+from plaudit.control.trpo import TRPONets
 from plaudit.run.monitor import Monitor
 from plaudit.worlds.evaluate import Policy
 from plaudit.worlds.vector import VectorWorld
@@ -61,12 +65,20 @@ def make_learner(config: PolicyConfig, world: VectorWorld, seed: int) -> Learner
 
     Raises:
         ConfigError: the algorithm does not fit the world's actions.
-        MissingExtra: the backend is not installed.
+        MissingExtra: the backend, or the algorithm's library, is not installed.
     """
     if config.ppo is not None:
-        return PPOLearner(config.ppo, world, seed)
+        return OnPolicyLearner(PPONets(config.ppo, world, seed), world)
+    if config.a2c is not None:
+        return OnPolicyLearner(A2CNets(config.a2c, world, seed), world)
+    if config.trpo is not None:
+        return OnPolicyLearner(TRPONets(config.trpo, world, seed), world)
+    if config.reinforce is not None:
+        return OnPolicyLearner(REINFORCENets(config.reinforce, world, seed), world)
     if config.dqn is not None:
         return OffPolicyLearner(DQNAgent(config.dqn, world, seed), world)
+    if config.td3 is not None:
+        return OffPolicyLearner(TD3Agent(config.td3, world, seed), world)
     return OffPolicyLearner(SACAgent(config.sac or SACConfig(), world, seed), world)
 
 

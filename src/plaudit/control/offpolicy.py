@@ -1,4 +1,4 @@
-"""The loop that SAC and DQN share: act, label, update; explore, save, restore."""
+"""The loop that the off-policy algorithms share: act, label, update; explore, save, restore."""
 
 from __future__ import annotations
 

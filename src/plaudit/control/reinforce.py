@@ -4,7 +4,8 @@
     policy.act(observations)
 
 A person who watches says of each step how good it was, from 0 to 1. Here that is a function of a batch of steps; a
-reward model that was fitted to step feedback is one, and so is a rule. For real work use PPO: this file is for reading.
+reward model that was fitted to step feedback is one, and so is a rule. This file is for reading; in a run file
+[policy.reinforce] is the same with a baseline, for any actions (a2c.py), and for real work there is PPO.
 
 Williams 1992, https://doi.org/10.1007/BF00992696.
 """

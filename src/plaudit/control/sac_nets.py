@@ -6,14 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from gymnasium import spaces
-from numpy.typing import NDArray
 from stable_baselines3 import SAC
 
+from plaudit.control.box_nets import BoxNets
 from plaudit.control.config import SACConfig
 from plaudit.control.files import Arrays
 from plaudit.control.sb3 import Moments, WorldVecEnv, adopt, light_optimizers, linears, own_streams, write_moments
-from plaudit.errors import ConfigError
 from plaudit.models.kernels import FloatArray, Shape, Tapes
 from plaudit.worlds.vector import VectorWorld
 
@@ -21,7 +19,7 @@ LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 """bounds of the policy's log standard deviation, as in Stable-Baselines3"""
 
 
-class SACNets:
+class SACNets(BoxNets):
     """Actor, two critics, two target critics and the entropy coefficient.
 
     Args:
@@ -34,30 +32,14 @@ class SACNets:
     """
 
     def __init__(self, config: SACConfig, world: VectorWorld, seed: int) -> None:
-        space = world.action_space
-        if not isinstance(space, spaces.Box) or not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
-            raise ConfigError(
-                "SAC needs continuous actions within finite bounds",
-                got=space,
-                next_step="use [policy.ppo] or [policy.dqn] instead",
-            )
+        super().__init__(config, world, "SAC")
         self.config = config
-        self.low: FloatArray = space.low.reshape(-1).astype(np.float32)
-        self.span: FloatArray = space.high.reshape(-1).astype(np.float32) - self.low
-        self.action_shape = space.shape
-        self.observation_size = world.layout.observation
-        self.action_size = len(self.low)
         self.actor_shape = Shape((self.observation_size, *config.net, 2 * self.action_size))
-        self.critic_shape = Shape((self.observation_size + self.action_size, *config.net, 1), members=2)
         self.actor: FloatArray = np.zeros(self.actor_shape.parameters, np.float32)
-        self.critic: FloatArray = np.zeros(self.critic_shape.parameters, np.float32)
-        self.target: FloatArray = np.zeros(self.critic_shape.parameters, np.float32)
         self.log_alpha: FloatArray = np.zeros(1, np.float32)
         self.learns_alpha = config.ent_coef.startswith("auto")
         self.target_entropy = -float(self.action_size) if config.target_entropy is None else config.target_entropy
         self.actor_blocks = self.actor_shape.blocks(self.actor)
-        self.critic_blocks = self.critic_shape.blocks(self.critic)
-        self.target_blocks = self.critic_shape.blocks(self.target)
         self.model = self._build(world, seed)
         self._adopt()
         self._tapes = Tapes(self.actor_shape)
@@ -68,15 +50,7 @@ class SACNets:
         if rng is not None:
             noise = rng.standard_normal(mean.shape, dtype=np.float32)
             mean = mean + noise * np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX))
-        actions = self.low + np.float32(0.5) * (np.tanh(mean) + 1) * self.span
-        return actions.reshape(len(observations), *self.action_shape).astype(np.float32, copy=False)
-
-    def squashed(self, actions: NDArray[np.generic]) -> FloatArray:
-        """Actions of the environment [..., *action] as the critics see them, in [-1, 1]: [..., entry]."""
-        flat = actions.reshape(*actions.shape[: actions.ndim - len(self.action_shape)], -1).astype(
-            np.float32, copy=False
-        )
-        return 2 * (flat - self.low) / self.span - 1
+        return self.unsquashed(np.tanh(mean))
 
     def arrays(self) -> Arrays:
         """All weights."""
@@ -122,10 +96,7 @@ class SACNets:
             adopt(layer, block[0])
         adopt(actor.mu, self.actor_blocks[-1][0, :, :size])
         adopt(actor.log_std, self.actor_blocks[-1][0, :, size:])
-        for critic, blocks in ((self.model.critic, self.critic_blocks), (self.model.critic_target, self.target_blocks)):
-            for member, network in enumerate(critic.q_networks):
-                for layer, block in zip(linears(network), blocks, strict=True):
-                    adopt(layer, block[member])
+        self.adopt_critics(self.model.critic, self.model.critic_target)
         if self.learns_alpha:
             assert self.model.log_ent_coef is not None
             self.log_alpha[:] = self.model.log_ent_coef.detach().numpy()

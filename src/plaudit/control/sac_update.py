@@ -17,10 +17,11 @@ import math
 
 import numpy as np
 
+from plaudit.control.box_nets import Given, follow
 from plaudit.control.files import Arrays, adam_arrays, load_adam
 from plaudit.control.replay import Batch
 from plaudit.control.sac_nets import LOG_STD_MAX, LOG_STD_MIN, SACNets
-from plaudit.models.kernels import Adam, FloatArray, Tape, with_ones
+from plaudit.models.kernels import Adam, FloatArray, Tape
 
 SQUASH = np.float32(1e-6)
 """keeps the logarithm of 1 - a^2 finite, as in Stable-Baselines3"""
@@ -46,7 +47,8 @@ class NumpyUpdate:
         self._d_critic: FloatArray = np.empty((2, rows, 1), np.float32)
         self._d_actor: FloatArray = np.empty((1, rows, 2 * nets.action_size), np.float32)
         self._scratch: FloatArray = np.empty_like(nets.critic)
-        self._given = _Given(nets, 0)
+        self._given = Given(nets, 0)
+        self._noise = self._densities = self._scratch
 
     def train(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         """One update for each entry of the batch's first axis. Returns the losses of the last."""
@@ -57,9 +59,11 @@ class NumpyUpdate:
         """`train` with given noise [update, 2 x row, action]: for the observations, then for the following ones."""
         updates = len(batch.rewards)
         if updates > self._given.room:
-            self._given = _Given(self._nets, updates)
+            self._given = Given(self._nets, updates)
         with np.errstate(all="ignore"):  # what is not finite shows in the losses
-            self._given.take(self._nets, batch, noise)
+            self._given.take(self._nets, batch)
+            self._noise = noise
+            self._densities = (np.float32(-0.5) * noise * noise - np.float32(0.5 * math.log(2 * math.pi))).sum(axis=-1)
             for index in range(updates - 1):
                 self._update(index, report=False)
             return self._update(updates - 1, report=True)
@@ -83,7 +87,7 @@ class NumpyUpdate:
     def _update(self, index: int, *, report: bool) -> dict[str, float]:
         nets, rows, given = self._nets, self._rows, self._given
         output = self._actor_tape.forward(nets.actor_blocks, given.actor[index])[0]
-        draw = _Draw(output, given.noise[index], given.densities[index])
+        draw = _Draw(output, self._noise[index], self._densities[index])
         alpha, log_alpha = float(np.exp(nets.log_alpha[0])), float(nets.log_alpha[0])
         surplus = float(np.add.reduce(draw.log_probs[:rows])) / rows + nets.target_entropy
         if nets.learns_alpha:
@@ -91,9 +95,7 @@ class NumpyUpdate:
         self._update_critics(index, draw, alpha)
         critic_loss = 0.5 * rows * float(np.vdot(self._d_critic, self._d_critic)) if report else 0.0
         lowest = self._update_actor(index, draw, alpha)
-        np.subtract(nets.critic, nets.target, out=self._scratch)
-        self._scratch *= nets.config.tau
-        nets.target += self._scratch
+        follow(nets.target, nets.critic, nets.config.tau, self._scratch)
         if not report:
             return {}
         losses = {
@@ -168,41 +170,3 @@ class _Draw:
         np.multiply(
             d_log_std, self._raw[:rows] == self._log_std[:rows], out=out[:, size:]
         )  # no slope beyond the bounds
-
-
-class _Given:
-    """What an update reads, for up to `room` updates; action columns are filled in as the updates go."""
-
-    def __init__(self, nets: SACNets, room: int) -> None:
-        rows, observation, both = (
-            nets.config.batch_size,
-            nets.observation_size,
-            nets.observation_size + nets.action_size,
-        )
-        self.room = room
-        self.actor: FloatArray = with_ones(room, 1, 2 * rows, observation + 1)
-        self.past: FloatArray = with_ones(room, 1, rows, both + 1)
-        self.present: FloatArray = with_ones(room, 1, rows, both + 1)
-        self.future: FloatArray = with_ones(room, 1, rows, both + 1)
-        self.rewards: FloatArray = np.empty((room, rows), np.float32)
-        self.discounts: FloatArray = np.empty((room, rows), np.float32)
-        self.noise: FloatArray = self.rewards
-        self.densities: FloatArray = self.rewards
-
-    def take(self, nets: SACNets, batch: Batch, noise: FloatArray) -> None:
-        """Take in all that does not depend on the weights."""
-        updates, rows = batch.rewards.shape
-        size = nets.observation_size
-        self.actor[:updates, 0, :rows, :-1] = batch.observations
-        self.actor[:updates, 0, rows:, :-1] = batch.following
-        for inputs, observations in (
-            (self.past, batch.observations),
-            (self.present, batch.observations),
-            (self.future, batch.following),
-        ):
-            inputs[:updates, 0, :, :size] = observations
-        self.past[:updates, 0, :, size:-1] = nets.squashed(batch.actions)
-        self.rewards[:updates] = batch.rewards
-        self.discounts[:updates] = batch.continues * np.float32(nets.config.gamma)
-        self.noise = noise
-        self.densities = (np.float32(-0.5) * noise * noise - np.float32(0.5 * math.log(2 * math.pi))).sum(axis=-1)

@@ -150,6 +150,16 @@ def write_moments(optimizer: torch.optim.Optimizer, parameters: FloatArray, mome
         }
 
 
+def write_squares(optimizer: torch.optim.Optimizer, parameters: FloatArray, squares: FloatArray, steps: int) -> None:
+    """Set the state of a torch RMSprop whose weights lie in the vector `parameters`, see `adopt`."""
+    optimizer.state.clear()
+    for weights, second, _ in _places(optimizer, parameters, (squares, squares)) if steps else ():
+        optimizer.state[weights] = {
+            "step": torch.tensor(float(steps)),
+            "square_avg": torch.from_numpy(second.copy()),
+        }
+
+
 def read_moments(optimizer: torch.optim.Optimizer, parameters: FloatArray) -> tuple[FloatArray, FloatArray, int]:
     """Inverse of `write_moments`: both moments and the number of steps."""
     moments, steps = (np.zeros_like(parameters), np.zeros_like(parameters)), 0

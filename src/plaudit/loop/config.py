@@ -106,7 +106,7 @@ class RunConfig:
     reward: RewardConfig = field(default_factory=RewardConfig)
     """reward model"""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
-    """policy and its algorithm: exactly one of policy.sac, policy.ppo, policy.dqn"""
+    """policy and its algorithm: exactly one of policy.sac, .ppo, .dqn, .td3, .a2c, .trpo, .reinforce"""
     loop: LoopConfig = field(default_factory=LoopConfig)
     """rounds and budget"""
     check: CheckConfig = field(default_factory=CheckConfig)

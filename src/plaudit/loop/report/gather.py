@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from plaudit.check.compare import fraction
+from plaudit.control.config import ALGORITHMS
 from plaudit.loop.report.answers import Answers, outcomes, read_answers, summarise_answers
 from plaudit.loop.report.doctor import diagnose
 from plaudit.loop.report.reward import floats, summarise_reward
@@ -34,7 +35,6 @@ from plaudit.stats.intervals import mean_interval
 from plaudit.store.store import Store
 
 FORMAT = 1
-ALGORITHMS = ("sac", "ppo", "dqn")
 CLIP_ORDER = ("before", "during", "after")
 Timing = Mapping[tuple[int, str], tuple[float, float]]
 

@@ -1,8 +1,4 @@
-"""Proximal policy optimisation as a Stable-Baselines3 model; acting, labelling and updating are done here.
-
-learner.export("policy.zip")
-model = stable_baselines3.PPO.load("policy.zip")
-"""
+"""The loop that the on-policy algorithms share: act, label, update; explore, save, restore."""
 
 from __future__ import annotations
 
@@ -13,12 +9,11 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from plaudit.control.config import PPOConfig
-from plaudit.control.files import Arrays, adam_arrays, load_adam, load_arrays, save_arrays, version_of
-from plaudit.control.ppo_nets import PPONets, Steps
+from plaudit.control.actor_critic import ActorCritic, Steps
+from plaudit.control.files import Arrays, load_arrays, save_arrays, version_of
 from plaudit.control.rewards import Labels, RewardFn
 from plaudit.control.rollout import Episodes, explore, require_finite, require_finite_actions, vector_steps
-from plaudit.control.sb3 import light_optimizers, write_moments
+from plaudit.control.sb3 import light_optimizers
 from plaudit.errors import LearningError
 from plaudit.models.kernels import FloatArray, with_ones
 from plaudit.ops.returns import gae
@@ -29,22 +24,13 @@ from plaudit.worlds.vector import VectorWorld
 Returns = NDArray[np.float64]
 
 
-class PPOLearner:
-    """A `Learner` for PPO.
+class OnPolicyLearner:
+    """A `Learner` around an on-policy algorithm's networks."""
 
-    Args:
-        config: the settings.
-        world: where it acts.
-        seed: of the initial weights.
-    """
-
-    algorithm = "ppo"
-
-    def __init__(self, config: PPOConfig, world: VectorWorld, seed: int) -> None:
-        self.config, self.world = config, world
-        self.nets = PPONets(config, world, seed)
+    def __init__(self, nets: ActorCritic, world: VectorWorld) -> None:
+        self.nets, self.world = nets, world
         self._labels = Labels(world.behaviour)
-        self._updates, self._steps = 0, 0
+        self._steps = 0
 
     @property
     def version(self) -> str:
@@ -74,7 +60,7 @@ class PPOLearner:
         """
         if not self._labels.ready:
             raise LearningError("There is no reward to improve for", next_step="call set_reward first")
-        good = [self._copy()]  # at the start, and after the newest rollout
+        good = [self._copy()]  # at the start, and before the newest update that went well
         try:
             return self._improve(vector_steps(steps, self.world), seed, monitor, good)
         except LearningError:
@@ -85,15 +71,16 @@ class PPOLearner:
         rng, episodes = generator(seed, "improve"), Episodes(self.world.n_envs)
         observations = self.world.reset(derive(seed, "reset"))
         losses: dict[str, float] = {}
-        rollouts = max(1, round(rows / self.config.n_steps))
+        rollouts = max(1, round(rows / self.nets.n_steps))
         edges = [round(rows * index / rollouts) for index in range(rollouts + 1)]
         for start, end in pairwise(edges):
             steps, observations = self._collect(observations, end - start, rng, episodes)
+            before = self._copy()
             losses = self._update(steps, rng)
             require_finite(losses)
             match monitor.report(end * self.world.n_envs, episodes.metrics() | losses):
                 case Signal.GO:
-                    good[1:] = [self._copy()]
+                    good[1:] = [before]  # what the newest step led to shows in the next losses only
                 case Signal.STOP:
                     break
                 case Signal.ROLL_BACK:
@@ -126,7 +113,7 @@ class PPOLearner:
         for paid, ended in zip(rewards, ends, strict=True):
             episodes.add(paid, ended)
         if finals:  # a time limit takes nothing away from the future
-            rewards[cut_off] += self.config.gamma * self.nets.values(np.array(finals))
+            rewards[cut_off] += self.nets.gamma * self.nets.values(np.array(finals))
         return self._ready(inputs, np.stack(drawn), rewards, ends, self.nets.values(observations)), observations
 
     def _ready(
@@ -138,66 +125,53 @@ class PPOLearner:
         output, found = self.nets.forward(flat)
         log_probs, _ = self.nets.head.evaluate(output, actions)
         values = found.reshape(rewards.shape).astype(np.float64)
-        advantages = gae(rewards, values, after, ends, discount=self.config.gamma, trace=self.config.gae_lambda)
+        advantages = gae(rewards, values, after, ends, discount=self.nets.gamma, trace=self.nets.gae_lambda)
         returns = (advantages + values).astype(np.float32).reshape(-1)
         return Steps(flat, actions, log_probs, advantages.astype(np.float32).reshape(-1), returns)
 
     def _update(self, steps: Steps, rng: np.random.Generator) -> dict[str, float]:
-        """Several passes over a rollout in random batches. Returns mean losses."""
-        config, nets, found = self.config, self.nets, list[dict[str, float]]()
+        """Learn from a rollout. Returns the losses."""
+        nets = self.nets
         with np.errstate(all="ignore"):  # what is not finite shows in the losses
-            for _ in range(config.n_epochs):
-                shuffled = steps[rng.permutation(len(steps))]
-                for start in range(0, len(steps), config.batch_size):
-                    found.append(nets.update(shuffled[start : start + config.batch_size]))
-                    if nets.moved_too_far(found[-1]):
-                        break
-                self._updates += 1
-                if nets.moved_too_far(found[-1]):
-                    break
-            losses = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+            losses = nets.train(steps, rng)
             spread, std = float(np.var(steps.returns)), nets.std
             unexplained = float(np.var(steps.advantages))  # returns minus values
         return losses | {
-            "train/loss": losses["train/policy_gradient_loss"]
-            + config.ent_coef * losses["train/entropy_loss"]
-            + config.vf_coef * losses["train/value_loss"],
             "train/explained_variance": 1 - unexplained / spread if spread else 0.0,
-            "train/clip_range": config.clip_range,
-            "train/learning_rate": config.learning_rate,
-            "train/n_updates": float(self._updates),
+            "train/learning_rate": nets.learning_rate,
+            "train/n_updates": float(nets.updates),
             **({} if std is None else {"train/std": std}),
         }
 
     def save(self, folder: Path) -> None:
         """Write all that `restore` needs into a folder that exists; equal learners give equal bytes."""
-        save_arrays(folder, self.algorithm, self._arrays())
+        save_arrays(folder, self.nets.algorithm, self._arrays())
 
     def restore(self, folder: Path) -> None:
         """Take up what `save` wrote. Raises RunError."""
-        self._load(load_arrays(folder, self.algorithm, self._arrays()))
+        self._load(load_arrays(folder, self.nets.algorithm, self._arrays()))
 
     def export(self, path: Path) -> None:
-        """Write a zip that `stable_baselines3.PPO.load` opens, with the optimiser's state."""
-        model, adam = self.nets.model, self.nets.adam
-        write_moments(model.policy.optimizer, self.nets.weights, adam.moments(), adam.steps)
+        """Write a zip that the algorithm's class in Stable-Baselines3 opens, with the optimiser's state."""
+        self.nets.hand_over()
+        model = self.nets.model
         model.num_timesteps = self._steps
-        model._n_updates = self._updates  # pyright: ignore[reportPrivateUsage] - no public name exists
+        model._n_updates = self.nets.updates  # pyright: ignore[reportPrivateUsage] - no public name exists
         with light_optimizers():
             model.save(path)
 
     def _arrays(self) -> Arrays:
         own: Arrays = {
             "weights": self.nets.weights,
-            "updates": np.array([self._updates]),
+            "updates": np.array([self.nets.updates]),
             "steps": np.array([self._steps]),
         }
-        return own | adam_arrays("adam", self.nets.adam)
+        return own | self.nets.optimizer()
 
     def _load(self, arrays: Arrays) -> None:
         self.nets.weights[:] = arrays["weights"]
-        self._updates, self._steps = int(arrays["updates"][0]), int(arrays["steps"][0])
-        load_adam("adam", self.nets.adam, arrays)
+        self.nets.updates, self._steps = int(arrays["updates"][0]), int(arrays["steps"][0])
+        self.nets.load_optimizer(arrays)
 
     def _copy(self) -> Arrays:
         return {name: array.copy() for name, array in self._arrays().items()}
