@@ -6,6 +6,7 @@ import enum
 import math
 from dataclasses import dataclass
 
+from plaudit.control.config_offline import CloneConfig, IQLConfig
 from plaudit.errors import ConfigError
 
 
@@ -136,14 +137,20 @@ class PolicyConfig:
     """proximal policy optimisation"""
     dqn: DQNConfig | None = None
     """deep Q-network"""
+    iql: IQLConfig | None = None
+    """implicit Q-learning from logged episodes; acts only to be measured"""
+    clone: CloneConfig | None = None
+    """start as a copy of whoever acted in logged episodes"""
 
     def __post_init__(self) -> None:
-        given = [name for name in ("sac", "ppo", "dqn") if getattr(self, name) is not None]
+        given = [name for name in ("sac", "ppo", "dqn", "iql") if getattr(self, name) is not None]
         if not given:
             object.__setattr__(self, "sac", SACConfig())
         elif len(given) > 1:
             raise ConfigError(
-                "More than one algorithm is set", got=given, expected="one of policy.sac, policy.ppo, policy.dqn"
+                "More than one algorithm is set",
+                got=given,
+                expected="one of policy.sac, policy.ppo, policy.dqn, policy.iql",
             )
 
 

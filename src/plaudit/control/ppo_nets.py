@@ -137,6 +137,23 @@ class PPONets:
         """Whether the policy is so far from the one that acted that an update ends."""
         return self.config.target_kl is not None and losses["train/approx_kl"] > 1.5 * self.config.target_kl
 
+    def reset_value(self, seed: int, world: VectorWorld) -> None:
+        """Fresh weights for the value function, and a fresh optimiser."""
+        start = self._policy.parameters
+        part = slice(start, start + self._value.parameters)
+        self.weights[part] = PPONets(self.config, world, seed).weights[part]
+        self.adam.first[:], self.adam.second[:], self.adam.steps = 0, 0, 0
+
+    @property
+    def policy(self) -> tuple[Shape, FloatArray]:
+        """Shape and weights of the policy's network."""
+        return self._policy, self.weights[: self._policy.parameters]
+
+    @property
+    def log_std(self) -> FloatArray:
+        """[action], log standard deviations of a Gaussian policy, to be changed in place; empty for discrete actions."""
+        return self._log_std
+
     @property
     def std(self) -> float | None:
         """Mean standard deviation of a Gaussian policy."""

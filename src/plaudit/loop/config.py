@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from plaudit.ask.acquisition import Strategy
 from plaudit.ask.teachers import TeacherConfig
 from plaudit.control.config import PolicyConfig
+from plaudit.control.config_offline import ExploreConfig
 from plaudit.errors import ConfigError
 from plaudit.records import QueryKind
 from plaudit.reward.config import RewardConfig
@@ -53,12 +54,19 @@ class LoopConfig:
     """environment steps of the whole run, warm-up included"""
     warmup: int = 800
     """steps of random actions before the first question"""
+    pretrain: int = 0
+    """steps after the warm-up, still before the first question, in which the policy only seeks new states; 0 leaves it out"""
     rounds: int = 12
     """turns of act, ask, learn, improve, check"""
     environment_weight: float = 0.0
     """weight of the environment's own reward, added to the learned one"""
     threads: int = 1
     """threads of numeric libraries; fixed for the run, since results depend on it"""
+
+    @property
+    def before(self) -> int:
+        """Environment steps before the first question."""
+        return self.warmup + self.pretrain
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,9 @@ class RunConfig:
     reward: RewardConfig = field(default_factory=RewardConfig)
     """reward model"""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
-    """policy and its algorithm: exactly one of policy.sac, policy.ppo, policy.dqn"""
+    """policy and its algorithm: exactly one of policy.sac, policy.ppo, policy.dqn, policy.iql"""
+    explore: ExploreConfig = field(default_factory=ExploreConfig)
+    """pay for finding new states"""
     loop: LoopConfig = field(default_factory=LoopConfig)
     """rounds and budget"""
     check: CheckConfig = field(default_factory=CheckConfig)
@@ -98,11 +108,18 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         loop, ask = self.loop, self.ask
-        if loop.rounds < 1 or loop.warmup < 1 or loop.steps <= loop.warmup:
+        if loop.rounds < 1 or loop.warmup < 1 or loop.pretrain < 0 or loop.steps <= loop.before:
             raise ConfigError(
                 "The budget of the run does not fit together",
-                got=f"steps {loop.steps}, warmup {loop.warmup}, rounds {loop.rounds}",
-                expected="rounds >= 1 and 1 <= warmup < steps",
+                got=f"steps {loop.steps}, warmup {loop.warmup}, pretrain {loop.pretrain}, rounds {loop.rounds}",
+                expected="rounds >= 1, warmup >= 1, pretrain >= 0 and warmup + pretrain < steps",
+            )
+        bonus = self.explore.uncertainty > 0 or self.explore.entropy > 0
+        if (bonus and ask.labels == 0) or (self.policy.iql is not None and (bonus or loop.pretrain > 0)):
+            raise ConfigError(
+                "Nothing here can be explored",
+                got="policy.iql, which never acts" if ask.labels else "ask.labels = 0",
+                expected="explore.uncertainty = 0 and explore.entropy = 0; with policy.iql loop.pretrain = 0 too",
             )
         if ask.labels < 0 or not 0 < ask.first_share <= 1 or not 0 <= ask.last_at <= 1 or not 0 < ask.newest <= 1:
             raise ConfigError(

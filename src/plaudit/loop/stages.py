@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from plaudit.ask.acquisition import propose
 from plaudit.ask.annotator import Annotator
 from plaudit.ask.schedule import schedule
+from plaudit.control.cloning import clone
+from plaudit.control.intrinsic import explored, pretrain
 from plaudit.control.learner import Learner, make_learner
+from plaudit.control.logged import Logged
 from plaudit.loop.config import RunConfig
 from plaudit.loop.journal import Journal
 from plaudit.ops.aggregate import mean
@@ -84,7 +87,7 @@ def act(context: Context, round_: int) -> Outcome:
     clips: dict[str, str] = {}
     name = None
     if round_ == 0:
-        context.learner.explore(config.loop.warmup, context.seed(0, "act"))
+        metrics |= _begin(context, context.learner, context.seed(0, "act"))
         random = evaluate(config.world, _RandomPolicy(context.world, config.seed), config.check.episodes, config.seed)
         metrics["check/return_random"] = float(np.mean(random.returns))
         if config.check.videos:
@@ -94,10 +97,26 @@ def act(context: Context, round_: int) -> Outcome:
     return Outcome(metrics, name, clips=clips)
 
 
+def _begin(context: Context, learner: Learner, seed: int) -> dict[str, float]:
+    """What comes before the first question: perhaps cloning, warm-up, perhaps seeking new states."""
+    loop, cloning = context.config.loop, context.config.policy.clone
+    metrics: dict[str, float] = {}
+    if cloning is not None:
+        steps = Logged.read(cloning.logged, learner.world.layout).steps()
+        metrics |= clone(learner, *steps, cloning, seed=seed)
+    learner.explore(loop.warmup, seed, by_policy=cloning is not None)
+    if loop.pretrain:
+        monitor, neighbours = ProgressMonitor(context.progress, loop.pretrain), context.config.explore.neighbours
+        since = len(learner.world.behaviour)
+        metrics |= pretrain(learner, loop.pretrain, seed, neighbours=neighbours, monitor=monitor)
+        metrics["act/pretrain_steps"] = float((len(learner.world.behaviour) - since) * learner.world.n_envs)
+    return metrics
+
+
 def labels_per_round(config: RunConfig) -> list[int]:
     """How many questions each round asks."""
     ask_, loop = config.ask, config.loop
-    share_done = [(loop.warmup + r * (loop.steps - loop.warmup) / loop.rounds) / loop.steps for r in range(loop.rounds)]
+    share_done = [(loop.before + r * (loop.steps - loop.before) / loop.rounds) / loop.steps for r in range(loop.rounds)]
     asking = max(1, sum(share <= ask_.last_at for share in share_done))
     counts = schedule(ask_.labels, asking, first_share=ask_.first_share)
     return counts + [0] * (loop.rounds - asking)
@@ -251,7 +270,7 @@ def _learned_and_true(
 def steps_of_round(config: RunConfig, round_: int) -> int:
     """Environment steps that improving takes in a round; all rounds and the warm-up add up to `loop.steps`."""
     loop, envs = config.loop, config.world.envs
-    edges = [round(k * (loop.steps - loop.warmup) / loop.rounds / envs) * envs for k in range(loop.rounds + 1)]
+    edges = [round(k * (loop.steps - loop.before) / loop.rounds / envs) * envs for k in range(loop.rounds + 1)]
     return edges[round_ + 1] - edges[round_]
 
 
@@ -272,7 +291,12 @@ def train_policy(
     def learned(batch: StepBatch) -> NDArray[np.float64]:
         return np.zeros(batch.mask.shape) if reward is None else mean(reward.per_step(batch))
 
-    learner.set_reward(learned, environment_weight=weight)
+    exploring = context.config.explore
+    if reward is not None and (exploring.uncertainty or exploring.entropy):
+        behaviour = context.world.behaviour
+        learner.set_reward(explored(reward, exploring, behaviour, context.env_steps), environment_weight=weight)
+    else:
+        learner.set_reward(learned, environment_weight=weight)
     return learner.improve(steps, seed, ProgressMonitor(context.progress, steps))
 
 
@@ -311,7 +335,7 @@ def _oracle_return(context: Context) -> float:
     seed = derive(config.seed, "oracle")
     world = VectorWorld(config.world, seed)
     oracle = make_learner(config.policy, world, seed)
-    oracle.explore(config.loop.warmup, derive(seed, "act"))
+    _begin(context, oracle, derive(seed, "act"))
     oracle.set_reward(lambda batch: np.zeros(batch.mask.shape), environment_weight=1.0)
     for round_ in range(config.loop.rounds):
         steps = steps_of_round(config, round_)

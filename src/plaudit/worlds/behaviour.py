@@ -231,6 +231,11 @@ class Behaviour:
         self._columns = found
         self._length = len(found["rewards"])
 
+    def take(self, other: Behaviour) -> None:
+        """Replace everything by a copy of what another behaviour of the same world holds."""
+        self._columns = {name: other._column(name).copy() for name in other._columns}
+        self._length = len(other)
+
     def _column(self, name: str) -> NDArray[Any]:
         return self._columns[name][: self._length]
 
