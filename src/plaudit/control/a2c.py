@@ -144,5 +144,14 @@ class REINFORCENets(A2CNets):
             use_rms_prop=False,
         )
         super().__init__(settings, world, seed)
-        if not config.baseline:
+        self._baseline = config.baseline
+        self._without_baseline()
+
+    def reset_value(self, seed: int, world: VectorWorld) -> None:
+        """A fresh baseline, if there is one, and a fresh optimiser."""
+        super().reset_value(seed, world)
+        self._without_baseline()
+
+    def _without_baseline(self) -> None:
+        if not self._baseline:
             self._value_blocks[-1][...] = 0.0

@@ -130,6 +130,25 @@ class ActorCritic(ABC):
             return actions
         return np.clip(actions.reshape(-1, *self.space.shape), self.space.low, self.space.high)
 
+    def reset_value(self, seed: int, world: VectorWorld) -> None:
+        """Fresh weights for the value function, and a fresh optimiser."""
+        fresh = self._build(world, seed).policy
+        for layer, block in zip(
+            [*linears(fresh.mlp_extractor.value_net), fresh.value_net], self._value_blocks, strict=True
+        ):
+            adopt(layer, block[0])
+        self.load_optimizer({name: np.zeros_like(array) for name, array in self.optimizer().items()})
+
+    @property
+    def policy(self) -> tuple[Shape, FloatArray]:
+        """Shape and weights of the policy's network."""
+        return self._policy, self.weights[: self._policy.parameters]
+
+    @property
+    def log_std(self) -> FloatArray:
+        """[action], log standard deviations of a Gaussian policy, to be changed in place; empty for discrete actions."""
+        return self._log_std
+
     @property
     def std(self) -> float | None:
         """Mean standard deviation of a Gaussian policy."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from plaudit.control.config_checks import check_net as _check
 from plaudit.control.config_checks import require as _require
+from plaudit.control.config_offline import CloneConfig, IQLConfig
 from plaudit.control.config_onpolicy import A2CConfig, REINFORCEConfig, TRPOConfig
 from plaudit.errors import ConfigError
 
-ALGORITHMS = ("sac", "ppo", "dqn", "td3", "a2c", "trpo", "reinforce")
+ALGORITHMS = ("sac", "ppo", "dqn", "td3", "a2c", "trpo", "reinforce", "iql")
 """names of the tables of [policy], of which one is set"""
 
 
@@ -188,6 +189,10 @@ class PolicyConfig:
     """trust region policy optimisation"""
     reinforce: REINFORCEConfig | None = None
     """policy gradient on full returns"""
+    iql: IQLConfig | None = None
+    """implicit Q-learning from logged episodes; acts only to be measured"""
+    clone: CloneConfig | None = None
+    """start as a copy of whoever acted in logged episodes"""
 
     def __post_init__(self) -> None:
         given = [name for name in ALGORITHMS if getattr(self, name) is not None]

@@ -124,6 +124,15 @@ class DQNAgent:
         self._updates = int(arrays["updates"][0])
         load_adam("adam", self._adam, arrays)
 
+    def without_values(self, world: VectorWorld, seed: int) -> Arrays:
+        """Everything anew: the values are the policy. Exploration begins anew as well."""
+        return DQNAgent(self.config, world, seed).arrays()
+
+    @property
+    def network(self) -> tuple[Shape, FloatArray]:
+        """Shape and weights of what gives an action's value."""
+        return self._shape, self._weights
+
     def export(self, path: Path) -> None:
         """Write a zip that `stable_baselines3.DQN.load` opens, with the optimiser's state."""
         model = self.model

@@ -10,6 +10,8 @@ import torch
 from plaudit.control.a2c import A2CNets, REINFORCENets
 from plaudit.control.config import Backend, DQNConfig, PolicyConfig, PPOConfig, SACConfig
 from plaudit.control.dqn import DQNAgent
+from plaudit.control.iql import IQLAgent
+from plaudit.control.offline import OfflineLearner
 from plaudit.control.offpolicy import OffPolicyLearner
 from plaudit.control.onpolicy import OnPolicyLearner
 from plaudit.control.ppo_nets import PPONets
@@ -27,8 +29,8 @@ class Learner(Policy, Protocol):
 
     world: VectorWorld
 
-    def explore(self, steps: int, seed: int) -> None:
-        """Act at random for at least `steps` environment steps."""
+    def explore(self, steps: int, seed: int, *, by_policy: bool = False) -> None:
+        """Act at random, or as the policy does, for at least `steps` environment steps."""
         ...
 
     def set_reward(self, reward: RewardFn, environment_weight: float = 0.0) -> None:
@@ -40,6 +42,10 @@ class Learner(Policy, Protocol):
 
         Everything random follows from `seed`: after `restore` it comes to the same bits as without interruption.
         """
+        ...
+
+    def reset_critic(self, seed: int) -> None:
+        """Forget what was valued; the policy stays, but for DQN, whose values are its policy."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -79,6 +85,8 @@ def make_learner(config: PolicyConfig, world: VectorWorld, seed: int) -> Learner
         return OffPolicyLearner(DQNAgent(config.dqn, world, seed), world)
     if config.td3 is not None:
         return OffPolicyLearner(TD3Agent(config.td3, world, seed), world)
+    if config.iql is not None:
+        return OfflineLearner(IQLAgent(config.iql, world, seed), world, config.iql.logged)
     return OffPolicyLearner(SACAgent(config.sac or SACConfig(), world, seed), world)
 
 

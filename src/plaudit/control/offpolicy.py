@@ -58,6 +58,10 @@ class Agent(Protocol):
         """Inverse of `arrays`."""
         ...
 
+    def without_values(self, world: VectorWorld, seed: int) -> Arrays:
+        """`arrays` with fresh critics, and all else as it is."""
+        ...
+
     def export(self, path: Path) -> None:
         """Write a zip that Stable-Baselines3 opens."""
         ...
@@ -81,10 +85,11 @@ class OffPolicyLearner:
         """Actions [n, *action] for observations [n, entry]; random ones differ from call to call."""
         return self.agent.act(observations, None if deterministic else np.random.default_rng())
 
-    def explore(self, steps: int, seed: int) -> None:
-        """Act at random for at least `steps` environment steps."""
+    def explore(self, steps: int, seed: int, *, by_policy: bool = False) -> None:
+        """Act at random, or as the policy does, for at least `steps` environment steps."""
         self._replay.begin()
-        self._replay.close(explore(self.world, steps, seed, self._replay.note))
+        act = self.agent.act if by_policy else None
+        self._replay.close(explore(self.world, steps, seed, self._replay.note, act))
 
     def set_reward(self, reward: RewardFn, environment_weight: float = 0.0) -> None:
         """Pay by `reward` from now on; all behaviour so far is labelled anew. Raises LearningError if it is not finite."""
@@ -143,6 +148,10 @@ class OffPolicyLearner:
                         assert_never(never)
         replay.close(observations)
         return episodes.metrics() | losses
+
+    def reset_critic(self, seed: int) -> None:
+        """Forget what was valued: fresh critics, and fresh optimisers for them."""
+        self.agent.load(self.agent.without_values(self.world, seed))
 
     def save(self, folder: Path) -> None:
         """Write all that `restore` needs into a folder that exists; equal learners give equal bytes."""

@@ -41,9 +41,12 @@ class OnPolicyLearner:
         """Actions [n, *action] for observations [n, entry]; random ones differ from call to call."""
         return self.nets.clip(self.nets.draw(observations, None if deterministic else np.random.default_rng()))
 
-    def explore(self, steps: int, seed: int) -> None:
-        """Act at random for at least `steps` environment steps."""
-        explore(self.world, steps, seed, lambda _: None)
+    def explore(self, steps: int, seed: int, *, by_policy: bool = False) -> None:
+        """Act at random, or as the policy does, for at least `steps` environment steps."""
+        explore(self.world, steps, seed, lambda _: None, self._draw if by_policy else None)
+
+    def _draw(self, observations: FloatArray, rng: np.random.Generator) -> NDArray[np.generic]:
+        return self.nets.clip(self.nets.draw(observations, rng))
 
     def set_reward(self, reward: RewardFn, environment_weight: float = 0.0) -> None:
         """Pay by `reward` from now on. Raises LearningError if it is not finite on the behaviour so far."""
@@ -142,6 +145,10 @@ class OnPolicyLearner:
             "train/n_updates": float(nets.updates),
             **({} if std is None else {"train/std": std}),
         }
+
+    def reset_critic(self, seed: int) -> None:
+        """Forget what was valued: a fresh value function, and a fresh optimiser."""
+        self.nets.reset_value(seed, self.world)
 
     def save(self, folder: Path) -> None:
         """Write all that `restore` needs into a folder that exists; equal learners give equal bytes."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.errors import LearningError
-from plaudit.run.seeds import derive
+from plaudit.run.seeds import derive, generator
 from plaudit.worlds.vector import VectorStep, VectorWorld
 
 REPORT_EVERY = 1000
@@ -25,13 +25,22 @@ def vector_steps(steps: int, world: VectorWorld) -> int:
     return math.ceil(steps / world.n_envs)
 
 
-def explore(world: VectorWorld, steps: int, seed: int, note: Callable[[VectorStep], None]) -> NDArray[np.float32]:
-    """Uniformly random actions from fresh episodes on; `note` hears of every step. Returns what was seen last."""
-    space = copy.deepcopy(world.action_space)
+Act = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.generic]]
+"""random actions [env, *action] for observations [env, entry]"""
+
+
+def explore(
+    world: VectorWorld, steps: int, seed: int, note: Callable[[VectorStep], None], act: Act | None = None
+) -> NDArray[np.float32]:
+    """Actions of `act`, or uniformly random ones, from fresh episodes on; `note` hears of every step. Returns what was seen last."""
+    space, rng = copy.deepcopy(world.action_space), generator(seed, "explore")
     space.seed(derive(seed, "explore") % 2**32)
     observations = world.reset(derive(seed, "reset"))
     for _ in range(vector_steps(steps, world)):
-        step = world.step(np.stack([space.sample() for _ in range(world.n_envs)]))
+        uniform = act is None
+        step = world.step(
+            np.stack([space.sample() for _ in range(world.n_envs)]) if uniform else act(observations, rng)
+        )
         note(step)
         observations = step.observations
     return observations

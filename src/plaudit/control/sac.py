@@ -82,6 +82,11 @@ class SACAgent:
         self.update.load(arrays)
         self._updates = int(arrays["updates"][0])
 
+    def without_values(self, world: VectorWorld, seed: int) -> Arrays:
+        """`arrays` with fresh critics; the actor, the entropy coefficient and their optimisers stay."""
+        fresh = SACAgent(self.nets.config, world, seed).arrays()
+        return self.arrays() | {name: fresh[name] for name in fresh if name.split(".")[0] in ("critic", "target")}
+
     def export(self, path: Path) -> None:
         """Write a zip that `stable_baselines3.SAC.load` opens, with the optimisers' state."""
         self.update.hand_over()

@@ -59,6 +59,11 @@ class TD3Agent:
         self.nets.load(arrays)
         self.update.load(arrays)
 
+    def without_values(self, world: VectorWorld, seed: int) -> Arrays:
+        """`arrays` with fresh critics; the actor and its optimiser stay."""
+        fresh = TD3Agent(self.nets.config, world, seed).arrays()
+        return self.arrays() | {name: fresh[name] for name in fresh if name.split(".")[0] in ("critic", "target")}
+
     def export(self, path: Path) -> None:
         """Write a zip that `stable_baselines3.TD3.load` opens, with the optimisers' state."""
         nets, model, adams = self.nets, self.nets.model, self.update.adams

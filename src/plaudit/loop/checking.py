@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from plaudit.control.learner import make_learner
+from plaudit.loop.beginning import begin
 from plaudit.loop.context import Context, Outcome, ProgressMonitor, steps_of_round
 from plaudit.ops.aggregate import mean
 from plaudit.records import Segment
@@ -49,7 +50,7 @@ def _oracle_return(context: Context) -> float:
     seed = derive(config.seed, "oracle")
     world = VectorWorld(config.world, seed)
     oracle = make_learner(config.policy, world, seed)
-    oracle.explore(config.loop.warmup, derive(seed, "act"))
+    begin(context, oracle, derive(seed, "act"))
     oracle.set_reward(lambda batch: np.zeros(batch.mask.shape), environment_weight=1.0)
     for round_ in range(config.loop.rounds):
         steps = steps_of_round(config, round_)

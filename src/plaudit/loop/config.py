@@ -9,6 +9,7 @@ from plaudit.ask.cover import Space
 from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.teachers import TeacherConfig
 from plaudit.control.config import PolicyConfig
+from plaudit.control.config_offline import ExploreConfig
 from plaudit.errors import ConfigError
 from plaudit.records import QueryKind
 from plaudit.reward.config import RewardConfig
@@ -69,12 +70,19 @@ class LoopConfig:
     """environment steps of the whole run, warm-up included"""
     warmup: int = 800
     """steps of random actions before the first question"""
+    pretrain: int = 0
+    """steps after the warm-up, still before the first question, in which the policy only seeks new states; 0 leaves it out"""
     rounds: int = 12
     """turns of act, ask, learn, improve, check"""
     environment_weight: float = 0.0
     """weight of the environment's own reward, added to the learned one"""
     threads: int = 1
     """threads of numeric libraries; fixed for the run, since results depend on it"""
+
+    @property
+    def before(self) -> int:
+        """Environment steps before the first question."""
+        return self.warmup + self.pretrain
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,9 @@ class RunConfig:
     reward: RewardConfig = field(default_factory=RewardConfig)
     """reward model"""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
-    """policy and its algorithm: exactly one of policy.sac, .ppo, .dqn, .td3, .a2c, .trpo, .reinforce"""
+    """policy and its algorithm: exactly one of policy.sac, .ppo, .dqn, .td3, .a2c, .trpo, .reinforce, .iql"""
+    explore: ExploreConfig = field(default_factory=ExploreConfig)
+    """pay for finding new states"""
     loop: LoopConfig = field(default_factory=LoopConfig)
     """rounds and budget"""
     check: CheckConfig = field(default_factory=CheckConfig)
@@ -114,11 +124,18 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         loop, ask = self.loop, self.ask
-        if loop.rounds < 1 or loop.warmup < 1 or loop.steps <= loop.warmup:
+        if loop.rounds < 1 or loop.warmup < 1 or loop.pretrain < 0 or loop.steps <= loop.before:
             raise ConfigError(
                 "The budget of the run does not fit together",
-                got=f"steps {loop.steps}, warmup {loop.warmup}, rounds {loop.rounds}",
-                expected="rounds >= 1 and 1 <= warmup < steps",
+                got=f"steps {loop.steps}, warmup {loop.warmup}, pretrain {loop.pretrain}, rounds {loop.rounds}",
+                expected="rounds >= 1, warmup >= 1, pretrain >= 0 and warmup + pretrain < steps",
+            )
+        bonus = self.explore.uncertainty > 0 or self.explore.entropy > 0
+        if (bonus and ask.labels == 0) or (self.policy.iql is not None and (bonus or loop.pretrain > 0)):
+            raise ConfigError(
+                "Nothing here can be explored",
+                got="policy.iql, which never acts" if ask.labels else "ask.labels = 0",
+                expected="explore.uncertainty = 0 and explore.entropy = 0; with policy.iql loop.pretrain = 0 too",
             )
         shares = {name: getattr(ask, name) for name in ("first_share", "first_spread", "last_at", "newest")}
         if ask.labels < 0 or not all(0 <= share <= 1 for share in shares.values()) or not ask.first_share * ask.newest:
@@ -162,7 +179,7 @@ class RunConfig:
 def labels_per_round(config: RunConfig) -> list[int]:
     """How many questions each round asks."""
     ask_, loop = config.ask, config.loop
-    share_done = [(loop.warmup + r * (loop.steps - loop.warmup) / loop.rounds) / loop.steps for r in range(loop.rounds)]
+    share_done = [(loop.before + r * (loop.steps - loop.before) / loop.rounds) / loop.steps for r in range(loop.rounds)]
     asking = max(1, sum(share <= ask_.last_at for share in share_done))
     counts = sessions(ask_.labels, asking, ask_.schedule, first_share=ask_.first_share, size=ask_.session)
     return counts + [0] * (loop.rounds - asking)

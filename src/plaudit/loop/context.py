@@ -61,7 +61,7 @@ class Context:
 def steps_of_round(config: RunConfig, round_: int) -> int:
     """Environment steps that improving takes in a round; all rounds and the warm-up add up to `loop.steps`."""
     loop, envs = config.loop, config.world.envs
-    edges = [round(k * (loop.steps - loop.warmup) / loop.rounds / envs) * envs for k in range(loop.rounds + 1)]
+    edges = [round(k * (loop.steps - loop.before) / loop.rounds / envs) * envs for k in range(loop.rounds + 1)]
     return edges[round_ + 1] - edges[round_]
 
 

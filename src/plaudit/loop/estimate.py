@@ -59,7 +59,7 @@ def estimate(config: RunConfig, *, trial_steps: int = 640) -> Estimate:
     before, began = len(world.behaviour), time.process_time()
     learner.improve(trial_steps, 1, Unwatched())
     spent = time.process_time() - began
-    done = (len(world.behaviour) - before) * config.world.envs
+    done = (len(world.behaviour) - before) * config.world.envs or trial_steps  # who learns offline takes no steps
     per_step = spent / max(done, 1)
     world.close()
     asking = sum(count > 0 for count in labels_per_round(config))

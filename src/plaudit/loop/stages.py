@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.control.intrinsic import explored
 from plaudit.control.learner import Learner
 from plaudit.loop.asking import ask
+from plaudit.loop.beginning import begin
 from plaudit.loop.checking import check, keep_clip
 from plaudit.loop.config import labels_per_round
 from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, steps_of_round
@@ -37,7 +39,7 @@ def act(context: Context, round_: int) -> Outcome:
     clips: dict[str, str] = {}
     name = None
     if round_ == 0:
-        context.learner.explore(config.loop.warmup, context.seed(0, "act"))
+        metrics |= begin(context, context.learner, context.seed(0, "act"))
         random = evaluate(config.world, _RandomPolicy(context.world, config.seed), config.check.episodes, config.seed)
         metrics["check/return_random"] = float(np.mean(random.returns))
         metrics |= {f"check/return_random/{task}": value for task, value in random.return_of_task().items()}
@@ -82,8 +84,7 @@ def _learned_and_true(
     context: Context, model: RewardModel, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Learned and true reward of up to 2,000 steps of the newest behaviour, for the report only."""
-    behaviour = context.world.behaviour
-    batch, true = behaviour.newest_steps(0.35, 2000, rng)
+    batch, true = context.world.behaviour.newest_steps(0.35, 2000, rng)
     return mean(model.per_step(batch))[:, 0], true
 
 
@@ -104,7 +105,12 @@ def train_policy(
     def learned(batch: StepBatch) -> NDArray[np.float64]:
         return np.zeros(batch.mask.shape) if reward is None else mean(reward.per_step(batch))
 
-    learner.set_reward(learned, environment_weight=weight)
+    exploring = context.config.explore
+    if reward is not None and (exploring.uncertainty or exploring.entropy):
+        behaviour = context.world.behaviour
+        learner.set_reward(explored(reward, exploring, behaviour, context.env_steps), environment_weight=weight)
+    else:
+        learner.set_reward(learned, environment_weight=weight)
     return learner.improve(steps, seed, ProgressMonitor(context.progress, steps))
 
 

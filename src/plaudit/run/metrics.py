@@ -4,6 +4,10 @@ from __future__ import annotations
 
 METRICS: dict[str, str] = {
     "act/env_steps": "environment steps of the run so far, all environments together, the steps for asking included",
+    "act/pretrain_steps": "environment steps before the first question in which the policy only sought new states",
+    "clone/loss_before": "mean loss of the fresh policy on held-out logged steps, before it was cloned",
+    "clone/loss_heldout": "the same at the end, at its lowest",
+    "clone/epochs": "passes over the logged steps",
     "ask/asked": "questions asked in this round",
     "ask/answered": "questions of this round that were answered in time, ties included, skips not",
     "ask/skipped": "questions of this round that the annotator declined",

@@ -302,6 +302,11 @@ class Behaviour:
         for name, column in self._columns.items():
             self._columns[name] = chunks.column(name, self._pieces, column[first : self._length], room)
 
+    def take(self, other: Behaviour) -> None:
+        """Replace everything by a copy of what another behaviour of the same world holds."""
+        self._columns = {name: other._column(name).copy() for name in other._columns}
+        self._length = len(other)
+
     def _column(self, name: str) -> NDArray[Any]:
         return self._columns[name][: self._length]
 
