@@ -10,7 +10,7 @@ import pytest
 import plaudit
 
 LAYERS = (
-    "errors", "records", "stats", "ops", "run", "store", "ask", "models", "worlds", "reward", "control", "check", "loop",
+    "errors", "records", "stats", "ops", "run", "store", "exchange", "ask", "models", "worlds", "reward", "control", "check", "loop",
     "studio", "cli",
 )  # fmt: skip
 SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}
@@ -41,7 +41,17 @@ def test_imports_only_go_up(path):
 
 @pytest.mark.parametrize(
     "package",
-    ["records", "stats", "run.config", "store.store", "ask.session", "ask.teachers", "studio.app", "worlds.media"],
+    [
+        "records",
+        "stats",
+        "run.config",
+        "store.store",
+        "exchange.bring",
+        "ask.session",
+        "ask.teachers",
+        "studio.app",
+        "worlds.media",
+    ],
 )
 def test_stays_free_of_heavy_libraries(package):
     code = (

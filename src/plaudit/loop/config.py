@@ -110,6 +110,12 @@ class RunConfig:
                 got=f"labels {ask.labels}, first_share {ask.first_share}, last_at {ask.last_at}, newest {ask.newest}",
                 expected="labels >= 0, shares in (0, 1]",
             )
+        if ask.kind.open_ended:
+            raise ConfigError(
+                "A run of a control agent cannot ask this kind of question",
+                got=f"ask.kind = {ask.kind.value}",
+                expected="comparison, rating or steps",
+            )
         if ask.labels == 0 and loop.environment_weight == 0:
             raise ConfigError(
                 "Nothing tells the policy what is good",
