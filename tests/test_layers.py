@@ -10,8 +10,8 @@ import pytest
 import plaudit
 
 LAYERS = (
-    "errors", "records", "stats", "ops", "run", "store", "exchange", "ask", "models", "worlds", "reward", "control", "check", "loop",
-    "studio", "cli",
+    "errors", "records", "stats", "ops", "run", "store", "ask", "models", "worlds", "exchange", "reward", "control",
+    "check", "loop", "studio", "cli",
 )  # fmt: skip
 SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}
 SOURCE = Path(plaudit.__file__).parent
