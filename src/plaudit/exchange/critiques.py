@@ -31,7 +31,7 @@ def fine_grained(row: Any) -> Iterator[Judgement]:
     prompt = "\n\n".join([*passages, fields.text(row, "question")])
     texts = [TextSegment(prompt, fields.text(row, f"prediction {number}")) for number in (1, 2, 3, 4)]
     judge, values = Judge("fine-grained-rlhf"), fields.entries(row, "preference")
-    if len(values) != len(PAIRS) or not all(value in (0, 1, 2) for value in values):
+    if len(values) != len(PAIRS) or not all(type(value) is int and 0 <= value <= 2 for value in values):
         raise RecordError("The field `preference` does not fit", got=values, expected="six of 0, 1, 2")
     found = [judge.compares(texts[a], texts[b], THREE_WAY[v]) for (a, b), v in zip(PAIRS, values, strict=True)]
     said = fields.field(row, "feedback")
@@ -110,7 +110,8 @@ def _head(aspect: str) -> str | None:
 def ilf(row: Any) -> Iterator[Judgement]:
     """ILF's code feedback (Chen et al. 2023): {prompt, original_model_completion, Feedback, unedited_annotator_completion}.
 
-    What a person says of a model's program, and the person's own version of it. Both programs repeat the prompt.
+    What a person says of a model's program, and the person's own version of it. The programs repeat the prompt, which is
+    taken off; where the person changed that part too, the whole program is the completion.
     """
     prompt = fields.text(row, "prompt")
     original = TextSegment(prompt, fields.text(row, "original_model_completion").removeprefix(prompt), "model")

@@ -106,7 +106,7 @@ def export(store: Store, selection: Selection, path: Path) -> Manifest:
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        count = _write(rows, temporary, packed=selection.shape is Shape.PLAUDIT)
+        count = write(rows, temporary, packed=selection.shape is Shape.PLAUDIT)
         manifest = Manifest(
             selection.shape.value,
             selection.after,
@@ -211,13 +211,17 @@ def _shown(event: Event) -> Iterator[Judgement]:
         yield Judgement((segment,))
 
 
-def _write(rows: Iterable[Cells], path: Path, *, packed: bool) -> int:
+def write(rows: Iterable[Cells], path: Path, *, packed: bool) -> int:
+    """Write rows by the ending of a name; `packed` rows of plaudit's own become JSON text in the cells of a table.
+
+    Returns the number of rows. Raises RecordError when they do not fit into the container, MissingExtra, OSError.
+    """
     if path.suffix == ".parquet":
         return columnar.write((flat(row) for row in rows) if packed else rows, path)
     count = 0
     if path.suffix == ".csv":
         with path.open("w", encoding="utf-8", newline="") as text:
-            table = csv.writer(text, lineterminator="\n")
+            table = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)  # a lone carriage return too
             for count, row in enumerate((flat(row) for row in rows) if packed else rows, 1):
                 if not all(cell is None or isinstance(cell, (str, bool)) for cell in row.values()):
                     raise RecordError("CSV holds no conversations and lists", next_step="export to .jsonl or .parquet")

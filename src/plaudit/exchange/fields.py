@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from plaudit.errors import RecordError
 from plaudit.records import Message, Text
+
+DIGITS = re.compile(r"\s*-?[0-9]{1,18}\s*")
 
 
 def table(value: Any, what: str = "A row") -> dict[str, Any]:
@@ -44,7 +47,7 @@ def named(row: Any, name: str, otherwise: str = "unknown") -> str:
 def whole(row: Any, name: str, low: int, high: int) -> int:
     """A whole number in low .. high; from CSV its digits."""
     value = field(row, name)
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+    if isinstance(value, str) and DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -36,7 +36,7 @@ def summarize(row: Any) -> Iterator[Judgement]:
         raise RecordError("A comparison needs two summaries", got=len(both))
     first, second = (TextSegment(prompt, fields.text(one, "text"), fields.named(one, "policy", "")) for one in both)
     choice = THREE_WAY[1 + fields.whole(row, "choice", 0, 1)]
-    extra = fields.table(row).get("extra") or {}
+    extra = fields.table(fields.table(row).get("extra") or {}, "`extra`")
     confidence = None if extra.get("confidence") is None else fields.whole(extra, "confidence", 1, 9)
     # some rows say "surely the other one"; their strength is not to be trusted, their choice is what was submitted
     agrees = confidence is not None and (confidence > SURE) == (choice is Choice.SECOND) and confidence != SURE

@@ -21,6 +21,8 @@ MOST_BYTES = 2**24
 CHUNK = 2**16
 TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{},]', re.DOTALL)
 """a whole string, a quote whose string is not there to its end, or a mark"""
+TOO_LONG = "\ud800"
+"""stands for a line that was skipped; no bytes decode to it"""
 BLANK = re.compile("[\ufeff \\t\\r\\n]*")
 CONTAINERS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 
@@ -148,18 +150,26 @@ def _json_values(stream: BinaryIO) -> Iterator[Row | BadRow]:
                 continue
             if base and token == "}":
                 continue  # the row ends at the comma behind it
-            text = buffer[start : match.start() if base else at]
-            if text.strip():
-                yield parse(text.strip(), line + text[: len(text) - len(text.lstrip())].count("\n"))
+            yield from _value(buffer[start : match.start() if base else at], line)
             line, start = line + buffer.count("\n", start, at), at
         buffer, at, start = buffer[start:], at - start, 0
         if not data:
-            if buffer.strip():
-                yield parse(buffer.strip(), line)
+            if depth > 0:
+                yield BadRow(
+                    line + len(buffer) - len(buffer.lstrip("\n")), "not JSON: the file ends before its brackets close"
+                )
+            else:
+                yield from _value(buffer, line)
             return
         if len(buffer) > MOST_BYTES:
             yield BadRow(line, f"a value is longer than {MOST_BYTES} bytes, or its quotes and brackets do not close")
             return
+
+
+def _value(text: str, line: int) -> Iterator[Row | BadRow]:
+    """The row of a piece of text that begins in a line; none when it is blank."""
+    if text.strip():
+        yield parse(text.strip(), line + text[: len(text) - len(text.lstrip())].count("\n"))
 
 
 def _commas(stream: BinaryIO) -> Iterator[Row | BadRow]:
@@ -172,7 +182,9 @@ def _tabs(stream: BinaryIO) -> Iterator[Row | BadRow]:
 
 def _csv(stream: BinaryIO, delimiter: str) -> Iterator[Row | BadRow]:
     csv.field_size_limit(MOST_BYTES)  # the csv module knows only one limit for the whole process
-    decoded = ("" if data is None else data.decode("utf-8", "surrogateescape") for _, data in _lines(stream))
+    decoded = (
+        TOO_LONG + "\n" if data is None else data.decode("utf-8", "surrogateescape") for _, data in _lines(stream)
+    )
     lines = csv.reader(decoded, delimiter=delimiter, strict=True)
     names: list[str] | None = None
     while True:
@@ -182,8 +194,9 @@ def _csv(stream: BinaryIO, delimiter: str) -> Iterator[Row | BadRow]:
             "".join(cells).encode()
         except StopIteration:
             return
-        except UnicodeError:
-            yield BadRow(line, "not UTF-8")
+        except UnicodeError as error:
+            long = TOO_LONG in error.object if isinstance(error, UnicodeEncodeError) else False
+            yield BadRow(line, f"the line is longer than {MOST_BYTES} bytes" if long else "not UTF-8")
             continue
         except csv.Error as error:
             yield BadRow(line, f"not CSV: {error}")
