@@ -107,11 +107,12 @@ def test_an_import_that_was_cut_off_is_finished_by_the_next(tmp_path, monkeypatc
     assert events(tmp_path / "to")[1] == events(tmp_path / "whole")[1]
 
 
-def test_memory_stays_flat(tmp_path):
+def test_memory_stays_flat(tmp_path, monkeypatch):
     """Peak of a file ten times as long: the same."""
+    monkeypatch.setattr(module, "BATCH", 60)
     peaks = []
-    for count in (300, 3000):
-        rows = ({"prompt": f"{n} " + "x" * 2000, "chosen": "a", "rejected": "b"} for n in range(count))
+    for count in (40, 400):
+        rows = ({"prompt": f"{n} " + "x" * 20_000, "chosen": "a", "rejected": "b"} for n in range(count))
         file = put(tmp_path / f"{count}.jsonl", rows)
         with open_store(tmp_path / str(count)) as store:
             tracemalloc.start()
