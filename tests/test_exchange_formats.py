@@ -235,7 +235,7 @@ def test_a_missing_field_is_named(format):
 
 
 @pytest.mark.parametrize("format", [one_ for one_ in Format if one_ is not Format.MINARI])
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_no_row_however_odd_gives_anything_but_judgements_or_a_record_error(format, data):
     row = data.draw(payloads | st.none() | st.lists(st.integers()) | st.text())

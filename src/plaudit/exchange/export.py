@@ -95,12 +95,7 @@ def export(store: Store, selection: Selection, path: Path) -> Manifest:
         RecordError: the rows do not fit into the container.
     """
     _require_container(path)
-    upto = store.head()[0] if selection.upto is None else selection.upto
-    head = next((event.hash for event in store.events(after=upto - 1, upto=upto)), None) if upto > 0 else None
-    if head is None or not 0 <= selection.after <= upto:
-        raise ConfigError(
-            "The range does not lie in the log", got=f"{selection.after} .. {upto}", expected=store.head()
-        )
+    upto, head = _end(store, selection)
     left_out: Counter[str] = Counter()
     rows = _rows(store, selection, upto, left_out)
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex}{path.suffix}")
@@ -128,6 +123,17 @@ def export(store: Store, selection: Selection, path: Path) -> Manifest:
         with suppress(OSError):
             temporary.unlink()
     return manifest
+
+
+def _end(store: Store, selection: Selection) -> tuple[int, str]:
+    """Seq and hash of the last event of a range."""
+    upto = store.head()[0] if selection.upto is None else selection.upto
+    head = next((event.hash for event in store.events(after=upto - 1, upto=upto)), None) if upto > 0 else None
+    if head is None or not 0 <= selection.after <= upto:
+        raise ConfigError(
+            "The range does not lie in the log", got=f"{selection.after} .. {upto}", expected=store.head()
+        )
+    return upto, head
 
 
 def reproduce(store: Store, manifest: Manifest, folder: Path) -> Path:
