@@ -60,7 +60,7 @@ def test_a_query_without_an_aspect_has_the_address_that_it_always_had():
     assert "aspect" not in to_json(Query(QueryKind.COMPARISON, ("a", "b"), (0, 1), 0, 0, "uniform"))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=5)
 @given(text=strategies.texts)
 def test_a_store_keeps_texts_and_verifies(tmp_path_factory, text):
     with make_store(tmp_path_factory.mktemp("text")) as store:
