@@ -11,12 +11,17 @@ from plaudit.records import (
     AnnotatorProfile,
     Choice,
     Comparison,
+    Critique,
     Feedback,
+    Message,
+    Note,
     Query,
     QueryKind,
+    Ranking,
     Rating,
     Segment,
     StepFeedback,
+    TextSegment,
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -52,15 +57,33 @@ def segments(blob: str) -> st.SearchStrategy[Segment]:
     )
 
 
+conversations = st.lists(
+    st.builds(
+        Message,
+        role=st.sampled_from(["system", "user", "assistant"]),
+        content=TEXT,
+        extra=st.none() | st.just({"tool_calls": [{"name": "f"}]}),
+    ),
+    min_size=1,
+    max_size=3,
+).map(tuple)
+"""turns of a conversation"""
+texts = st.builds(
+    TextSegment, prompt=TEXT | conversations, completion=TEXT | conversations, policy=st.sampled_from(["", "gpt-j"])
+)
+"""prompts with completions"""
+
+
 @st.composite
-def queries(draw: st.DrawFn, known: Sequence[Segment]) -> Query:
+def queries(draw: st.DrawFn, known: Sequence[Segment | TextSegment]) -> Query:
     """Queries of every kind about known segments."""
     kind = draw(st.sampled_from(QueryKind))
-    chosen = [draw(st.sampled_from(known)).id for _ in range(kind.segments)]
+    count = kind.segments + (draw(st.integers(0, 2)) if kind.open_ended else 0)
+    chosen = [draw(st.sampled_from(known)).id for _ in range(count)]
     return Query(
         kind=kind,
         segments=tuple(chosen),
-        shown=tuple(draw(st.permutations(range(kind.segments)))),
+        shown=tuple(draw(st.permutations(range(count)))),
         round=draw(st.integers(0, 3)),
         index=draw(st.integers(0, 9)),
         strategy=draw(st.sampled_from(["uniform", "disagreement"])),
@@ -68,6 +91,7 @@ def queries(draw: st.DrawFn, known: Sequence[Segment]) -> Query:
         propensity=draw(st.none() | st.floats(0, 1)),
         reward=draw(st.none() | NAMES),
         levels=LEVELS if kind is QueryKind.RATING else None,
+        aspect=draw(st.none() | NAMES),
     )
 
 
@@ -106,3 +130,14 @@ def answers(draw: st.DrawFn, query: Query) -> Feedback:
                 steps=tuple(steps),
                 scores=tuple(scores),
             )
+        case QueryKind.RANKING:
+            drawn = draw(st.lists(st.integers(0, 3), min_size=len(query.segments), max_size=len(query.segments)))
+            ranks = tuple(sorted(set(drawn)).index(rank) for rank in drawn)
+            return Ranking(id=id_, query=query.id, annotator=annotator, response_seconds=seconds, ranks=ranks)
+        case QueryKind.CRITIQUE:
+            spans = st.none() | st.tuples(st.integers(0, 9), st.integers(1, 9))
+            notes = [
+                Note(text, None if span is None else span[0], None if span is None else sum(span))
+                for text, span in draw(st.lists(st.tuples(TEXT, spans), max_size=2))
+            ]
+            return Critique(id=id_, query=query.id, annotator=annotator, response_seconds=seconds, notes=tuple(notes))

@@ -10,8 +10,8 @@ import pytest
 import plaudit
 
 LAYERS = (
-    "errors", "records", "stats", "ops", "run", "store", "ask", "models", "worlds", "reward", "control", "check", "loop",
-    "studio", "cli",
+    "errors", "records", "stats", "ops", "run", "store", "ask", "models", "worlds", "exchange", "reward", "control",
+    "check", "loop", "studio", "cli",
 )  # fmt: skip
 SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}
 SOURCE = Path(plaudit.__file__).parent
@@ -41,7 +41,17 @@ def test_imports_only_go_up(path):
 
 @pytest.mark.parametrize(
     "package",
-    ["records", "stats", "run.config", "store.store", "ask.session", "ask.teachers", "studio.app", "worlds.media"],
+    [
+        "records",
+        "stats",
+        "run.config",
+        "store.store",
+        "exchange.bring",
+        "ask.session",
+        "ask.teachers",
+        "studio.app",
+        "worlds.media",
+    ],
 )
 def test_stays_free_of_heavy_libraries(package):
     code = (

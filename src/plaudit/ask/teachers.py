@@ -141,6 +141,12 @@ class Teacher:
                 return self._rate(query, rewards[0], rng, skips=skips, lapses=lapses)
             case QueryKind.STEPS:
                 return self._score(query, rewards[0], rng, skips=skips, lapses=lapses)
+            case QueryKind.RANKING | QueryKind.CRITIQUE:
+                raise RecordError(
+                    "A simulated teacher does not answer this kind of query",
+                    got=query.kind.value,
+                    expected="comparison, rating or steps",
+                )
             case _:
                 assert_never(query.kind)
 

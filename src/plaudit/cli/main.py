@@ -20,6 +20,8 @@ VERBS = {
     "audit": "check the event log, its projections and all stored behaviour",
     "where": "show what lies where, and how big it is",
     "gc": "delete checkpoints that are no longer needed",
+    "import": "bring published feedback about texts, or recorded episodes, into a store",
+    "export": "write feedback about texts as a file that others read, with a manifest",
     "migrate": "bring an older run to the present format",
 }
 
@@ -38,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"plaudit: there is no verb {verb!r}.\n\n{_help()}", file=sys.stderr)
         return 2
     try:
-        return importlib.import_module(f"plaudit.cli.{verb}").main(rest)
+        module = "import_" if verb == "import" else verb  # a keyword cannot name a module
+        return importlib.import_module(f"plaudit.cli.{module}").main(rest)
     except PlauditError as error:
         print(f"plaudit {verb}: {error}", file=sys.stderr)
         return 2

@@ -91,6 +91,8 @@ def cut_points(annotators: AnswerModel, settings: AskConfig) -> tuple[float, ...
             return tuple(annotators.cuts.get(str(settings.levels), (0.0,)))
         case QueryKind.STEPS:
             return (annotators.step_cut,)
+        case QueryKind.RANKING | QueryKind.CRITIQUE:
+            raise AssertionError(f"[ask] refuses {settings.kind}")
 
 
 def places_of(batch: StepBatch) -> NDArray[np.float32]:

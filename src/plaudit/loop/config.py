@@ -161,6 +161,12 @@ class RunConfig:
                 got=f"ask.lists = {ask.lists} and ask.kind = {ask.kind.value}",
                 next_step="set ask.kind = comparison, or ask.lists = 0",
             )
+        if ask.kind.open_ended:
+            raise ConfigError(
+                "A run of a control agent cannot ask this kind of question",
+                got=f"ask.kind = {ask.kind.value}",
+                expected="comparison, rating or steps",
+            )
         if ask.labels == 0 and loop.environment_weight == 0:
             raise ConfigError(
                 "Nothing tells the policy what is good",

@@ -6,7 +6,10 @@ from plaudit.records.feedback import (
     FEEDBACK_KINDS,
     Choice,
     Comparison,
+    Critique,
     Feedback,
+    Note,
+    Ranking,
     Rating,
     StepFeedback,
     is_skip,
@@ -14,6 +17,7 @@ from plaudit.records.feedback import (
 )
 from plaudit.records.people import AnnotatorKind, AnnotatorProfile
 from plaudit.records.tasks import Query, QueryKind
+from plaudit.records.text import Message, Text, TextSegment, segment_from_json
 
 __all__ = [
     "FEEDBACK_KINDS",
@@ -21,20 +25,27 @@ __all__ = [
     "AnnotatorProfile",
     "Choice",
     "Comparison",
+    "Critique",
     "Feedback",
+    "Message",
+    "Note",
     "Query",
     "QueryKind",
+    "Ranking",
     "Rating",
     "Scores",
     "Segment",
     "SegmentData",
     "StepBatch",
     "StepFeedback",
+    "Text",
+    "TextSegment",
     "canonical_json",
     "content_id",
     "digest",
     "from_json",
     "is_skip",
     "kind_of",
+    "segment_from_json",
     "to_json",
 ]

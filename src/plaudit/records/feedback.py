@@ -91,11 +91,55 @@ class StepFeedback(Answer):
             )
 
 
-Feedback = Comparison | Rating | StepFeedback
-FEEDBACK_KINDS: dict[str, type[Comparison] | type[Rating] | type[StepFeedback]] = {
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking(Answer):
+    """An order of any number of segments, with ties; no ranks at all means that the annotator skipped."""
+
+    ranks: tuple[int, ...] = ()
+    """place of each of the query's segments: 0 is best, equal places are ties, no place is left out"""
+
+    def __post_init__(self) -> None:
+        if set(self.ranks) != set(range(len(set(self.ranks)))):
+            raise RecordError(
+                "The places of a ranking have gaps", got=self.ranks, expected="0 for the best, then 1, 2, ... as needed"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One remark of a critique."""
+
+    text: str = ""
+    """what the annotator says, in free words"""
+    start: int | None = None
+    """first character of the span of the completion (or step of the segment) that it is about; None: about all of it"""
+    end: int | None = None
+    """one past the last character or step of the span"""
+    aspect: str = ""
+    """what it speaks of, for example the type of an error"""
+
+    def __post_init__(self) -> None:
+        start, end = self.start, self.end
+        if (start is None) != (end is None) or (start is not None and end is not None and not 0 <= start < end):
+            raise RecordError(
+                "A note has no proper span", got=f"{start} .. {end}", expected="0 <= start < end, or neither"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Critique(Answer):
+    """Remarks about the query's segments; no note at all means that the annotator skipped. It enters no fit by itself."""
+
+    notes: tuple[Note, ...] = ()
+
+
+Feedback = Comparison | Rating | StepFeedback | Ranking | Critique
+FEEDBACK_KINDS: dict[str, type[Comparison] | type[Rating] | type[StepFeedback] | type[Ranking] | type[Critique]] = {
     "comparison": Comparison,
     "rating": Rating,
     "steps": StepFeedback,
+    "ranking": Ranking,
+    "critique": Critique,
 }
 """name on disk of each kind"""
 
@@ -114,3 +158,7 @@ def is_skip(feedback: Feedback) -> bool:
             return feedback.value is None
         case StepFeedback():
             return not feedback.steps
+        case Ranking():
+            return not feedback.ranks
+        case Critique():
+            return not feedback.notes

@@ -15,11 +15,18 @@ class QueryKind(enum.Enum):
     COMPARISON = "comparison"
     RATING = "rating"
     STEPS = "steps"
+    RANKING = "ranking"
+    CRITIQUE = "critique"
 
     @property
     def segments(self) -> int:
-        """How many segments such a query shows."""
-        return 2 if self is QueryKind.COMPARISON else 1
+        """How many segments such a query shows, or the fewest where it is `open_ended`."""
+        return 2 if self in (QueryKind.COMPARISON, QueryKind.RANKING) else 1
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether such a query may show more segments."""
+        return self in (QueryKind.RANKING, QueryKind.CRITIQUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +52,18 @@ class Query:
     """version of the reward model that asked; None before there is one"""
     levels: int | None = None
     """grades on the scale, for ratings"""
+    aspect: str | None = None
+    """what alone is judged, for example coherence; None: overall"""
     id: str = field(default="")
 
     def __post_init__(self) -> None:
-        if len(self.segments) != self.kind.segments or sorted(self.shown) != list(range(len(self.segments))):
+        count, fewest = len(self.segments), self.kind.segments
+        fits = count >= fewest if self.kind.open_ended else count == fewest
+        if not fits or sorted(self.shown) != list(range(count)):
             raise RecordError(
                 f"A {self.kind.value} query does not fit its segments",
                 got=f"segments {self.segments}, shown {self.shown}",
-                expected=f"{self.kind.segments} segments and an order of them",
+                expected=f"{fewest} segments{' or more' if self.kind.open_ended else ''} and an order of them",
             )
         if not self.id:
             object.__setattr__(self, "id", content_id("qry", self))

@@ -15,8 +15,10 @@ from plaudit.errors import RecordError
 from plaudit.records import (
     Choice,
     Comparison,
+    Critique,
     Feedback,
     Query,
+    Ranking,
     Rating,
     Segment,
     SegmentData,
@@ -193,6 +195,12 @@ def _evidence(answers: Sequence[Feedback], places: Mapping[str, _Place]) -> tupl
                 ratings.setdefault(answer.levels, []).append(answer)
             case StepFeedback():
                 steps.append(answer)
+            case Ranking() | Critique():
+                raise RecordError(
+                    "A reward model of control segments cannot be fitted to this kind of answer",
+                    got=f"{kind_of(answer)} {answer.id}",
+                    expected="comparisons, ratings, step scores",
+                )
             case _:
                 assert_never(answer)
     parts: list[Evidence] = []

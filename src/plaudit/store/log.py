@@ -118,6 +118,8 @@ def projected(seq: int, entry: Entry) -> dict[str, Any]:
     table, payload = PROJECTIONS[entry.kind], entry.payload
     record = {name: value for name, value in payload.items() if not (table is feedback and name == "kind")}
     row: dict[str, Any] = {"seq": seq, "record": canonical_json(record).decode()}
+    if entry.kind == "segment.added" and "completion" in payload:
+        row["blob"] = ""  # a text stands in the record itself
     try:
         return row | {column.name: payload[column.name] for column in table.columns if column.name not in row}
     except KeyError as error:

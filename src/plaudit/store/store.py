@@ -16,7 +16,18 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Table, exists, select
 
 from plaudit.errors import RecordError, StoreError
-from plaudit.records import AnnotatorProfile, Feedback, Query, Segment, SegmentData, from_json, kind_of, to_json
+from plaudit.records import (
+    AnnotatorProfile,
+    Feedback,
+    Query,
+    Segment,
+    SegmentData,
+    TextSegment,
+    from_json,
+    kind_of,
+    segment_from_json,
+    to_json,
+)
 from plaudit.records.feedback import FEEDBACK_KINDS
 from plaudit.run.checkpoint import flush_folder
 from plaudit.store import log, schema, verify, work
@@ -192,8 +203,8 @@ class Store:
 
     # records
 
-    def add_segments(self, segments: Sequence[Segment]) -> list[int]:
-        """Log segments; their arrays must be in `blobs`."""
+    def add_segments(self, segments: Sequence[Segment | TextSegment]) -> list[int]:
+        """Log segments; the arrays of control segments must be in `blobs`."""
         return self._add("segment.added", segments)
 
     def add_queries(self, queries: Sequence[Query]) -> list[int]:
@@ -219,22 +230,40 @@ class Store:
         items = [("feedback.given", {"kind": kind_of(answer), **to_json(answer)}, answer.id) for answer in answers]
         return self.append_many(items)
 
-    def _add(self, kind: str, records: Sequence[Segment | Query | AnnotatorProfile]) -> list[int]:
+    def _add(self, kind: str, records: Sequence[Segment | TextSegment | Query | AnnotatorProfile]) -> list[int]:
         return self.append_many([(kind, to_json(record), record.id) for record in records])
 
     def segment(self, id: str) -> Segment:
-        """A segment by id. Raises StoreError when there is none."""
+        """A control segment by id. Raises StoreError when there is none."""
         return self.segments([id])[id]
 
     def segments(self, ids: Sequence[str]) -> dict[str, Segment]:
-        """Segments by id. Raises StoreError naming those that are missing."""
-        found = {
-            id_: from_json(Segment, json.loads(record)) for id_, record in self._records(schema.segment, ids).items()
-        }
-        missing = set(ids) - set(found)
+        """Control segments by id. Raises StoreError naming those that are missing, or are text."""
+        found = self._segments(ids)
+        control = {id_: segment for id_, segment in found.items() if isinstance(segment, Segment)}
+        if len(control) < len(found):
+            raise StoreError(
+                "These segments are text, and what reads them here is made for control",
+                got=sorted(set(found) - set(control))[:5],
+                expected="segments of an environment's behaviour",
+                next_step="keep imported texts in a store of their own",
+            )
+        return control
+
+    def texts(self, ids: Sequence[str]) -> dict[str, TextSegment]:
+        """Text segments by id. Raises StoreError naming those that are missing, or are no text."""
+        found = self._segments(ids)
+        texts = {id_: segment for id_, segment in found.items() if isinstance(segment, TextSegment)}
+        if len(texts) < len(found):
+            raise StoreError("These segments are no text", got=sorted(set(found) - set(texts))[:5])
+        return texts
+
+    def _segments(self, ids: Sequence[str]) -> dict[str, Segment | TextSegment]:
+        records = self._records(schema.segment, ids)
+        missing = set(ids) - set(records)
         if missing:
             raise StoreError("There are no such segments", got=sorted(missing)[:5])
-        return found
+        return {id_: segment_from_json(json.loads(record)) for id_, record in records.items()}
 
     def segment_data(self, segment: Segment) -> SegmentData:
         """Arrays of a segment. Raises StoreError when they are missing, IntegrityError when they were changed."""
@@ -242,10 +271,15 @@ class Store:
 
     def query(self, id: str) -> Query:
         """A question by id. Raises StoreError when there is none."""
-        found = self._records(query, [id])
-        if not found:
-            raise StoreError("There is no such query", got=id)
-        return from_json(Query, json.loads(found[id]))
+        return self.queries_by_id([id])[id]
+
+    def queries_by_id(self, ids: Sequence[str]) -> dict[str, Query]:
+        """Questions by id. Raises StoreError naming one that is missing."""
+        found = {id_: from_json(Query, json.loads(record)) for id_, record in self._records(query, ids).items()}
+        for id_ in ids:
+            if id_ not in found:
+                raise StoreError("There is no such query", got=id_)
+        return found
 
     def queries(self, round: int | None = None) -> list[Query]:
         """Questions of a round, or all, in log order."""

@@ -122,7 +122,7 @@ def _unequal(connection: Connection, entries: Sequence[tuple[int, Entry]]) -> li
 def _damaged(blobs: BlobStore, entries: Sequence[tuple[int, Entry]]) -> list[str]:
     """Segments whose arrays are missing or were changed."""
     problems: list[str] = []
-    for segment in (entry.payload for _, entry in entries if entry.kind == "segment.added"):
+    for segment in (entry.payload for _, entry in entries if entry.kind == "segment.added" and "blob" in entry.payload):
         try:
             blobs.get(segment["blob"])
         except StoreError as error:

@@ -26,7 +26,7 @@ class Question(Shape):
     """A question, with its clips in the order on the screen."""
 
     id: str
-    kind: Literal["comparison", "rating", "steps"]
+    kind: Literal["comparison", "rating", "steps", "ranking", "critique"]
     levels: int | None
     clips: list[Clip]
 

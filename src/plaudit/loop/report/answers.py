@@ -12,8 +12,10 @@ from plaudit.records import (
     AnnotatorProfile,
     Choice,
     Comparison,
+    Critique,
     Feedback,
     Query,
+    Ranking,
     Rating,
     StepFeedback,
     from_json,
@@ -163,6 +165,10 @@ def _in_words(answer: Feedback) -> str:
             return "skip" if answer.value is None else f"{answer.value + 1} of {answer.levels}"
         case StepFeedback():
             return f"{len(answer.steps)} steps judged" if answer.steps else "skip"
+        case Ranking():
+            return " ".join(str(rank + 1) for rank in answer.ranks) or "skip"
+        case Critique():
+            return f"{len(answer.notes)} notes" if answer.notes else "skip"
         case _:
             assert_never(answer)
 
