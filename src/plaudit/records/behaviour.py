@@ -62,6 +62,8 @@ class SegmentData:
     """seed of the episode's reset, for worlds that are rendered by replaying"""
     prefix_actions: NDArray[np.generic] | None = None
     """[start, *action], actions of the episode before the segment, for the same purpose"""
+    pixels: NDArray[np.uint8] | None = None
+    """[step, height, width, channel], what the world looked like before each action, where it records that"""
 
     def __len__(self) -> int:
         return len(self.observations)
@@ -69,7 +71,7 @@ class SegmentData:
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The arrays by name, without those that are absent; `reset_seed` becomes a [1] array."""
         found: dict[str, NDArray[np.generic]] = {"observations": self.observations, "actions": self.actions}
-        for name in ("true_rewards", "simulator", "prefix_actions"):
+        for name in ("true_rewards", "simulator", "prefix_actions", "pixels"):
             value = getattr(self, name)
             if value is not None:
                 found[name] = value
@@ -91,6 +93,7 @@ class SegmentData:
             simulator=_optional(arrays.get("simulator")),
             reset_seed=None if seed is None else int(np.asarray(seed).reshape(-1)[0]),
             prefix_actions=None if "prefix_actions" not in arrays else np.asarray(arrays["prefix_actions"]),
+            pixels=None if "pixels" not in arrays else np.asarray(arrays["pixels"], dtype=np.uint8),
         )
 
 
@@ -111,6 +114,8 @@ class StepBatch:
     """[item, step, action]"""
     mask: NDArray[np.bool_]
     """[item, step], False where an item has ended"""
+    pixels: NDArray[np.uint8] | None = None
+    """[item, step, height, width, channel], where the world records pictures"""
 
     def __post_init__(self) -> None:
         shape = self.mask.shape
