@@ -39,7 +39,9 @@ def create(config: RewardConfig, shown: Shown, rng: np.random.Generator) -> Netw
         case Trunk.MLP:
             return Ensemble.create(config.members, features, config.hidden, rng)
         case Trunk.LINEAR:
-            return Ensemble.create(config.members, features, (), rng)
+            made = Ensemble.create(config.members, features, (), rng)
+            made.head.zero_()  # there is nothing that a random start would help to tell apart
+            return made
         case Trunk.GRU:
             return Recurrent.create(config.members, features, config.hidden, rng)
         case Trunk.TRANSFORMER:
