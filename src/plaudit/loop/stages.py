@@ -21,9 +21,10 @@ from plaudit.control.learner import Learner, make_learner
 from plaudit.loop.config import RunConfig
 from plaudit.loop.journal import Journal
 from plaudit.ops.aggregate import mean
-from plaudit.records import Choice, Comparison, Feedback, Query, Segment, StepBatch, is_skip
+from plaudit.records import Choice, Comparison, Feedback, Query, Segment, SegmentData, StepBatch, is_skip
 from plaudit.reward.collate import collate
 from plaudit.reward.fit import fit
+from plaudit.reward.history import Remembering
 from plaudit.reward.model import RewardModel
 from plaudit.run import checkpoint
 from plaudit.run.directory import RunDirectory
@@ -34,6 +35,8 @@ from plaudit.worlds.evaluate import Evaluation, evaluate
 from plaudit.worlds.vector import VectorWorld
 
 STAGES = ("act", "ask", "learn", "improve", "check")
+UNLABELLED = 1000
+"""most segments that pseudo-labels are given to in a fit"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +224,7 @@ def learn(context: Context, round_: int) -> Outcome:
         seed=context.seed(round_, "learn"),
         reference=behaviour.reference(),
         warm_start=context.reward,
+        unlabelled=_unlabelled(context, round_, len(answers)) if settings.reward.pseudo_weight else (),
     )
     context.reward, context.learned_from = result.model, len(answers)
     metrics = dict(result.metrics)
@@ -242,10 +246,25 @@ def _learned_and_true(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Learned and true reward of up to 2,000 steps of the newest behaviour, for the report only."""
     behaviour = context.world.behaviour
+    if model.config.trunk.remembers:
+        first = int(0.65 * len(behaviour))
+        reward = Remembering(lambda batch: mean(model.per_step(batch)))
+        learned = reward.by_episode(behaviour.batch(slice(first, None)), behaviour.episodes[first:].T)
+        rows = np.sort(rng.permutation(learned.size)[:2000])
+        return learned.T.ravel()[rows], behaviour.rewards[first:].ravel()[rows]
     batch, true = behaviour.newest_steps(0.35)
     rows = np.sort(rng.permutation(len(true))[:2000])
-    picked = StepBatch(batch.observations[rows], batch.actions[rows], batch.mask[rows])
+    pixels = None if batch.pixels is None else batch.pixels[rows]
+    picked = StepBatch(batch.observations[rows], batch.actions[rows], batch.mask[rows], pixels)
     return mean(model.per_step(picked))[:, 0], true[rows]
+
+
+def _unlabelled(context: Context, round_: int, answers: int) -> list[SegmentData]:
+    """Segments that nobody was asked about, for pseudo-labels: twice as many as a round through the answers takes."""
+    length, behaviour = context.config.ask.segment_length, context.world.behaviour
+    count = min(UNLABELLED, 2 * answers * context.config.reward.pseudo_pairs)
+    cuts = behaviour.cut(length, count, generator(context.seed(round_, "learn"), "unlabelled"))
+    return [behaviour.data(cut, length) for cut in cuts]
 
 
 def steps_of_round(config: RunConfig, round_: int) -> int:
@@ -272,7 +291,8 @@ def train_policy(
     def learned(batch: StepBatch) -> NDArray[np.float64]:
         return np.zeros(batch.mask.shape) if reward is None else mean(reward.per_step(batch))
 
-    learner.set_reward(learned, environment_weight=weight)
+    remembers = reward is not None and reward.config.trunk.remembers
+    learner.set_reward(Remembering(learned) if remembers else learned, environment_weight=weight)
     return learner.improve(steps, seed, ProgressMonitor(context.progress, steps))
 
 
