@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from plaudit.control.growing import Growing
 from plaudit.errors import LearningError
 from plaudit.records import StepBatch
+from plaudit.reward.history import Remembering
 from plaudit.worlds.behaviour import Behaviour
 
 RewardFn = Callable[[StepBatch], NDArray[np.float64]]
@@ -80,8 +81,14 @@ class Labels:
         found = np.empty((len(behaviour) - first, behaviour.envs))
         most = CHUNK if behaviour.layout.pixels is None else max(1, PICTURES // behaviour.envs)
         for start in range(first, len(behaviour), most):
-            rows = slice(start, min(start + most, len(behaviour)))
-            found[rows.start - first : rows.stop - first] = terms.reward(behaviour.batch(rows)).T
+            stop = min(start + most, len(behaviour))
+            if isinstance(terms.reward, Remembering):
+                rows = slice(_begun(behaviour.episodes, start), stop)
+                rewards = terms.reward.by_episode(behaviour.batch(rows), behaviour.episodes[rows].T)
+            else:
+                rows = slice(start, stop)
+                rewards = terms.reward(behaviour.batch(rows))
+            found[start - first : stop - first] = rewards[:, start - rows.start :].T
         return found
 
     def _paid(self, terms: _Terms, first: int, learned: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -97,3 +104,8 @@ class Labels:
                 next_step="look at the reward fit with `plaudit doctor`",
             )
         return paid
+
+
+def _begun(episodes: NDArray[np.int32], row: int) -> int:
+    """First row of the oldest episode that is under way in a row."""
+    return min(int(np.searchsorted(column[: row + 1], column[row])) for column in episodes.T)

@@ -19,9 +19,10 @@ from plaudit.loop.checking import check, keep_clip
 from plaudit.loop.config import labels_per_round
 from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, steps_of_round
 from plaudit.ops.aggregate import mean
-from plaudit.records import StepBatch, is_skip
+from plaudit.records import SegmentData, StepBatch, is_skip
 from plaudit.reward.collate import collate
 from plaudit.reward.fit import fit
+from plaudit.reward.history import Remembering
 from plaudit.reward.model import RewardModel
 from plaudit.run import checkpoint
 from plaudit.run.seeds import derive, generator
@@ -30,6 +31,8 @@ from plaudit.worlds.evaluate import evaluate
 from plaudit.worlds.vector import VectorWorld
 
 STAGES = ("act", "ask", "learn", "improve", "check")
+UNLABELLED = 1000
+"""most segments that pseudo-labels are given to in a fit"""
 
 
 def act(context: Context, round_: int) -> Outcome:
@@ -64,6 +67,7 @@ def learn(context: Context, round_: int) -> Outcome:
         seed=context.seed(round_, "learn"),
         reference=behaviour.reference(),
         warm_start=context.reward,
+        unlabelled=_unlabelled(context, round_, len(answers)) if settings.reward.pseudo_weight else (),
     )
     context.reward, context.learned_from = result.model, len(answers)
     metrics = dict(result.metrics)
@@ -84,8 +88,23 @@ def _learned_and_true(
     context: Context, model: RewardModel, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Learned and true reward of up to 2,000 steps of the newest behaviour, for the report only."""
-    batch, true = context.world.behaviour.newest_steps(0.35, 2000, rng)
+    behaviour = context.world.behaviour
+    if model.config.trunk.remembers:
+        first = int(0.65 * len(behaviour))
+        reward = Remembering(lambda batch: mean(model.per_step(batch)))
+        learned = reward.by_episode(behaviour.batch(slice(first, None)), behaviour.episodes[first:].T)
+        rows = np.sort(rng.permutation(learned.size)[:2000])
+        return learned.T.ravel()[rows], behaviour.rewards[first:].ravel()[rows]
+    batch, true = behaviour.newest_steps(0.35, 2000, rng)
     return mean(model.per_step(batch))[:, 0], true
+
+
+def _unlabelled(context: Context, round_: int, answers: int) -> list[SegmentData]:
+    """Segments that nobody was asked about, for pseudo-labels: twice as many as a round through the answers takes."""
+    length, behaviour = context.config.ask.segment_length, context.world.behaviour
+    count = min(UNLABELLED, 2 * answers * context.config.reward.pseudo_pairs)
+    cuts = behaviour.cut(length, count, generator(context.seed(round_, "learn"), "unlabelled"))
+    return [behaviour.data(cut, length) for cut in cuts]
 
 
 def improve(context: Context, round_: int) -> Outcome:
@@ -105,9 +124,10 @@ def train_policy(
     def learned(batch: StepBatch) -> NDArray[np.float64]:
         return np.zeros(batch.mask.shape) if reward is None else mean(reward.per_step(batch))
 
-    exploring = context.config.explore
-    if reward is not None and (exploring.uncertainty or exploring.entropy):
-        behaviour = context.world.behaviour
+    exploring, behaviour = context.config.explore, context.world.behaviour
+    if reward is not None and reward.config.trunk.remembers:
+        learner.set_reward(Remembering(learned), environment_weight=weight)
+    elif reward is not None and (exploring.uncertainty or exploring.entropy):
         learner.set_reward(explored(reward, exploring, behaviour, context.env_steps), environment_weight=weight)
     else:
         learner.set_reward(learned, environment_weight=weight)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import silu
 
+from plaudit.models.nets import lay_out
+
 CHUNK = 512
 """rows per pass when evaluating: activations of more rows fall out of the processor's cache, and take twice as long"""
 
@@ -68,18 +70,10 @@ class Ensemble:
 
     def trainable(self) -> tuple[Ensemble, NDArray[np.float32], NDArray[np.float32]]:
         """A copy whose parameters, and whose gradients, lie end to end in two vectors, for an optimiser of vectors."""
-        parameters = self.parameters()
-        sizes = [parameter.numel() for parameter in parameters]
-        values = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
-        gradients = torch.zeros_like(values)
-        views: list[Tensor] = []
-        for parameter, value, gradient in zip(parameters, values.split(sizes), gradients.split(sizes), strict=True):
-            view = value.view(parameter.shape).detach().requires_grad_()
-            view.grad = gradient.view(parameter.shape)
-            views.append(view)
+        views, values, gradients = lay_out(self.parameters())
         layers = len(self.weights)
         made = Ensemble(tuple(views[:layers]), tuple(views[layers:-2]), *views[-2:])
-        return made, values.numpy(), gradients.numpy()
+        return made, values, gradients
 
     def forward(self, rows: Tensor) -> Tensor:
         """[row, feature] to [member, row]."""

@@ -117,15 +117,16 @@ def _chained(answers: Sequence[Feedback], queries: Mapping[str, Query]) -> NDArr
     return np.array(found) if any(found) else None
 
 
-def pack(segments: Sequence[SegmentData], actions: int) -> StepBatch:
+def pack(segments: Sequence[SegmentData], actions: int, *, pixels: bool = False) -> StepBatch:
     """Segments side by side, padded to the longest. Discrete actions become one-hot.
 
     Args:
         segments: at least one.
         actions: width of an action as reward models see it; for discrete actions their number.
+        pixels: also put pictures side by side.
 
     Raises:
-        RecordError: shapes differ between segments, or a discrete action is not below `actions`.
+        RecordError: shapes differ between segments, there are no pictures where they are asked for, or a discrete action is not below `actions`.
     """
     seen = [np.asarray(segment.observations, dtype=np.float32).reshape(len(segment), -1) for segment in segments]
     done = [_flat_actions(segment, actions) for segment in segments]
@@ -141,7 +142,23 @@ def pack(segments: Sequence[SegmentData], actions: int) -> StepBatch:
     observations = np.zeros((*mask.shape, seen[0].shape[1]), dtype=np.float32)
     acted = np.zeros((*mask.shape, actions), dtype=np.float32)
     observations[mask], acted[mask] = np.concatenate(seen), np.concatenate(done)
-    return StepBatch(observations, acted, mask)
+    return StepBatch(observations, acted, mask, _pixels(segments, mask) if pixels else None)
+
+
+def _pixels(segments: Sequence[SegmentData], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """[segment, step, height, width, channel], black on padding."""
+    found = [segment.pixels for segment in segments if segment.pixels is not None]
+    shapes = {pictures.shape[1:] for pictures in found}
+    if len(found) < len(segments) or len(shapes) != 1 or len(next(iter(shapes))) != 3:
+        raise RecordError(
+            "Segments cannot be looked at",
+            got=f"{len(segments) - len(found)} of {len(segments)} without pictures, shapes {sorted(shapes)}",
+            expected="pictures of one [height, width, channel] in all of them",
+            next_step="record pictures in the world, or choose another reward.trunk than cnn",
+        )
+    pictures = np.zeros((*mask.shape, *next(iter(shapes))), dtype=np.uint8)
+    pictures[mask] = np.concatenate(found)
+    return pictures
 
 
 def _flat_actions(segment: SegmentData, actions: int) -> NDArray[np.float32]:

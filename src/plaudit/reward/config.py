@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from plaudit.errors import ConfigError
+from plaudit.reward.symmetry import Symmetry
+
+HEAD = 16
+"""units of an attention head"""
+
+
+class Trunk(enum.Enum):
+    """What a reward can depend on, and how."""
+
+    MLP = "mlp"
+    """a network of the present step, beside a linear model"""
+    LINEAR = "linear"
+    """a linear model of the present step"""
+    GRU = "gru"
+    """a memory of the steps of an item: a gated recurrent unit"""
+    TRANSFORMER = "transformer"
+    """the steps of an item up to now: causal self-attention"""
+    CNN = "cnn"
+    """the present picture and action"""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a step's reward depends on the steps before it, so that items must begin where episodes do."""
+        return self in (Trunk.GRU, Trunk.TRANSFORMER)
+
+    @property
+    def sees(self) -> bool:
+        """Whether rewards need pictures."""
+        return self is Trunk.CNN
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +69,22 @@ class RewardConfig:
     """estimate the share of random answers from held-out answers"""
     warm_start: bool = False
     """go on from the weights of the previous round instead of starting anew: about half the time, and a little less right"""
+    trunk: Trunk = Trunk.MLP
+    """what a reward reads: mlp and linear the present step, gru and transformer also the steps before, cnn a picture; with
+    gru the last of `hidden` is the memory, with transformer each is a block and all are equal multiples of 16"""
+    symmetries: tuple[Symmetry, ...] = ()
+    """mirrors in which the reward is the same: each answer is also learned from as seen in each of them"""
+    label_smoothing: float = 0.0
+    """share of a comparison's weight that goes to the opposite answer, so that returns do not drift apart; ties stay ties"""
+    window: float = 0.0
+    """where it is not 0, a gradient step looks at one stretch of each compared or rated segment, of this share of its steps
+    or more, instead of at steps spread over it (`crop`)"""
+    pseudo_weight: float = 0.0
+    """weight of pairs without an answer that a member is sure about, beside the answers; 0 leaves them out"""
+    pseudo_confidence: float = 0.99
+    """probability from which on a member is sure"""
+    pseudo_pairs: int = 4
+    """pairs without an answer per answer in a gradient step"""
 
     def __post_init__(self) -> None:
         counts = (self.members, self.steps, self.patience, self.batch, self.crop, *self.hidden)
@@ -54,4 +100,25 @@ class RewardConfig:
                 "The settings of the reward model are out of range",
                 got=f"lapse {self.lapse}, stop_accuracy {self.stop_accuracy}",
                 expected="0 <= lapse < 1, 0 < stop_accuracy <= 1",
+            )
+        self._check_tricks()
+
+    def _check_tricks(self) -> None:
+        shares = (self.label_smoothing < 0.5, self.window <= 1, 0.5 <= self.pseudo_confidence < 1)
+        least = (self.label_smoothing, self.window, self.pseudo_weight, self.pseudo_pairs - 1)
+        if not all(shares) or min(least) < 0:
+            raise ConfigError(
+                "The settings of the reward model are out of range",
+                got=f"label_smoothing {self.label_smoothing}, window {self.window}, pseudo_weight {self.pseudo_weight}, "
+                f"pseudo_confidence {self.pseudo_confidence}, pseudo_pairs {self.pseudo_pairs}",
+                expected="0 <= label_smoothing < 0.5, 0 <= window <= 1, pseudo_weight >= 0, "
+                "0.5 <= pseudo_confidence < 1, pseudo_pairs >= 1",
+            )
+        if self.trunk not in (Trunk.MLP, Trunk.LINEAR) and not self.hidden:
+            raise ConfigError("A network needs units", got="reward.hidden is empty", expected="at least one number")
+        if self.trunk is Trunk.TRANSFORMER and (len(set(self.hidden)) != 1 or self.hidden[0] % HEAD):
+            raise ConfigError(
+                "The blocks of a transformer do not fit together",
+                got=f"reward.hidden {self.hidden}",
+                expected=f"equal multiples of {HEAD}",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,17 +10,17 @@ import torch
 from numpy.typing import NDArray
 
 from plaudit.errors import LearningError
-from plaudit.models.ensemble import Ensemble
 from plaudit.models.kernels import Adam
 from plaudit.ops.aggregate import spread
-from plaudit.records import StepBatch
+from plaudit.records import SegmentData, StepBatch
 from plaudit.reward.collate import FeedbackData, pack
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.heldout import estimate, leave_out, losses, measures, reliability, understood
 from plaudit.reward.implied import Implied, implied
 from plaudit.reward.likelihood import AnswerModel, Comparisons
 from plaudit.reward.model import Inputs, RewardModel, normalisation
-from plaudit.reward.objective import Problem, batches_of, loss
+from plaudit.reward.objective import Problem, batches_of, loss, unanswered
+from plaudit.reward.trunks import Network, Shown, create, evaluate, from_arrays
 from plaudit.run.seeds import generator
 
 CHECK_EVERY = 10
@@ -46,6 +47,7 @@ def fit(
     seed: int,
     reference: StepBatch,
     warm_start: RewardModel | None = None,
+    unlabelled: Sequence[SegmentData] = (),
 ) -> Fit:
     """Fit an ensemble to answers.
 
@@ -58,30 +60,41 @@ def fit(
         reference: behaviour by which inputs and rewards are standardised.
         warm_start: model of the previous round, to go on from if `config.warm_start` says so; its weights are then read
             on inputs as standardised now.
+        unlabelled: further segments that nobody was asked about; with `config.pseudo_weight`, pairs without an answer
+            are made of them and of the segments that answers are about.
 
     Raises:
-        LearningError: there is nothing to learn from, `warm_start` has another form, or the fit diverged.
-        RecordError: segments and reference behaviour have different shapes.
+        LearningError: there is nothing to learn from, `warm_start` has another form, a symmetry does not fit the world,
+            or the fit diverged.
+        RecordError: segments and reference behaviour have different shapes, or lack the pictures that the network reads.
     """
     if data.answers == 0:
         raise LearningError("There are no answers to learn from", next_step="ask for some, or count fewer as skipped")
     inputs = Inputs.of(reference, squares=config.squares)
-    batch = pack(data.segments, inputs.actions)
-    features = torch.from_numpy(inputs.rows(batch)).view(*batch.mask.shape, -1)
+    batch = pack(data.segments, inputs.actions, pixels=config.trunk.sees)
     questions = 1 + max(int(part.question.max()) for part in data.evidence)
     held_out = config.members > 1 and questions > 1
-    ensemble = Ensemble.create(config.members, inputs.features, config.hidden, generator(seed, "weights"))
+    shown = _shown(data, batch, inputs, config=config, unlabelled=unlabelled)
+    ensemble = create(config, shown, generator(seed, "weights"))
     annotators = AnswerModel(lapse=config.lapse)
     # a model that learned from every question has nothing left to be measured by: begin anew
     if config.warm_start and warm_start is not None and (warm_start.held_out or not held_out):
         ensemble, annotators = _same_form(warm_start, ensemble), warm_start.annotators
     trains = tuple(leave_out(part, config.members, held_out) for part in data.evidence)
-    problem = Problem(data.evidence, trains, held_out, features, _implied(data, trains))
+    lengths = np.array([len(one) for one in (*data.segments, *unlabelled)]) if config.pseudo_weight else None
+    views = 1 + len(config.symmetries)
+    problem = Problem(
+        data.evidence, trains, held_out, shown.features, shown.pixels, views, lengths, _implied(data, trains)
+    )
     ensemble, annotators, history = _train(ensemble, problem, annotators, config=config, rng=generator(seed, "order"))
     found = problem.values(ensemble)
-    raw = ensemble.evaluate(inputs.rows(reference))[:, reference.mask.reshape(-1)].astype(np.float64)
+    # the reference is made of single steps without pictures, which say little to a network that remembers or sees
+    usual = batch if config.trunk.remembers or config.trunk.sees else reference
+    raw = evaluate(ensemble, inputs.show(usual, config.trunk))[:, usual.mask].astype(np.float64)
     offset, scale = normalisation(raw)
-    model = RewardModel(config, inputs, Ensemble.from_arrays(ensemble.arrays()), offset, scale, annotators, held_out)
+    model = RewardModel(
+        config, inputs, from_arrays(config.trunk, ensemble.arrays()), offset, scale, annotators, held_out
+    )
     metrics = measures(found, annotators)
     groups = reliability(found, annotators)
     calibration = {} if groups is None else {name: getattr(groups, name) for name in ("confidence", "right", "count")}
@@ -96,7 +109,20 @@ def _implied(data: FeedbackData, trains: tuple[NDArray[np.bool_], ...]) -> Impli
     return None
 
 
-def _same_form(previous: RewardModel, fresh: Ensemble) -> Ensemble:
+def _shown(
+    data: FeedbackData, batch: StepBatch, inputs: Inputs, *, config: RewardConfig, unlabelled: Sequence[SegmentData]
+) -> Shown:
+    """What networks are shown: all segments, with further ones where they are used, and then in every mirror."""
+    if config.pseudo_weight and unlabelled:
+        batch = pack([*data.segments, *unlabelled], inputs.actions, pixels=config.trunk.sees)
+    views = [inputs.show(seen, config.trunk) for seen in (batch, *(one.mirror(batch) for one in config.symmetries))]
+    if len(views) == 1:
+        return views[0]
+    pixels = [view.pixels for view in views if view.pixels is not None]
+    return Shown(torch.cat([view.features for view in views]), torch.cat(pixels) if pixels else None)
+
+
+def _same_form(previous: RewardModel, fresh: Network) -> Network:
     """The previous ensemble, if its form is that of a fresh one. Raises LearningError otherwise."""
     here, there = ([tuple(p.shape) for p in e.parameters()] for e in (fresh, previous.ensemble))
     if here != there:
@@ -104,19 +130,19 @@ def _same_form(previous: RewardModel, fresh: Ensemble) -> Ensemble:
             "A fit cannot go on from a model of another form",
             got=there,
             expected=here,
-            next_step="keep reward.members, hidden and squares through a run, or set reward.warm_start = false",
+            next_step="keep reward.trunk, members, hidden and squares through a run, or set reward.warm_start = false",
         )
     return previous.ensemble
 
 
 def _train(
-    start: Ensemble,
+    start: Network,
     problem: Problem,
     annotators: AnswerModel,
     *,
     config: RewardConfig,
     rng: np.random.Generator,
-) -> tuple[Ensemble, AnswerModel, dict[str, NDArray[np.generic]]]:
+) -> tuple[Network, AnswerModel, dict[str, NDArray[np.generic]]]:
     """A trained copy of `start`, how annotators answer, and the course of the fit."""
     ensemble, parameters, gradients = start.trainable()
     adam = Adam(len(parameters), config.learning_rate)
@@ -133,7 +159,10 @@ def _train(
             if step == config.steps or stale or understood(found, annotators) >= config.stop_accuracy:
                 break
         gradients.fill(0.0)
-        loss(ensemble, problem, next(batches), annotators, config=config, rng=rng).backward()
+        found = loss(ensemble, problem, next(batches), annotators, config=config, rng=rng)
+        if config.pseudo_weight:
+            found = found + unanswered(ensemble, problem, annotators, config=config, rng=rng)
+        found.backward()
         parameters *= 1.0 - config.learning_rate * config.weight_decay
         adam.step(parameters, gradients)
     steps, train, heldout = zip(*course, strict=True)

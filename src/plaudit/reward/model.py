@@ -17,21 +17,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from plaudit.errors import IntegrityError, LearningError, RecordError
-from plaudit.models.ensemble import Ensemble
 from plaudit.records import Scores, SegmentData, StepBatch
 from plaudit.records.codec import canonical_json, digest, from_json, to_json
 from plaudit.reward.collate import pack
-from plaudit.reward.config import RewardConfig
+from plaudit.reward.config import RewardConfig, Trunk
 from plaudit.reward.likelihood import AnswerModel
+from plaudit.reward.trunks import Network, Shown, evaluate, from_arrays
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 FORMAT = 1
+FIRST_SETTINGS = {
+    "members", "hidden", "squares", "steps", "stop_accuracy", "patience", "learning_rate", "weight_decay", "batch", "crop",
+    "return_penalty", "lapse", "fit_lapse", "warm_start",
+}  # fmt: skip
+"""the settings that a file of format 1 always names"""
 CLIP = 5.0
 """standardised inputs end here, so that a feature that hardly ever moved cannot drown the others when it does"""
 CONSTANT = 1e-6
@@ -86,6 +92,15 @@ class Inputs:
         np.clip(rows, -CLIP, CLIP, out=rows)
         return np.concatenate([rows, rows * rows - 1], axis=-1) if self.squares else rows
 
+    def show(self, batch: StepBatch, trunk: Trunk) -> Shown:
+        """What a network is shown of behaviour. One that sees is shown actions and pictures, and no observations."""
+        features = torch.from_numpy(self.rows(batch)).view(*batch.mask.shape, -1)
+        if not trunk.sees:
+            return Shown(features)
+        repeats = np.arange(self.features).reshape(-1, self.observations + self.actions)
+        pixels = None if batch.pixels is None else torch.from_numpy(np.ascontiguousarray(batch.pixels))
+        return Shown(features[..., repeats[:, self.observations :].ravel()], pixels)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RewardModel:
@@ -93,7 +108,7 @@ class RewardModel:
 
     config: RewardConfig
     inputs: Inputs
-    ensemble: Ensemble
+    ensemble: Network
     offset: Float64
     """[member] mean reward of a reference step, in log-odds units"""
     scale: Float64
@@ -106,6 +121,9 @@ class RewardModel:
     def per_step(self, batch: StepBatch, head: str = "overall") -> Float64:
         """[member, item, step] normalised reward; 0 on padding.
 
+        If `config.trunk` remembers, an item's first step is where memory begins: items should begin where episodes do;
+        see `plaudit.reward.history`.
+
         Raises:
             RecordError: the behaviour has the wrong shape, or numbers that are not finite.
             LearningError: there is no such head.
@@ -116,14 +134,16 @@ class RewardModel:
 
     def score(self, items: Sequence[SegmentData] | StepBatch, head: str = "overall") -> Scores:
         """Return of every item in log-odds units; errors as `per_step`."""
-        batch = items if isinstance(items, StepBatch) else pack(items, self.inputs.actions)
+        batch = (
+            items if isinstance(items, StepBatch) else pack(items, self.inputs.actions, pixels=self.config.trunk.sees)
+        )
         members = (self._raw(batch, head) * batch.mask).sum(axis=2)
         return Scores(mean=members.mean(axis=0), members=members)
 
     def _raw(self, batch: StepBatch, head: str) -> Float64:
         if head != "overall":
             raise LearningError("The reward model has no such head", got=head, expected="overall")
-        raw = self.ensemble.evaluate(self.inputs.rows(batch)).reshape(-1, *batch.mask.shape)
+        raw = evaluate(self.ensemble, self.inputs.show(batch, self.config.trunk))
         if not np.isfinite(raw).all():
             raise RecordError(
                 "A reward model was shown behaviour that it cannot judge",
@@ -148,7 +168,7 @@ class RewardModel:
         }
         facts = {
             "format": FORMAT,
-            "config": to_json(self.config),
+            "config": _settings(self.config),
             "observations": self.inputs.observations,
             "actions": self.inputs.actions,
             "annotators": to_json(self.annotators),
@@ -201,7 +221,7 @@ class RewardModel:
             inputs=Inputs(
                 facts["observations"], facts["actions"], arrays["input/mean"], arrays["input/scale"], config.squares
             ),
-            ensemble=Ensemble.from_arrays(net),
+            ensemble=from_arrays(config.trunk, net),
             offset=arrays["output/offset"],
             scale=arrays["output/scale"],
             annotators=from_json(AnswerModel, facts["annotators"]),
@@ -213,6 +233,12 @@ def normalisation(rewards: Float64) -> tuple[Float64, Float64]:
     """Mean and standard deviation per member of [member, step] rewards; deviation 1 where a member's rewards are constant."""
     offset, deviation = rewards.mean(axis=1), rewards.std(axis=1)
     return offset, np.where(deviation > CONSTANT * np.maximum(np.abs(offset), 1), deviation, 1.0)
+
+
+def _settings(config: RewardConfig) -> dict[str, Any]:
+    """Settings as JSON; those that came after format 1 only where they are used, so that other models keep their names."""
+    written, usual = to_json(config), to_json(RewardConfig())
+    return {name: value for name, value in written.items() if name in FIRST_SETTINGS or value != usual[name]}
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
