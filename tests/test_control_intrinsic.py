@@ -141,6 +141,20 @@ def test_pretraining_keeps_the_policy_and_forgets_the_values(algorithm):
     learner.improve(96, 2, Unwatched())
 
 
+@pytest.mark.parametrize("algorithm", SMALL)
+def test_pretraining_twice_gives_the_same_bits_and_learning_goes_on(algorithm):
+    versions = set()
+    for _ in range(2):
+        learner = small(algorithm)
+        learner.explore(64, 1)
+        pretrain(learner, 128, 2, neighbours=3, monitor=Unwatched())
+        learner.set_reward(first_entry)
+        learner.improve(96, 3, Unwatched())
+        versions.add((learner.version, len(learner.world.behaviour)))
+    assert len(versions) == 1
+    assert versions.pop()[1] == (64 + 128 + 96) / 4
+
+
 def test_pretraining_renews_what_is_new_and_listens_to_its_monitor():
     learner = make_learner(PolicyConfig(sac=SACConfig(net=(8, 8), batch_size=16, utd=0.05)), world("Pendulum-v1", 4), 0)
     learner.explore(400, 0)
@@ -157,7 +171,7 @@ def test_pretraining_climbs_the_mountain_that_chance_does_not():
     """Random actions stay in the valley, whose slopes reach from -1.2 to the goal at 0.45."""
     here = world("MountainCarContinuous-v0", 2)
     learner = make_learner(PolicyConfig(sac=SACConfig(utd=0.5)), here, 0)
-    learner.explore(4000, 0)
+    learner.explore(2000, 0)
     by_chance = here.behaviour.observations[..., 0].max()
     pretrain(learner, 6000, 0, neighbours=5, monitor=Unwatched())
     assert by_chance < 0

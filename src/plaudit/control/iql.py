@@ -58,12 +58,8 @@ class IQLAgent:
         self._value_shape = Shape((self.nets.observation_size, *config.net, 1))
         self._value = _fresh(self._value_shape, generator(seed, "value"))
         self._value_blocks = self._value_shape.blocks(self._value)
-        self._adams = {
-            name: Adam(size, config.learning_rate)
-            for name, size in (
-                ("actor", len(self.nets.actor)), ("critic", len(self.nets.critic)), ("value", len(self._value)), ("alpha", 1),
-            )
-        }  # fmt: skip
+        sizes = {"actor": len(self.nets.actor), "critic": len(self.nets.critic), "value": len(self._value)}
+        self._adams = {name: Adam(size, config.learning_rate) for name, size in sizes.items()}
         self._room = _Room(self.nets, self._value_shape, config.batch_size)
         self._updates = 0
 
