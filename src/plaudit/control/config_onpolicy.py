@@ -13,8 +13,8 @@ class A2CConfig:
 
     net: tuple[int, ...] = (64, 64)
     """hidden layers of the policy and of the value function (tanh)"""
-    n_steps: int = 8
-    """steps of every environment between updates"""
+    n_steps: int = 16
+    """steps of every environment between updates; 8 learned CartPole in fewer seeds, 32 more slowly"""
     learning_rate: float = 7e-4
     """step size of the optimiser"""
     gamma: float = 0.99
