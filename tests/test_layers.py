@@ -10,7 +10,7 @@ import pytest
 import plaudit
 
 LAYERS = (
-    "errors", "records", "stats", "ops", "run", "store", "ask", "models", "worlds", "reward", "control", "check", "loop",
+    "errors", "records", "stats", "ops", "run", "store", "quality", "ask", "models", "worlds", "reward", "control", "check", "loop",
     "studio", "cli",
 )  # fmt: skip
 SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}
