@@ -28,7 +28,7 @@ from plaudit.stats.ranking import bradley_terry
 from plaudit.stats.reliability import crowd_bradley_terry, reliability_given
 from plaudit.stats.side import side_bias, swapped_bias
 
-SIMULATIONS, COVERAGE = 3, 40
+SIMULATIONS, COVERAGE = 50, 2000
 PEER = """
 import json, sys
 import choix, evalica, numpy as np, pandas as pd

@@ -25,6 +25,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 NEWTON_STEPS = 200
 """at most; ten are enough where the data say something"""
+ROUNDING = 1e-13
+"""a step may lower the objective by this share: near the maximum rounding does"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,10 @@ def bradley_terry(
         gradient, curvature = problem.derivatives(theta)
         step = splu(curvature).solve(gradient)
         size = 1.0
-        while not (trial := problem.objective(theta + size * step)) >= value and size > 1e-9:
+        while not (trial := problem.objective(theta + size * step)) >= value - ROUNDING * abs(value) and size > 1e-9:
             size /= 2
-        theta, gain, value = theta + size * step, trial - value, max(trial, value)
-        if np.max(np.abs(size * step)) < 1e-10 or (0 <= gain < 1e-14 * abs(value)):
+        theta, value = theta + size * step, trial
+        if np.max(np.abs(size * step)) < 1e-9:
             break
     return problem.report(theta, errors=errors)
 
