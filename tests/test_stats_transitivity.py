@@ -100,7 +100,7 @@ def test_noise_alone_is_not_called_circular_and_real_circles_are():
         alarms += found.p_cyclic <= 0.05
     assert alarms <= 4  # 1 expected
     rng = np.random.default_rng(0)
-    first, second = (np.tile(one, 11) for one in np.triu_indices(7, 1))
+    first, second = (np.tile(one, 21) for one in np.triu_indices(7, 1))
     better = np.where(second - first <= 3, 1, -1)  # everybody beats the next three
     side = np.where(rng.random(len(first)) < 0.8, better, -better)
     found = intransitivity(Comparisons(first, second, side, 7), rng=rng, draws=99)

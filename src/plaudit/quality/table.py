@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,20 +150,6 @@ def classes(table: ComparisonTable) -> FloatArray:
 def seconds_of(given: Sequence[Feedback]) -> FloatArray:
     """Response times [answer], NaN where none was taken."""
     return np.array([np.nan if one.response_seconds is None else one.response_seconds for one in given])
-
-
-def times_of(given: Sequence[Feedback]) -> FloatArray:
-    """Times of the answers [answer] in seconds, NaN where there is none, or none that can be read."""
-    return np.array([_timestamp(one.answered_at) for one in given])
-
-
-def _timestamp(text: str | None) -> float:
-    if text is None:
-        return np.nan
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return np.nan
 
 
 def _key(query: Query) -> tuple[str, ...]:
