@@ -41,7 +41,17 @@ def test_imports_only_go_up(path):
 
 @pytest.mark.parametrize(
     "package",
-    ["records", "stats", "run.config", "store.store", "ask.session", "ask.teachers", "studio.app", "worlds.media"],
+    [
+        "records",
+        "stats",
+        "run.config",
+        "store.store",
+        "quality.page",
+        "ask.session",
+        "ask.teachers",
+        "studio.app",
+        "worlds.media",
+    ],
 )
 def test_stays_free_of_heavy_libraries(package):
     code = (

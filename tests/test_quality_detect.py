@@ -37,7 +37,7 @@ def test_spam_by_hand():
 def test_honest_people_are_not_called_spam_and_spam_is():
     alarms = caught = 0
     for seed in range(60):
-        table = crowd(seed)
+        table = crowd(seed, items=150)
         alarms += any(spam(labels_of(table), k).p_value < CONFIG.error_rate / 8 for k in range(8))
         table[:, 3] = np.random.default_rng(seed + 1000).integers(0, 2, len(table))
         caught += spam(labels_of(table), 3).p_value < CONFIG.error_rate / 8

@@ -129,15 +129,11 @@ def pattern(side: IntArray) -> Pattern | None:
 def copies(labels: Labels, model: OneCoin, config: DetectConfig) -> list[Copy]:
     """Pairs of annotators who agree too often, worst first, at `error_rate` over all pairs.
 
-    Expected is the larger of what the one-coin model says and, where two or more others answered, how often those others
-    agree: a question that all find easy is no evidence. Agreement is a sum of independent events then; the tail is that of a
-    binomial with the same mean, which is never smaller far out (Hoeffding 1956, theorem 5).
+    Expected is how often the others agree on the same questions, so that a question that all find easy is no evidence, times what the
+    one-coin model says of this pair against those others; but no less than the model says by itself. The tail is that of a
+    binomial with the same mean: a sum of unequal chances has no heavier one far out (Hoeffding 1956, theorem 5).
     """
-    first, where = _first_answers(labels)
-    votes = np.zeros((labels.items, labels.classes))
-    np.add.at(votes, (where[0], first), 1.0)
-    table = np.full((labels.items, labels.annotators), -1, dtype=np.int64)
-    table[where[0], where[1]] = first
+    table, reach = _tables(labels, model)
     there = table >= 0
     shared = there.T.astype(np.int64) @ there.astype(np.int64)
     pairs = np.argwhere(np.triu(shared >= config.least, 1))
@@ -145,7 +141,7 @@ def copies(labels: Labels, model: OneCoin, config: DetectConfig) -> list[Copy]:
     for a, b in pairs:
         both = there[:, a] & there[:, b]
         mine, theirs = table[both, a], table[both, b]
-        expected = _expected(votes[both], model, int(a), int(b), answers=(mine, theirs))
+        expected = _expected(table[both], reach[both], model, (int(a), int(b)))
         agreed, count = int(np.sum(mine == theirs)), len(mine)
         p_value = float(stats.binom.sf(agreed - 1, count, min(expected / count, 1.0)))
         if p_value * len(pairs) < config.error_rate:
@@ -153,26 +149,29 @@ def copies(labels: Labels, model: OneCoin, config: DetectConfig) -> list[Copy]:
     return sorted(found, key=lambda one: one.p_value)
 
 
-def _first_answers(labels: Labels) -> tuple[IntArray, tuple[IntArray, IntArray]]:
-    """The first answer of every annotator to every item, and its (item, annotator)."""
-    key = labels.item * labels.annotators + labels.annotator
-    places, at = np.unique(key, return_index=True)
-    return labels.label[at], (places // labels.annotators, places % labels.annotators)
+def _tables(labels: Labels, model: OneCoin) -> tuple[IntArray, FloatArray]:
+    """First answers [item, annotator], -1 where there is none, and the accuracy of whoever gave each, 0 where there is none."""
+    table = np.full((labels.items, labels.annotators), -1, dtype=np.int64)
+    backwards = slice(None, None, -1)  # so that the first of several is written last
+    table[labels.item[backwards], labels.annotator[backwards]] = labels.label[backwards]
+    return table, np.where(table >= 0, model.accuracy, 0.0)
 
 
-def _expected(votes: FloatArray, model: OneCoin, a: int, b: int, *, answers: tuple[IntArray, IntArray]) -> float:
-    """Expected number of equal answers on shared questions [question, class]."""
-    classes = votes.shape[1]
-    right = [model.accuracy[k] for k in (a, b)]
-    stray = [(1 - one) / (classes - 1) for one in right]
-    both = right[0] * right[1] + (classes - 1) * stray[0] * stray[1]
-    others = votes.copy()
-    rows = np.arange(len(votes))
-    for given in answers:
-        others[rows, given] -= 1
-    size = others.sum(axis=1)
-    among = np.sum(others * (others - 1), axis=1) / np.maximum(size * (size - 1), 1)
-    return float(np.sum(np.where(size >= 2, np.maximum(among, both), both)))
+def _expected(table: IntArray, reach: FloatArray, model: OneCoin, pair: tuple[int, int]) -> float:
+    """Expected number of equal answers of a pair on shared questions [question, annotator]."""
+    classes = model.posterior.shape[1]
+
+    def agree(first: FloatArray | float, second: FloatArray | float) -> FloatArray:
+        return np.asarray(first * second + (1 - first) * (1 - second) / (classes - 1))
+
+    own = float(agree(float(model.accuracy[pair[0]]), float(model.accuracy[pair[1]])))
+    others = np.delete(table, pair, axis=1)
+    size = np.sum(others >= 0, axis=1)
+    votes = np.stack([np.sum(others == one, axis=1) for one in range(classes)], axis=1)
+    among = np.sum(votes * (votes - 1), axis=1) / np.maximum(size * (size - 1), 1)
+    typical = np.delete(reach, pair, axis=1).sum(axis=1) / np.maximum(size, 1)
+    scaled = np.minimum(among * own / agree(typical, typical), 1.0)
+    return float(max(np.sum(np.where(size >= 2, scaled, own)), own * len(table)))
 
 
 def bursts(seconds: FloatArray, typical: float, config: DetectConfig) -> list[Burst]:

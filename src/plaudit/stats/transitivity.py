@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import lsqr
+from scipy.sparse.linalg import lsqr, splu
 from scipy.special import expit
 
 from plaudit.stats.ranking import Comparisons, bradley_terry
@@ -120,28 +120,35 @@ def triads(flow: Flow) -> Triads:
 
 def potential_of(flow: Flow) -> tuple[FloatArray, FloatArray]:
     """Values [item] by weighted least squares, and what is left over [pair] (Jiang et al. 2011, eq. 10)."""
-    pairs = np.arange(len(flow.first))
-    ones = np.ones(len(pairs))
-    gradient: Any = sparse.csr_array(
-        sparse.coo_array(
-            (np.concatenate([ones, -ones]), (np.tile(pairs, 2), np.concatenate([flow.first, flow.second]))),
-            shape=(len(pairs), flow.items),
+    return _Potential(flow).of(flow.mean)
+
+
+class _Potential:
+    """Weighted least squares on one set of pairs, factored once for many means."""
+
+    def __init__(self, flow: Flow) -> None:
+        pairs, ones = np.arange(len(flow.first)), np.ones(len(flow.first))
+        places = (np.tile(pairs, 2), np.concatenate([flow.first, flow.second]))
+        signs = np.concatenate([ones, -ones])
+        self.gradient: Any = sparse.csr_array(sparse.coo_array((signs, places), shape=(len(pairs), flow.items)))
+        self.weighted: Any = sparse.csr_array(self.gradient.T @ sparse.diags_array(flow.times))
+        _, group = connected_components(self.weighted @ self.gradient, directed=False)
+        held = np.zeros(flow.items)
+        held[np.unique(group, return_index=True)[1]] = (
+            1.0  # one item of each group is held at 0, which changes no difference
         )
-    )
-    root = np.sqrt(flow.times)
-    value = _least_squares(sparse.diags_array(root) @ gradient, root * flow.mean)
-    return value - value.mean(), flow.mean - gradient @ value
+        self.solver: Any = splu(sparse.csc_array(self.weighted @ self.gradient + sparse.diags_array(held)))
+
+    def of(self, mean: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Values [item], and what is left over [pair]."""
+        value = np.asarray(self.solver.solve(self.weighted @ mean), dtype=np.float64)
+        return value - value.mean(), np.asarray(mean - self.gradient @ value, dtype=np.float64)
 
 
 def _least_squares(matrix: Any, target: FloatArray) -> FloatArray:
     """The shortest solution (Paige & Saunders 1982); the matrix may lack rank."""
     found: Any = lsqr(matrix, target, atol=1e-12, btol=1e-12, iter_lim=20_000)
     return np.asarray(found[0], dtype=np.float64)
-
-
-def cyclic_length(flow: Flow) -> float:
-    """Weighted squared length of what no value per item explains."""
-    return float(flow.times @ potential_of(flow)[1] ** 2)
 
 
 def hodge_rank(flow: Flow) -> Hodge | Undefined:
@@ -211,10 +218,12 @@ def intransitivity(
         return Undefined("all pairs are even, so there is no preference to contradict")
     chance = expit(fit.value[data.first] - fit.value[data.second]) if chance is None else chance
     cyclic, circular = np.zeros(draws), np.zeros(draws)
+    potential = _Potential(flow)  # the draws have the same pairs
     for draw in range(draws):
         side = np.where(data.side == 0, 0, np.where(rng.random(len(chance)) < chance, 1, -1))
         drawn = flow_of(Comparisons(data.first, data.second, side, data.items, data.weight))
-        cyclic[draw], circular[draw] = cyclic_length(drawn), triads(drawn).circular
+        cyclic[draw] = float(flow.times @ potential.of(drawn.mean)[1] ** 2)
+        circular[draw] = triads(drawn).circular
     own = triads(flow)
     return Intransitivity(
         triads=own,
