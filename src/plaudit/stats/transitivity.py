@@ -216,11 +216,11 @@ def intransitivity(
     fit = bradley_terry(data, scale=NULL_SCALE)
     if isinstance(found, Undefined) or isinstance(fit, Undefined):
         return Undefined("all pairs are even, so there is no preference to contradict")
-    chance = expit(fit.value[data.first] - fit.value[data.second]) if chance is None else chance
+    wins = expit(fit.value[data.first] - fit.value[data.second]) if chance is None else chance
     cyclic, circular = np.zeros(draws), np.zeros(draws)
     potential = _Potential(flow)  # the draws have the same pairs
     for draw in range(draws):
-        side = np.where(data.side == 0, 0, np.where(rng.random(len(chance)) < chance, 1, -1))
+        side = np.where(data.side == 0, 0, np.where(rng.random(len(wins)) < wins, 1, -1))
         drawn = flow_of(Comparisons(data.first, data.second, side, data.items, data.weight))
         cyclic[draw] = float(flow.times @ potential.of(drawn.mean)[1] ** 2)
         circular[draw] = triads(drawn).circular
