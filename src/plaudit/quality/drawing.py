@@ -69,7 +69,7 @@ def histogram(values: Sequence[float], mark: float, *, title: str) -> Element:
     low, high = min([*values, mark]), max([*values, mark])
     pad = 0.05 * (high - low) or 0.01
     low, high = low - pad, high + pad
-    scale = Scale(low, high, tuple(round(low + share * (high - low), 3) for share in (0.0, 0.25, 0.5, 0.75, 1.0)))
+    scale = Scale(low, high, tuple(float(f"{low + share * (high - low):.3g}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)))
     bins, height = 30, 150
     counts = [0] * bins
     for value in values:
