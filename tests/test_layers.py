@@ -10,7 +10,7 @@ import pytest
 import plaudit
 
 LAYERS = (
-    "errors", "records", "stats", "ops", "run", "store", "ask", "models", "worlds", "exchange", "reward", "control",
+    "errors", "records", "stats", "ops", "run", "store", "quality", "ask", "models", "worlds", "exchange", "reward", "control",
     "check", "loop", "studio", "cli",
 )  # fmt: skip
 SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}
@@ -47,6 +47,7 @@ def test_imports_only_go_up(path):
         "run.config",
         "store.store",
         "exchange.bring",
+        "quality.page",
         "ask.session",
         "ask.teachers",
         "studio.app",
