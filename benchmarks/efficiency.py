@@ -168,6 +168,16 @@ def summary() -> list[Row]:
                 rows.append(_difference(f"{env}/{teacher}/{labels}/difference", *(c[:, index] for c in curves)))
             areas = [area_under_labels(protocol.LABELS, curve) for curve in curves]
             rows.append(_difference(f"{env}/{teacher}/area/difference", *areas))
+    below = sum(row.case.endswith("/difference") and row.high is not None and row.high < 0 for row in rows)
+    rows.append(
+        Row(
+            "all",
+            "differences_wholly_below_0",
+            float(below),
+            n=sum(row.case.endswith("/difference") for row in rows),
+            unit="intervals",
+        )
+    )
     return rows + _many_starts()
 
 
