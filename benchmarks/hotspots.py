@@ -1,6 +1,6 @@
 """Where does the time of a run go? CPU seconds by stage, and the functions that take most of them.
 
-    python -m benchmarks.profile [--env pendulum]      results/profile.json
+    python -m benchmarks.hotspots [--env pendulum]      results/hotspots.json
 
 Stages are timed in one run, functions in a second one, since the profiler slows down what is called often.
 """
@@ -50,7 +50,7 @@ def main() -> int:
     total = sum(own for _, _, own, _, _ in functions.values())
     for (file, _, name), (_, calls, own, _, _) in sorted(functions.items(), key=lambda item: -item[1][2])[:FUNCTIONS]:
         rows.append(Row(f"{env}/{Path(file).stem}.{name}", "share_of_cpu", own / total, n=calls))
-    write("profile", asked=f"Where does the time of a run with {LABELS} labels go?", rows=rows, note="n: calls")
+    write("hotspots", asked=f"Where does the time of a run with {LABELS} labels go?", rows=rows, note="n: calls")
     for row in rows:
         print(f"{row.case:45} {row.metric:20} {row.value:8.3f}")
     return 0
