@@ -1,6 +1,6 @@
 """Can the statistics of annotators be trusted? Recovery, coverage, error rates, other libraries, and published labels.
 
-    python -m benchmarks.statistics --peer PEER_VENV/bin/python
+    python -m benchmarks.feedback_statistics --peer PEER_VENV/bin/python
 
 The peer's environment needs choix, evalica, crowd-kit and statsmodels; both sides get the same answers. Published data are read
 from shared/data beside the checkout, or from PLAUDIT_DATA.
@@ -193,7 +193,7 @@ def _long(labels: Labels) -> list[list[int]]:
 
 
 def main() -> int:
-    """Run all and write results/statistics.json."""
+    """Run all and write results/feedback_statistics.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", required=True)
     given = parser.parse_args()
@@ -201,7 +201,7 @@ def main() -> int:
     for row in rows:
         print(row.case, row.metric, round(row.value, 12))
     write(
-        "statistics",
+        "feedback_statistics",
         asked="Do the statistics of annotators find what is there, at their stated rates, and do they agree with other libraries?",
         rows=rows,
         note="first seed 0; peers: choix 0.4.1, evalica 0.4.2, crowd-kit 1.4.2, statsmodels 0.15.0",
