@@ -1,4 +1,4 @@
-"""Answers drawn from known values, for the tests of statistics and for benchmarks/statistics.py."""
+"""Answers drawn from known values, for the tests of statistics and for benchmarks/feedback_statistics.py."""
 
 import numpy as np
 from scipy.special import expit
@@ -24,7 +24,7 @@ def labels_of(rows, items, annotators, classes):
 
 
 def three_classes() -> tuple[Labels, np.ndarray, np.ndarray]:
-    """300 items, 5 of 20 annotators each: the same draws as benchmarks/statistics.py gives to crowd-kit."""
+    """300 items, 5 of 20 annotators each: the same draws as benchmarks/feedback_statistics.py gives to crowd-kit."""
     rng = np.random.default_rng(11)
     truth, accuracy = rng.integers(0, 3, 300), rng.uniform(0.4, 0.95, 20)
     rows = []
@@ -46,7 +46,7 @@ def draw(rng: np.random.Generator, items: int, count: int, *, tie: float = 0.0, 
 
 
 def golden() -> Comparisons:
-    """300 comparisons of 12 items: the same draws as benchmarks/statistics.py gives to choix and evalica."""
+    """300 comparisons of 12 items: the same draws as benchmarks/feedback_statistics.py gives to choix and evalica."""
     return draw(np.random.default_rng(7), 12, 300)[0]
 
 

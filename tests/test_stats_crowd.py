@@ -12,7 +12,7 @@ from tests.real_data import adult_content, bluebirds
 from tests.stats_examples import labels_of, three_classes
 
 CROWD_KIT = {"DawidSkene": 0.88667, "OneCoinDawidSkene": 0.92}
-"""share of right classes by crowd-kit 1.4.2 on the same labels, from benchmarks/results/statistics.json"""
+"""share of right classes by crowd-kit 1.4.2 on the same labels, from benchmarks/results/feedback_statistics.json"""
 
 
 def test_labels_must_fit():

@@ -28,7 +28,7 @@ CHOIX = [
     0.89828412,
     0.49644997,
 ]
-"""choix 0.4.1 (ILSR) and evalica 0.4.2 on `golden`, to 8 digits, from benchmarks/results/statistics.json"""
+"""choix 0.4.1 (ILSR) and evalica 0.4.2 on `golden`, to 8 digits, from benchmarks/results/feedback_statistics.json"""
 
 
 def test_agrees_with_choix_and_evalica():

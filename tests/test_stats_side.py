@@ -38,7 +38,7 @@ def test_coverage():
         took, advantage, _, bias = biased(seed)
         found = side_bias(took, advantage).log_odds
         hits += found.low <= bias <= found.high
-    assert 52 <= hits <= 60  # 57 expected; benchmarks/statistics.py asks over 2,000
+    assert 52 <= hits <= 60  # 57 expected; benchmarks/feedback_statistics.py asks over 2,000
 
 
 def test_says_why_there_is_no_number():
