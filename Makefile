@@ -14,7 +14,7 @@ demo: $(VENV)/.control  ## install the control extra, teach Pendulum from 50 com
 test: $(VENV)/.dev lint types unit wheel docs licences  ## the gate: style, types, tests, wheel, docs, licences
 
 test-all: test  ## everything, with the slow tests
-	$(BIN)/python -m pytest -n 2 -m slow --timeout 1800
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow --timeout 1800
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests benchmarks examples docs requirements
@@ -24,7 +24,7 @@ types: $(VENV)/.dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
 wheel: $(VENV)/.dev  ## the built wheel carries all it needs: the tests of its outer layers run against it
 	rm -rf build/wheel && $(BIN)/python -m build --quiet --wheel --outdir build/wheel
