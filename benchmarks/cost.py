@@ -2,7 +2,7 @@
 
     python -m benchmarks.cost --peer PEER_VENV/bin/python [--prototype FILE --prototype-python PYTHON] [--rounds 3]
 
-CPU seconds are the operating system's account of the finished process and its children. "Cold" starts with empty
+It appends and resumes. CPU seconds are the operating system's account of the finished process and its children. "Cold" starts with empty
 byte-code and compilation caches, "warm" with full ones. The peer is timed twice: with the settings that serve its
 returns best (30 epochs a round), and with its own default of 3 epochs, which is cheaper. `--prototype` also runs a
 JAX prototype of the same method and compares the seconds spent on fitting rewards.
@@ -14,14 +14,14 @@ import argparse
 import json
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from benchmarks.common import HERE, Row, write
+from benchmarks.common import HERE, Row, append_raw, missing, read_raw, write
 from benchmarks.peers import protocol
 
 CHEAP = '{"reward_trainer":{"epochs":3},"initial_epoch_multiplier":200}'
@@ -82,64 +82,58 @@ def prototype(python: str, file: str, env: str, seed: int) -> float:
     return json.loads(cpu_seconds([python, "-W", "ignore", file, *words], cwd=HERE)[1].splitlines()[-1])["t_rm"]
 
 
+def measure(env: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
+    """CPU seconds of all sides, one after the other."""
+    cold, _ = ours(env, seed, cold=True)
+    warm, learn = ours(env, seed, cold=False)
+    found = {"plaudit cold": cold, "plaudit warm": warm, "plaudit reward fitting": learn}
+    found["imitation"] = peer(given.peer, env, seed, [])
+    found["imitation 3 epochs"] = peer(given.peer, env, seed, ["--set", CHEAP])
+    if given.prototype:
+        found["prototype reward fitting"] = prototype(given.prototype_python, given.prototype, env, seed)
+    return {"env": env, "seed": seed, **{name: round(value, 2) for name, value in found.items()}}
+
+
+def summary() -> list[Row]:
+    """Medians over seeds, and medians of the ratios within a seed."""
+    rows: list[Row] = []
+    for env in ENVS:
+        raw = [row for row in read_raw("cost") if row["env"] == env]
+        sides = [name for name in raw[0] if name not in ("env", "seed")]
+        rows += [_median(f"{env}/{name}", "cpu_seconds", [row[name] for row in raw], "s") for name in sides]
+        pairs = [(side, other) for side in ("cold", "warm") for other in ("imitation", "imitation 3 epochs")]
+        for side, other in pairs:
+            ratios = [row[f"plaudit {side}"] / row[other] for row in raw]
+            rows.append(_median(f"{env}/{side} against {other}", "cpu_ratio", ratios))
+        fitting = "prototype reward fitting"
+        ratios = [row["plaudit reward fitting"] / row[fitting] for row in raw if fitting in row]
+        if ratios:
+            rows.append(_median(f"{env}/reward fitting against prototype", "cpu_ratio", ratios))
+    return rows
+
+
+def _median(case: str, metric: str, values: list[float], unit: str = "") -> Row:
+    return Row(case, metric, statistics.median(values), min(values), max(values), len(values), unit)
+
+
 def main() -> int:
-    """Run all, alternating, and write results/cost.json."""
+    """Run what is missing, sides in turn, and write results/cost.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", required=True)
     parser.add_argument("--prototype")
     parser.add_argument("--prototype-python", default=sys.executable)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=ENVS)
     given = parser.parse_args()
-    rows: list[Row] = []
-    for env in ENVS:
-        figures: dict[str, list[float]] = {}
-        for seed in range(given.rounds):
-            cold, _ = ours(env, seed, cold=True)
-            warm, learn = ours(env, seed, cold=False)
-            found = {"plaudit cold": cold, "plaudit warm": warm, "plaudit reward fitting": learn}
-            found["imitation"] = peer(shutil.which(given.peer) or given.peer, env, seed, [])
-            found["imitation 3 epochs"] = peer(given.peer, env, seed, ["--set", CHEAP])
-            if given.prototype:
-                found["prototype reward fitting"] = prototype(given.prototype_python, given.prototype, env, seed)
-            print(env, seed, {name: round(value, 2) for name, value in found.items()}, flush=True)
-            for name, value in found.items():
-                figures.setdefault(name, []).append(value)
-        rows += [
-            Row(f"{env}/{name}", "cpu_seconds", statistics.median(v), min(v), max(v), len(v), "s")
-            for name, v in figures.items()
-        ]
-        for side in ("cold", "warm"):
-            for other in ("imitation", "imitation 3 epochs"):
-                ratios = [a / b for a, b in zip(figures[f"plaudit {side}"], figures[other], strict=True)]
-                rows.append(
-                    Row(
-                        f"{env}/{side} against {other}",
-                        "cpu_ratio",
-                        statistics.median(ratios),
-                        min(ratios),
-                        max(ratios),
-                        len(ratios),
-                    )
-                )
-        if given.prototype:
-            ratios = [
-                a / b
-                for a, b in zip(figures["plaudit reward fitting"], figures["prototype reward fitting"], strict=True)
-            ]
-            rows.append(
-                Row(
-                    f"{env}/reward fitting against prototype",
-                    "cpu_ratio",
-                    statistics.median(ratios),
-                    min(ratios),
-                    max(ratios),
-                    len(ratios),
-                )
-            )
+    cells = [{"env": env, "seed": seed} for env in ENVS for seed in range(given.rounds) if given.only in (None, env)]
+    for cell in missing(cells, read_raw("cost"), ("env", "seed")):
+        row = measure(cell["env"], cell["seed"], given)
+        append_raw("cost", row)
+        print(row, flush=True)
     write(
         "cost",
         asked=f"What does a whole preference run with {LABELS} labels cost, beside imitation?",
-        rows=rows,
+        rows=summary(),
         note="medians, minimum and maximum over seeds, sides in turn",
     )
     return 0
