@@ -27,6 +27,15 @@ from benchmarks.peers import protocol
 CHEAP = '{"reward_trainer":{"epochs":3},"initial_epoch_multiplier":200}'
 ENVS = ("pendulum", "reacher")
 LABELS = 50
+START = """\
+import sys
+from plaudit.run.imports import undisturbed
+with undisturbed():
+    import plaudit.loop
+    from benchmarks.efficiency import main
+sys.exit(main())
+"""
+"""starts as the command `plaudit` does"""
 
 
 def cpu_seconds(command: list[str], *, cwd: Path, env: dict[str, str] | None = None) -> tuple[float, str]:
@@ -54,8 +63,8 @@ def ours(env: str, seed: int, *, cold: bool) -> tuple[float, float]:
             sys.executable,
             "-W",
             "ignore",
-            "-m",
-            "benchmarks.efficiency",
+            "-c",
+            START,
             "cell",
             env,
             "boltzmann",

@@ -1,5 +1,6 @@
 """The run's foundations: run files, seeds, checkpoints, directory."""
 
+import gc
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from plaudit.errors import ConfigError, IntegrityError, RunError
 from plaudit.run import checkpoint
 from plaudit.run.config import from_table, load
 from plaudit.run.directory import RunDirectory
+from plaudit.run.imports import undisturbed
 from plaudit.run.seeds import derive, generator
 
 
@@ -129,3 +131,18 @@ def test_one_process_per_directory(tmp_path):
     with pytest.raises(RunError, match="no run in this directory"):
         first.require()
     assert first.contents()["trained policy"][1] == 0
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_imports_leave_the_collector_as_it_was(on):
+    before = gc.isenabled()
+    try:
+        (gc.enable if on else gc.disable)()
+        with pytest.raises(ImportError), undisturbed():
+            assert not gc.isenabled()
+            raise ImportError("no such module")
+        assert gc.isenabled() == on
+        assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
+        (gc.enable if before else gc.disable)()

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import random
+import re
 import resource
 import signal
 import sqlite3
@@ -20,6 +21,7 @@ from plaudit.errors import IntegrityError, RecordError, StoreError
 from plaudit.records import to_json
 from plaudit.store import database, schema
 from plaudit.store import store as store_module
+from plaudit.store.migrate import migrate, upgrade
 from plaudit.store.store import Store
 from plaudit.store.writer import LARGEST_GROUP
 from tests.store_examples import RUN, add_segments, answer, arrays, child, make_store, question
@@ -472,7 +474,7 @@ def test_migrating_an_older_store_keeps_a_backup_with_all_that_was_acknowledged(
     with sqlite3.connect(store.path) as connection:
         connection.execute("UPDATE about SET value = '0' WHERE name = 'format'")  # in the write-ahead log, as yet
     head = store.head()
-    Store.migrate(store.path, backup)
+    migrate(store.path, backup)
     connection.close()
     assert (Store.format_of(backup), Store.format_of(store.path)) == ("0", str(schema.FORMAT))
     for path in (store.path, backup):
@@ -482,7 +484,7 @@ def test_migrating_an_older_store_keeps_a_backup_with_all_that_was_acknowledged(
         with Store.open(path) as opened:
             assert opened.head() == head
     with pytest.raises(StoreError, match="a backup already"):
-        Store.migrate(store.path, backup)
+        migrate(store.path, backup)
 
 
 def test_creating_twice_keeps_the_first(store):
@@ -501,7 +503,7 @@ def test_a_store_that_cannot_be_created_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_odd_names_and_several_threads(tmp_path):
-    """Paths go into no URL, and Alembic's global variables into no two threads at once."""
+    """Paths go into no URL."""
     paths = [tmp_path / f"{i}" / "what? 100% #1.sqlite" for i in range(4)]
     with ThreadPoolExecutor(4) as pool:
         for made in pool.map(lambda path: Store.create(path, RUN), paths):
@@ -536,5 +538,31 @@ def test_reading_goes_on_while_another_process_writes(tmp_path):
 def test_migrating_a_store_of_the_present_format_changes_nothing(store):
     with sqlite3.connect(store.path) as connection:
         before = list(connection.iterdump())
-        database.migrate(store._engine)
+        upgrade(store._engine)
         assert list(connection.iterdump()) == before
+
+
+def test_migrations_lead_to_the_tables_that_new_stores_get(store, tmp_path):
+    """Same columns, keys, indexes and triggers, whatever the order they were written in."""
+
+    def tables(path):
+        with sqlite3.connect(path) as connection:
+            made = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+        connection.close()
+        return {
+            (
+                kind,
+                name,
+                table,
+                sql and frozenset(re.split(r",\s*(?![^()]*\))", " ".join(sql.split("(", 1)[1].split())))
+                if kind == "table"
+                else sql,
+            )
+            for kind, name, table, sql in made
+        }
+
+    migrated = tmp_path / "migrated.sqlite"
+    engine = database.connect(migrated)
+    upgrade(engine)
+    engine.dispose()
+    assert tables(migrated) == tables(store.path)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from plaudit import __version__
 from plaudit.errors import PlauditError
+from plaudit.run.imports import undisturbed
 
 VERBS = {
     "demo": "teach Pendulum to swing up from 50 simulated comparisons, with a report",
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         module = "import_" if verb == "import" else verb  # a keyword cannot name a module
-        return importlib.import_module(f"plaudit.cli.{module}").main(rest)
+        with undisturbed():
+            chosen = importlib.import_module(f"plaudit.cli.{module}")
+        return chosen.main(rest)
     except PlauditError as error:
         print(f"plaudit {verb}: {error}", file=sys.stderr)
         return 2

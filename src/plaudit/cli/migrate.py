@@ -12,6 +12,7 @@ from rich.console import Console
 
 from plaudit.errors import RunError
 from plaudit.run.directory import RunDirectory
+from plaudit.store.migrate import migrate
 from plaudit.store.schema import FORMAT
 from plaudit.store.store import Store
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         if given.dry_run:
             console.print(f"would copy the store to {backup} and go from format {found} to {FORMAT}")
             return 0
-        Store.migrate(directory.store, backup)
+        migrate(directory.store, backup)
         console.print(f"{directory.path} has format {FORMAT} now; the store as it was lies in {backup}")
         return 0
     finally:

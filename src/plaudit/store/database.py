@@ -1,16 +1,13 @@
-"""The one place that knows which database it is: connecting, transactions, migrations, and what its errors mean."""
+"""The one place that knows which database it is: connecting, transactions, making tables, and what its errors mean."""
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import (
     URL,
     ColumnElement,
@@ -25,11 +22,10 @@ from sqlalchemy import (
 )
 
 from plaudit.errors import StoreError
-from plaudit.store.schema import FORMAT, GENESIS, about
+from plaudit.store.schema import FORMAT, GENESIS, GUARDS, REVISION, about, metadata, revision
 
 BUSY_SECONDS = 30
 """how long one process waits for another's transaction"""
-_MIGRATING = threading.Lock()  # Alembic keeps the migration that runs in global variables
 
 
 def connect(path: Path) -> Engine:
@@ -101,19 +97,17 @@ def damage(connection: Connection) -> list[str]:
     return [] if found == ["ok"] else [f"the database file is damaged: {line}" for line in found]
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables up to the newest revision."""
-    config = Config()
-    config.set_main_option("script_location", "plaudit.store:migrations")
-    writing = engine.execution_options(writes=True)
-    with _MIGRATING, explained(), writing.connect() as connection, connection.begin():
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        if connection.execute(about.select()).first() is None:
-            connection.execute(about.insert().values(name="format", value=str(FORMAT)))
-            connection.execute(about.insert().values(name="head", value=f"0 {GENESIS}"))
-        else:
-            connection.execute(about.update().where(about.c.name == "format").values(value=str(FORMAT)))
+def make_tables(engine: Engine) -> None:
+    """Make all tables of the present format in an empty database: what migrations lead to, without importing Alembic."""
+    with explained(), engine.execution_options(writes=True).connect() as connection, connection.begin():
+        metadata.create_all(connection)
+        revision.create(connection)
+        for name, when in GUARDS.items():
+            refuse = "BEGIN SELECT RAISE(ABORT, 'the event log is append-only'); END"
+            connection.exec_driver_sql(f"CREATE TRIGGER {name} BEFORE {when} {refuse}")
+        connection.execute(revision.insert().values(version_num=REVISION))
+        connection.execute(about.insert().values(name="format", value=str(FORMAT)))
+        connection.execute(about.insert().values(name="head", value=f"0 {GENESIS}"))
 
 
 def format_of(engine: Engine, path: Path) -> str | None:

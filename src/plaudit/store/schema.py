@@ -5,10 +5,24 @@ Jobs and leases are work in progress and stand outside the log: losing them cost
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
 
 FORMAT = 1
 """number of the store's format, kept in `about`"""
+REVISION = "0001"
+"""the newest migration, whose tables these are"""
 GENESIS = "0" * 64
 """what stands before the first event"""
 
@@ -96,6 +110,23 @@ lease = Table(
     Column("annotator", String(64), nullable=False),
     Column("until", Float, nullable=False),
 )
+
+revision = Table(
+    "alembic_version",
+    MetaData(),  # not one of the tables that migrations change
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own table: it says which migrations a store has seen"""
+
+GUARDS = {
+    "event_no_update": "UPDATE ON event",
+    "event_no_delete": "DELETE ON event",
+    # also keeps out INSERT OR REPLACE, which deletes rows without asking the guard above
+    "event_in_order": "INSERT ON event WHEN NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM event) "
+    "OR EXISTS (SELECT 1 FROM event WHERE key = NEW.key)",
+}
+"""SQLite triggers that keep the log append-only: name -> when they refuse"""
 
 PROJECTIONS = {"segment.added": segment, "query.asked": query, "annotator.added": annotator, "feedback.given": feedback}
 """event kind -> the table that it fills"""

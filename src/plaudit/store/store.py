@@ -32,7 +32,7 @@ from plaudit.records.feedback import FEEDBACK_KINDS
 from plaudit.run.checkpoint import flush_folder
 from plaudit.store import log, schema, verify, work
 from plaudit.store.blobs import BlobStore
-from plaudit.store.database import connect, explained, format_of, migrate, require_format, share
+from plaudit.store.database import connect, explained, format_of, make_tables, require_format, share
 from plaudit.store.log import Entry, Event
 from plaudit.store.schema import feedback, query
 from plaudit.store.verify import Verification
@@ -75,7 +75,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with cls(connect(temporary), temporary) as fresh:
-                migrate(fresh._engine)
+                make_tables(fresh._engine)
                 fresh._writer.write(lambda connection: log.append(connection, [Entry("run.created", run, "run")]))
             os.replace(temporary, path)
             flush_folder(path.parent)
@@ -107,23 +107,6 @@ class Store:
         engine = connect(Path(path).absolute())
         try:
             return format_of(engine, Path(path))
-        finally:
-            engine.dispose()
-
-    @staticmethod
-    def migrate(path: Path | str, backup: Path) -> None:
-        """Bring a store of an older format to the present one, after a copy of it as it is now was made at `backup`.
-
-        Raises StoreError when there is a backup already, or the disk refuses; the store is unchanged then.
-        """
-        if backup.exists():
-            raise StoreError("There is a backup already", got=str(backup), next_step="move it away, then migrate again")
-        engine = connect(Path(path).absolute())
-        try:
-            with explained(), engine.connect() as connection:
-                connection.exec_driver_sql("ROLLBACK")  # this is possible outside of transactions only
-                connection.exec_driver_sql("VACUUM INTO ?", (str(backup),))  # with what the write-ahead log holds
-            migrate(engine)
         finally:
             engine.dispose()
 
