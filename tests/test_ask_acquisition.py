@@ -25,20 +25,14 @@ def sigmoid(value: float) -> float:
     share=st.floats(0.0, 1.0),
     kind=st.sampled_from(QueryKind),
     strategy=st.sampled_from(Strategy),
-    alike=st.sampled_from(["no features", "different", "all the same"]),
     seed=st.integers(0, 100),
 )
 def test_every_batch_is_full_and_no_segment_comes_twice(
-    items: int, share: float, kind: QueryKind, strategy: Strategy, alike: str, seed: int
+    items: int, share: float, kind: QueryKind, strategy: Strategy, seed: int
 ) -> None:
     count = int(share * items / kind.segments)
     members = rng(seed).normal(size=(3, items))
-    features = {
-        "no features": None,
-        "different": rng(seed).normal(size=(items, 2)),
-        "all the same": np.ones((items, 2)),
-    }
-    proposals = propose(strategy, items, members, kind=kind, count=count, rng=rng(seed), features=features[alike])
+    proposals = propose(strategy, items, members, kind=kind, count=count, rng=rng(seed))
     used = [item for proposal in proposals for item in proposal.indices]
     assert [len(proposal.indices) for proposal in proposals] == [kind.segments] * count
     assert len(set(used)) == len(used)
@@ -98,26 +92,6 @@ def test_pairs_come_in_either_order() -> None:
     batches = [compare(Strategy.UNIFORM, count=6, seed=seed) for seed in range(400)]
     ascending = np.mean([proposal.indices[0] < proposal.indices[1] for batch in batches for proposal in batch])
     assert ascending == pytest.approx(0.5, abs=0.04)
-
-
-def test_nearly_identical_segments_are_not_compared_and_questions_not_repeated() -> None:
-    # three behaviours in many copies: one pair of each two behaviours is a question, the rest are repeats
-    centres = np.repeat([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]], 20, axis=0)
-    features = centres + 1e-3 * rng(1).normal(size=(60, 2))
-    for seed in range(20):
-        asked = propose(
-            Strategy.UNIFORM, 60, None, kind=QueryKind.COMPARISON, count=3, rng=rng(seed), features=features
-        )
-        groups = [frozenset(item // 20 for item in proposal.indices) for proposal in asked]
-        assert [len(group) for group in groups] == [2, 2, 2]
-        assert len(set(groups)) == 3
-        assert asked[0].propensity is None
-
-
-def test_nearly_identical_segments_are_not_both_rated() -> None:
-    features = np.repeat([[0.0], [5.0], [9.0]], 4, axis=0)
-    asked = propose(Strategy.UNIFORM, 12, None, kind=QueryKind.RATING, count=3, rng=rng(), features=features)
-    assert {proposal.indices[0] // 4 for proposal in asked} == {0, 1, 2}
 
 
 def test_equal_streams_give_equal_batches() -> None:

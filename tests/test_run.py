@@ -133,14 +133,19 @@ def test_one_process_per_directory(tmp_path):
     assert first.contents()["trained policy"][1] == 0
 
 
+def import_what_is_not_there():
+    with undisturbed():
+        assert not gc.isenabled()
+        raise ImportError("no such module")
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_imports_leave_the_collector_as_it_was(on):
     before = gc.isenabled()
     try:
         (gc.enable if on else gc.disable)()
-        with pytest.raises(ImportError), undisturbed():
-            assert not gc.isenabled()
-            raise ImportError("no such module")
+        with pytest.raises(ImportError):
+            import_what_is_not_there()
         assert gc.isenabled() == on
         assert gc.get_freeze_count()
     finally:

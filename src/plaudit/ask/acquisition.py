@@ -25,8 +25,6 @@ from plaudit.errors import ConfigError
 from plaudit.records import QueryKind
 from plaudit.stats.choice import log_interval
 
-NEAR = 0.05
-"""segments closer than this share of the median distance between candidates count as the same behaviour"""
 SHARE = 0.5
 """combinations spread their questions over this most informative share of the groups (B-Pref, Lee et al. 2021)"""
 
@@ -83,7 +81,6 @@ def propose(
     kind: QueryKind,
     count: int,
     rng: np.random.Generator,
-    features: NDArray[np.floating] | None = None,
     background: Background | None = None,
 ) -> list[Proposal]:
     """Choose `count` questions; no segment comes twice in the batch.
@@ -102,8 +99,6 @@ def propose(
         kind: comparisons show two items, ratings and step scores one.
         count: questions wanted.
         rng: stream of this round.
-        features: [item, feature] of the candidates; given, nearly identical segments are not compared, since the
-            honest answer is a tie, and nothing is asked nearly twice, as far as the candidates allow.
         background: cut-points for entropy, places and earlier questions for k-centre.
 
     Raises:
@@ -114,11 +109,10 @@ def propose(
     scores = None
     if members is not None and strategy is not Strategy.UNIFORM:
         groups, scores = _ranked(strategy, members, groups, count=count, background=background or Background())
-    rows = range(count) if features is None else _unlike(groups, count, _near(features))
     if scores is not None:
-        return [Proposal(tuple(groups[row].tolist()), strategy.value, float(scores[row]), None) for row in rows]
-    chance = count / math.comb(items, kind.segments) if features is None else None
-    return [Proposal(tuple(groups[row].tolist()), Strategy.UNIFORM.value, None, chance) for row in rows]
+        return [Proposal(tuple(groups[row].tolist()), strategy.value, float(scores[row]), None) for row in range(count)]
+    chance = count / math.comb(items, kind.segments)
+    return [Proposal(tuple(group.tolist()), Strategy.UNIFORM.value, None, chance) for group in groups[:count]]
 
 
 def opening(
@@ -231,32 +225,3 @@ def disagreement(members: NDArray[np.float64], groups: NDArray[np.intp]) -> NDAr
     returns = members[:, groups]
     opinions = returns[..., 0] if groups.shape[1] == 1 else expit(returns[..., 0] - returns[..., 1])
     return opinions.std(axis=0)
-
-
-def _near(features: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """[item, item] whether two candidates are nearly the same behaviour; every feature counts alike."""
-    scale = features.std(axis=0)
-    scaled = (features - features.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
-    square = (scaled**2).sum(axis=1)
-    distance = np.sqrt(np.maximum(square[:, None] + square - 2.0 * scaled @ scaled.T, 0.0))
-    return distance <= NEAR * np.median(distance[~np.eye(len(distance), dtype=bool)])
-
-
-def _unlike(groups: NDArray[np.intp], count: int, near: NDArray[np.bool_]) -> list[int]:
-    """Rows of `count` groups, from the front, that ask nothing nearly twice; then the others, if those are too few."""
-    chosen: list[int] = []
-    for row, group in enumerate(groups):
-        if len(chosen) < count and not _alike(near, group, groups[chosen]):
-            chosen.append(row)
-    others = [row for row in range(len(groups)) if row not in set(chosen)]
-    return chosen + others[: count - len(chosen)]
-
-
-def _alike(near: NDArray[np.bool_], group: NDArray[np.intp], others: NDArray[np.intp]) -> bool:
-    """Whether a group compares like with like, or repeats one of the others, in either order."""
-    if len(group) == 1:
-        return bool(near[group[0], others[:, 0]].any())
-    first, second = group
-    same = near[first, others[:, 0]] & near[second, others[:, 1]]
-    crossed = near[first, others[:, 1]] & near[second, others[:, 0]]
-    return bool(near[first, second] or (same | crossed).any())

@@ -1,14 +1,13 @@
 """Learning from logged episodes alone.
 
 logged = Logged.read("runs/old", world.layout)
-learner = learn_offline(IQLConfig(), world, logged, reward_model, updates=20_000, seed=0)
+learner = learn_offline(IQLAgent(IQLConfig(), world, seed=0), world, logged, reward_model, updates=20_000, seed=0)
 learner.export("policy.zip")
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import assert_never
 
 import numpy as np
 
@@ -17,11 +16,11 @@ from plaudit.control.iql import IQLAgent
 from plaudit.control.logged import Logged
 from plaudit.control.offpolicy import OffPolicyLearner
 from plaudit.control.rewards import RewardFn
-from plaudit.control.rollout import require_finite
+from plaudit.control.rollout import GoodWeights, require_finite
 from plaudit.errors import ConfigError, LearningError, WorldError
 from plaudit.ops.aggregate import mean
 from plaudit.reward.model import RewardModel
-from plaudit.run.monitor import Monitor, Signal, Unwatched
+from plaudit.run.monitor import Monitor, Unwatched
 from plaudit.run.seeds import generator
 from plaudit.worlds.behaviour import Behaviour
 from plaudit.worlds.vector import VectorWorld
@@ -65,7 +64,7 @@ class OfflineLearner(OffPolicyLearner):
         if not len(self._replay):
             raise LearningError("No logged step is followed by another", next_step="log episodes of two steps or more")
 
-    def _improve(self, rows: int, seed: int, monitor: Monitor, good: list[Arrays]) -> dict[str, float]:
+    def _improve(self, rows: int, seed: int, monitor: Monitor, good: GoodWeights) -> dict[str, float]:
         agent, rng = self.agent, generator(seed, "improve")
         updates, losses = max(1, round(rows * self.world.n_envs * agent.utd)), dict[str, float]()
         for burst, first in enumerate(range(0, updates, BURST), 1):
@@ -74,16 +73,8 @@ class OfflineLearner(OffPolicyLearner):
             require_finite(losses)
             if burst % 4 and first + count < updates:
                 continue
-            match monitor.report(round((first + count) / agent.utd), losses):
-                case Signal.GO:
-                    good[1:] = [self._copy()]
-                case Signal.STOP:
-                    break
-                case Signal.ROLL_BACK:
-                    agent.load(good[0])
-                    break
-                case _ as never:
-                    assert_never(never)
+            if not good.follow(monitor.report(round((first + count) / agent.utd), losses)):
+                break
         return losses
 
 

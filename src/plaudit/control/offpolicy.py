@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,14 @@ from plaudit.control.rewards import Labels, RewardFn
 from plaudit.control.rollout import (
     REPORT_EVERY,
     Episodes,
+    GoodWeights,
     explore,
     require_finite,
     require_finite_actions,
     vector_steps,
 )
 from plaudit.errors import LearningError
-from plaudit.run.monitor import Monitor, Signal
+from plaudit.run.monitor import Monitor
 from plaudit.run.seeds import derive, generator
 from plaudit.worlds.vector import VectorWorld
 
@@ -106,14 +107,11 @@ class OffPolicyLearner:
         """
         if not self._labels.ready:
             raise LearningError("There is no reward to improve for", next_step="call set_reward first")
-        good = [self._copy()]  # at the start, and at the newest report
-        try:
+        good = GoodWeights(self._copy, self.agent.load)
+        with good.kept():
             return self._improve(vector_steps(steps, self.world), seed, monitor, good)
-        except LearningError:
-            self.agent.load(good[-1])
-            raise
 
-    def _improve(self, rows: int, seed: int, monitor: Monitor, good: list[Arrays]) -> dict[str, float]:
+    def _improve(self, rows: int, seed: int, monitor: Monitor, good: GoodWeights) -> dict[str, float]:
         agent, world, labels, replay = self.agent, self.world, self._labels, self._replay
         rng, episodes, losses = generator(seed, "improve"), Episodes(world.n_envs), dict[str, float]()
         observations = world.reset(derive(seed, "reset"))
@@ -135,17 +133,9 @@ class OffPolicyLearner:
                 owed -= updates
                 losses = agent.train(replay.sample(rng, updates, agent.batch_size), rng)
                 require_finite(losses)
-            if row == rows or done % REPORT_EVERY < world.n_envs:
-                match monitor.report(done, episodes.metrics() | losses):
-                    case Signal.GO:
-                        good[1:] = [self._copy()]
-                    case Signal.STOP:
-                        break
-                    case Signal.ROLL_BACK:
-                        agent.load(good[0])
-                        break
-                    case _ as never:
-                        assert_never(never)
+            reported = row == rows or done % REPORT_EVERY < world.n_envs
+            if reported and not good.follow(monitor.report(done, episodes.metrics() | losses)):
+                break
         replay.close(observations)
         return episodes.metrics() | losses
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,19 @@ from numpy.typing import NDArray
 from plaudit.control.actor_critic import ActorCritic, Steps
 from plaudit.control.files import Arrays, load_arrays, save_arrays, version_of
 from plaudit.control.rewards import Labels, RewardFn
-from plaudit.control.rollout import Episodes, explore, require_finite, require_finite_actions, vector_steps
+from plaudit.control.rollout import (
+    Episodes,
+    GoodWeights,
+    explore,
+    require_finite,
+    require_finite_actions,
+    vector_steps,
+)
 from plaudit.control.sb3 import light_optimizers
 from plaudit.errors import LearningError
 from plaudit.models.kernels import FloatArray, with_ones
 from plaudit.ops.returns import gae
-from plaudit.run.monitor import Monitor, Signal
+from plaudit.run.monitor import Monitor
 from plaudit.run.seeds import derive, generator
 from plaudit.worlds.vector import VectorWorld
 
@@ -63,14 +69,11 @@ class OnPolicyLearner:
         """
         if not self._labels.ready:
             raise LearningError("There is no reward to improve for", next_step="call set_reward first")
-        good = [self._copy()]  # at the start, and before the newest update that went well
-        try:
+        good = GoodWeights(self._copy, self._load)
+        with good.kept():
             return self._improve(vector_steps(steps, self.world), seed, monitor, good)
-        except LearningError:
-            self._load(good[-1])
-            raise
 
-    def _improve(self, rows: int, seed: int, monitor: Monitor, good: list[Arrays]) -> dict[str, float]:
+    def _improve(self, rows: int, seed: int, monitor: Monitor, good: GoodWeights) -> dict[str, float]:
         rng, episodes = generator(seed, "improve"), Episodes(self.world.n_envs)
         observations = self.world.reset(derive(seed, "reset"))
         losses: dict[str, float] = {}
@@ -81,16 +84,9 @@ class OnPolicyLearner:
             before = self._copy()
             losses = self._update(steps, rng)
             require_finite(losses)
-            match monitor.report(end * self.world.n_envs, episodes.metrics() | losses):
-                case Signal.GO:
-                    good[1:] = [before]  # what the newest step led to shows in the next losses only
-                case Signal.STOP:
-                    break
-                case Signal.ROLL_BACK:
-                    self._load(good[0])
-                    break
-                case _ as never:
-                    assert_never(never)
+            # what this update led to shows in the next losses only
+            if not good.follow(monitor.report(end * self.world.n_envs, episodes.metrics() | losses), before):
+                break
         return episodes.metrics() | losses
 
     def _collect(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import copy
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.control.files import Arrays
 from plaudit.errors import LearningError
+from plaudit.run.monitor import Signal
 from plaudit.run.seeds import derive, generator
 from plaudit.worlds.vector import VectorStep, VectorWorld
 
@@ -68,6 +72,41 @@ class Episodes:
             return {}
         returns, lengths = np.mean(np.array(self._ended), axis=0)
         return {"rollout/ep_rew_mean": float(returns), "rollout/ep_len_mean": float(lengths)}
+
+
+class GoodWeights:
+    """Copies of the weights to go back to: of the start, and the newest ones that are known to be sound.
+
+    Args:
+        copy: of the weights as they are.
+        load: puts a copy back.
+    """
+
+    def __init__(self, copy: Callable[[], Arrays], load: Callable[[Arrays], None]) -> None:
+        self._copy, self._load = copy, load
+        self._start = self._newest = copy()
+
+    @contextmanager
+    def kept(self) -> Generator[None]:
+        """Put the newest good weights back when learning fails inside."""
+        try:
+            yield
+        except LearningError:
+            self._load(self._newest)
+            raise
+
+    def follow(self, signal: Signal, newest: Arrays | None = None) -> bool:
+        """Do as a monitor says. Returns whether to go on; then `newest` are good, by default the weights as they are."""
+        match signal:
+            case Signal.GO:
+                self._newest = self._copy() if newest is None else newest
+            case Signal.STOP:
+                pass
+            case Signal.ROLL_BACK:
+                self._load(self._start)
+            case _ as never:
+                assert_never(never)
+        return signal is Signal.GO
 
 
 def require_finite(values: Mapping[str, float]) -> None:
