@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements/lock.txt
 export PYTHONHASHSEED := 0
 
-.PHONY: demo test test-all lint types unit wheel docs licences claims lock clean
+.PHONY: demo test test-all lint types unit wheel docs licences vulnerabilities claims lock clean
 
 demo: $(VENV)/.control  ## install the control extra, teach Pendulum from 50 comparisons, write a report
 	@du -sm $(VENV) | awk '{printf "size of the control install: %.2f GB\n", $$1 / 1024}'
@@ -13,7 +13,7 @@ demo: $(VENV)/.control  ## install the control extra, teach Pendulum from 50 com
 
 test: $(VENV)/.dev lint types unit wheel docs licences  ## the gate: style, types, tests, wheel, docs, licences
 
-test-all: test  ## everything, with the slow tests
+test-all: test $(VENV)/.sweep  ## everything, with the slow tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow --timeout 1800
 
 lint: $(VENV)/.dev
@@ -39,6 +39,10 @@ docs: $(VENV)/.dev
 licences: $(VENV)/.dev
 	$(BIN)/python requirements/check_licences.py
 
+vulnerabilities:  ## ask PyPI's advisories about every locked version; needs the network, so it is no part of the gate
+	$(PYTHON) -m venv build/pip-audit && build/pip-audit/bin/pip install --quiet pip-audit
+	build/pip-audit/bin/pip-audit --requirement requirements/lock.txt --no-deps --disable-pip --strict
+
 claims: $(VENV)/.dev  ## compare committed results with every claim; SPOT=1 reruns one cheap row of each benchmark
 	$(BIN)/python -m benchmarks.claims $(if $(SPOT),--spot)
 
@@ -51,6 +55,10 @@ $(VENV)/.control: $(VENV)/bin/python pyproject.toml requirements/lock.txt
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/lock.txt
 	$(PIP) --editable ".[all,dev]"
+	@touch $@
+
+$(VENV)/.sweep: $(VENV)/.dev  ## minigrid, highway-env and dm_control, for the sweep over their worlds
+	$(PIP) --editable ".[all,dev,sweep]"
 	@touch $@
 
 clean:

@@ -3,12 +3,15 @@
 import json
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
 from plaudit.cli.init import Advice, Situation, advise, run_file
 from plaudit.cli.main import VERBS, main
-from plaudit.loop import RunConfig
+from plaudit.loop import Run, RunConfig
+from plaudit.loop.estimate import estimate
+from plaudit.loop.report import write_report
 from plaudit.run.config import load
 
 SMALL = """
@@ -108,6 +111,19 @@ def test_estimate_says_costs_and_starts_nothing(tmp_path, capsys, monkeypatch):
     assert "6 in 2 rounds" in out
     assert "CPU minutes" in out
     assert [p.name for p in tmp_path.iterdir()] == ["run.toml"]
+
+
+@pytest.mark.parametrize("pixels", [None, 16])
+def test_the_disk_that_is_foreseen_is_what_a_run_takes(pixels, tmp_path):
+    (tmp_path / "run.toml").write_text(SMALL)
+    config = load(RunConfig, tmp_path / "run.toml")
+    config = replace(config, world=replace(config.world, pixels=pixels), check=replace(config.check, videos=0))
+    foreseen = estimate(config).disk_megabytes
+    with Run.create(config, tmp_path / "run") as run:
+        run.finish()
+        write_report(run.store, run.directory.path)
+    taken = sum(path.stat().st_size for path in (tmp_path / "run").rglob("*") if path.is_file())
+    assert foreseen == pytest.approx(taken / 1e6, rel=0.5)
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from plaudit.ask.teachers import SECONDS_PER_ANSWER
-from plaudit.control.learner import make_learner
+from plaudit.control.learner import Learner, make_learner
 from plaudit.loop.config import RunConfig
 from plaudit.loop.stages import labels_per_round
 from plaudit.run.monitor import Unwatched
+from plaudit.worlds.chunks import BEHAVIOUR, PICTURE_ROWS, ROWS
 from plaudit.worlds.vector import VectorWorld
 
 FIT_SECONDS_PER_ROUND = 0.07
 """one reward fit of some dozens of labels on one core (benchmarks/cost.py)"""
 CLIP_BYTES = 150_000
 """a rendered segment of 50 frames, typically"""
+REST_BYTES = 1_000_000
+"""event log, questions, exported policy and report without clips"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,11 @@ class Estimate:
         who = (
             "of people's time" if self.people else "of people's time, if people answered; here a simulated teacher does"
         )
+        minutes = f"about {self.cpu_minutes:.1f}" if self.cpu_minutes >= 0.1 else "less than 0.1"
         return (
             f"labels:  {self.labels} in {self.rounds} rounds\n"
             f"human:   about {self.human_minutes:.1f} minutes {who}\n"
-            f"compute: about {self.cpu_minutes:.1f} CPU minutes on this machine for {self.steps:,} environment steps\n"
+            f"compute: {minutes} CPU minutes on this machine for {self.steps:,} environment steps\n"
             f"disk:    about {self.disk_megabytes:.0f} MB"
         )
 
@@ -61,18 +66,31 @@ def estimate(config: RunConfig, *, trial_steps: int = 640) -> Estimate:
     spent = time.process_time() - began
     done = (len(world.behaviour) - before) * config.world.envs or trial_steps  # who learns offline takes no steps
     per_step = spent / max(done, 1)
+    disk = _kept(config, world, learner)
     world.close()
     asking = sum(count > 0 for count in labels_per_round(config))
     seconds = per_step * (config.loop.steps - config.loop.warmup) * (2 if config.check.oracle else 1)
-    row = 4 * (math.prod(world.observation_space.shape or (1,)) + math.prod(world.action_space.shape or (1,)) + 8)
     clips = 2 * config.ask.labels if config.ask.people else 3 * config.check.videos
-    disk = config.loop.steps * row * (1 + config.loop.rounds / 2) + clips * CLIP_BYTES
     return Estimate(
         labels=config.ask.labels,
         human_minutes=config.ask.labels * SECONDS_PER_ANSWER[config.ask.kind] / 60,
         cpu_minutes=(seconds + asking * FIT_SECONDS_PER_ROUND) / 60,
-        disk_megabytes=disk / 1e6,
+        disk_megabytes=(disk + clips * CLIP_BYTES + REST_BYTES) / 1e6,
         rounds=config.loop.rounds,
         steps=config.loop.steps,
         people=config.ask.people,
     )
+
+
+def _kept(config: RunConfig, world: VectorWorld, learner: Learner) -> float:
+    """Bytes of all checkpoints: all behaviour once, and a policy a round, each with the behaviour that fills no piece yet."""
+    with TemporaryDirectory() as folder:
+        world.behaviour.save(Path(folder, BEHAVIOUR))
+        seen = len(world.behaviour)
+        row = Path(folder, BEHAVIOUR).stat().st_size / seen
+        learner.save(Path(folder))
+        # off-policy learners keep the ends of episodes beside their weights; these grow with behaviour, but are few
+        policy = sum(path.stat().st_size for path in Path(folder).iterdir() if path.name != BEHAVIOUR)
+    piece = ROWS if config.world.pixels is None else PICTURE_ROWS
+    rows = config.loop.steps / config.world.envs
+    return row * rows + (1 + config.loop.rounds) * (policy + row * min(piece, rows) / 2)
