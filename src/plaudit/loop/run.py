@@ -9,11 +9,8 @@ run.policy.act(observations)
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from contextlib import ExitStack
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 
@@ -21,23 +18,21 @@ from threadpoolctl import threadpool_limits
 
 from plaudit.ask.teachers import Teacher
 from plaudit.control.learner import Learner, fix_torch_threads, make_learner
-from plaudit.errors import IntegrityError, PlauditError, RunError
+from plaudit.errors import RunError
 from plaudit.loop.config import RunConfig
 from plaudit.loop.journal import Journal
-from plaudit.loop.stages import EXECUTE, STAGES, Context, Outcome, restore_policy, stage_key
-from plaudit.records import from_json, to_json
+from plaudit.loop.publish import note_timing, publish, versions
+from plaudit.loop.resuming import FORMAT, config_of, require_whole, source_of, take_up
+from plaudit.loop.stages import EXECUTE, STAGES, Context, Outcome, stage_key
+from plaudit.records import to_json
 from plaudit.reward.model import RewardModel
 from plaudit.run import checkpoint
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.progress import Progress, Silent
 from plaudit.run.seeds import derive
-from plaudit.store.store import Event, Store
-from plaudit.worlds.chunks import is_whole
+from plaudit.store.store import Store
 from plaudit.worlds.ends import require_ends
 from plaudit.worlds.vector import VectorWorld
-
-FORMAT = 1
-"""number of the run directory's format; `plaudit migrate` brings older ones up"""
 
 
 class Run:
@@ -69,7 +64,7 @@ class Run:
         self._closing.callback(threadpool_limits(config.loop.threads).unregister)
         fix_torch_threads(config.loop.threads)
         try:
-            _require_whole(store)
+            require_whole(store)
             self._begin(rebuild)
         except BaseException:
             self._closing.close()
@@ -88,7 +83,7 @@ class Run:
             RunError: the directory already holds a run, or another process runs there.
         """
         directory = RunDirectory(path)
-        source = None if replay is None else _source(replay)
+        source = None if replay is None else source_of(replay)
         directory.acquire()
         try:
             if directory.exists:
@@ -132,8 +127,8 @@ class Run:
             undo.callback(directory.release)
             store = Store.open(directory.store)
             undo.callback(store.close)
-            config = _config_of(store, path)
-            source = None if replay is None else _source(replay)
+            config = config_of(store, path)
+            source = None if replay is None else source_of(replay)
             undo.pop_all()
         return cls(directory, config, store, replay=source, rebuild=rebuild)
 
@@ -176,7 +171,7 @@ class Run:
         position = self.position
         if position is None:
             if not self.directory.metrics.exists():  # what is written last; the run was stopped before
-                self._publish()
+                publish(self.directory, self.store, self.policy, self.reward)
             return None
         round_, stage = position
         context = self._context
@@ -187,10 +182,10 @@ class Run:
         self._commit(round_, stage, outcome)
         seconds = time.monotonic() - began
         self._done += 1
-        self._note_timing(round_, stage, seconds, time.process_time() - cpu)
+        note_timing(self.directory, round_, stage, seconds, time.process_time() - cpu)
         self.progress.finished(round_, stage, outcome.metrics, seconds)
         if self.position is None:
-            self._publish()
+            publish(self.directory, self.store, self.policy, self.reward)
         return outcome.metrics
 
     def finish(self) -> None:
@@ -258,56 +253,7 @@ class Run:
         )
         checkpoint.remove_leftovers(self.directory.checkpoints)
         checkpoint.remove_leftovers(self.directory.pieces)
-        self._done = self._take_up(rebuild)
-
-    def _take_up(self, rebuild: bool) -> int:
-        """Bring policy, behaviour and reward to where the log ends. Returns the number of finished stages."""
-        finished = list(self.store.events(kinds={"stage.completed"}))
-        self._context.recorded = {str(event.key): event.payload["log_position"] for event in finished}
-        if rebuild:
-            finished = self._intact(finished)
-        policy = _newest(finished, {"act", "improve"})
-        reward = _newest(finished, {"learn"})
-        root = self.directory.checkpoints
-        if policy is not None:
-            restore_policy(self._context, checkpoint.locate(root, policy))
-        if reward is not None:
-            self._context.reward = RewardModel.load(checkpoint.locate(root, reward) / "reward.safetensors")
-            fits = [event.payload["metrics"] for event in finished if event.payload["stage"] == "learn"]
-            self._context.learned_from = int(fits[-1]["reward/labels"])
-        asked = [event.payload["log_position"] for event in finished if event.payload["stage"] == "ask"]
-        self._context.asked_until = asked[-1] if asked else 0
-        return len(finished)
-
-    def _intact(self, finished: list[Event]) -> list[Event]:
-        """The longest prefix of finished stages that intact checkpoints can take up."""
-        while finished:
-            needed = [_newest(finished, {"act", "improve"}), _newest(finished, {"learn"})]
-            if all(is_whole(self.directory, name) for name in needed if name is not None):
-                return finished
-            finished = finished[:-1]
-        return finished
-
-    def _note_timing(self, round_: int, stage: str, seconds: float, cpu_seconds: float) -> None:
-        row = {"round": round_, "stage": stage, "seconds": round(seconds, 4), "cpu_seconds": round(cpu_seconds, 4)}
-        with writing(self.directory.timing), self.directory.timing.open("a") as stream:
-            stream.write(json.dumps(row) + "\n")
-
-    def _publish(self) -> None:
-        """Write what other tools open: the policy, the reward model and the metrics as a table of lines."""
-        with writing(self.directory.policy):
-            self.policy.export(self.directory.policy)
-        if self.reward is not None:
-            with writing(self.directory.reward):
-                self.reward.save(self.directory.reward)
-        lines = [
-            json.dumps({"round": e.payload["round"], "stage": e.payload["stage"], **e.payload["metrics"]})
-            for e in self.store.events(kinds={"stage.completed"})
-        ]
-        temporary = self.directory.metrics.with_suffix(".tmp")
-        with writing(self.directory.metrics):
-            temporary.write_text("\n".join(lines) + "\n")
-            os.replace(temporary, self.directory.metrics)
+        self._done = take_up(self._context, self.store, rebuild=rebuild)
 
 
 PLAIN = {
@@ -320,18 +266,6 @@ PLAIN = {
 """what each stage does, in plain words"""
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    names = ("plaudit", "numpy", "torch", "gymnasium", "stable-baselines3", "mujoco", "sbx-rl")
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def _world_and_learner(config: RunConfig) -> tuple[VectorWorld, Learner]:
     world = VectorWorld(config.world, derive(config.seed, "world"))
     try:
@@ -339,49 +273,3 @@ def _world_and_learner(config: RunConfig) -> tuple[VectorWorld, Learner]:
     except BaseException:
         world.close()
         raise
-
-
-def _source(path: Path | str) -> Store:
-    """The store of a run that is replayed."""
-    directory = RunDirectory(path)
-    directory.require()
-    return Store.open(directory.store)
-
-
-def _config_of(store: Store, path: Path | str) -> RunConfig:
-    created = next(store.events(kinds={"run.created"})).payload
-    _require_format(created["format"], path)
-    try:
-        return from_json(RunConfig, created["config"])
-    except PlauditError as error:
-        raise RunError(
-            "The settings of this run do not fit this plaudit",
-            got=f"{path}: {error.what}: {error.got}",
-            next_step=f"continue it with the version that it was made with: {created['versions']}",
-        ) from error
-
-
-def _require_whole(store: Store) -> None:
-    """Raise IntegrityError when the log was damaged. Missing segments are told by the stage that needs them."""
-    problems = [problem for problem in store.verify().problems if not problem.startswith("segment ")]
-    if problems:
-        raise IntegrityError(
-            "The event log is damaged",
-            got=f"{store.path}: {problems[0]}",
-            next_step="restore the store from a backup; `plaudit audit verify` lists all that is damaged",
-        )
-
-
-def _newest(finished: list[Event], stages: set[str]) -> str | None:
-    names = [event.payload["checkpoint"] for event in finished if event.payload["stage"] in stages]
-    return next((name for name in reversed(names) if name is not None), None)
-
-
-def _require_format(found: int, path: Path | str) -> None:
-    if found != FORMAT:
-        raise RunError(
-            "This run has another format",
-            got=found,
-            expected=FORMAT,
-            next_step=f"run `plaudit migrate {path}`" if found < FORMAT else "install a newer plaudit",
-        )
