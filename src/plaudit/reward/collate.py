@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,8 @@ from plaudit.errors import RecordError
 from plaudit.records import (
     Choice,
     Comparison,
-    Critique,
     Feedback,
     Query,
-    Ranking,
     Rating,
     Segment,
     SegmentData,
@@ -212,14 +210,12 @@ def _evidence(answers: Sequence[Feedback], places: Mapping[str, _Place]) -> tupl
                 ratings.setdefault(answer.levels, []).append(answer)
             case StepFeedback():
                 steps.append(answer)
-            case Ranking() | Critique():
+            case _:
                 raise RecordError(
                     "A reward model of control segments cannot be fitted to this kind of answer",
                     got=f"{kind_of(answer)} {answer.id}",
                     expected="comparisons, ratings, step scores",
                 )
-            case _:
-                assert_never(answer)
     parts: list[Evidence] = []
     if comparisons:
         parts.append(_comparisons(comparisons, [places[answer.query] for answer in comparisons]))

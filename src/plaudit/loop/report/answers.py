@@ -12,8 +12,11 @@ from plaudit.records import (
     AnnotatorProfile,
     Choice,
     Comparison,
+    Correction,
     Critique,
+    Demonstration,
     Feedback,
+    Flag,
     Query,
     Ranking,
     Rating,
@@ -169,6 +172,10 @@ def _in_words(answer: Feedback) -> str:
             return " ".join(str(rank + 1) for rank in answer.ranks) or "skip"
         case Critique():
             return f"{len(answer.notes)} notes" if answer.notes else "skip"
+        case Demonstration() | Correction():
+            return "skip" if answer.segment is None else type(answer).__name__.lower()
+        case Flag():
+            return "skip" if answer.severity is None else f"{answer.constraint}: {answer.severity:.0%}"
         case _:
             assert_never(answer)
 
