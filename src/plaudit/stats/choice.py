@@ -225,7 +225,7 @@ def tie_prevalence(value: FloatArray, ranks: IntArray, stages: IntArray, *, swee
     for _ in range(sweeps if weights else 0):
         share = sets / (sets @ np.array([1.0, *weights]))[:, None]
         expected = share.sum(axis=0)[1:] * weights
-        weights = [w * count / e if count else 0.0 for w, count, e in zip(weights, found, expected, strict=True)]
+        weights = [float(w * count / e) if count else 0.0 for w, count, e in zip(weights, found, expected, strict=True)]
     return weights
 
 
