@@ -8,7 +8,7 @@ import torch
 
 from plaudit.errors import ConfigError, LearningError, RecordError
 from plaudit.ops.aggregate import mean
-from plaudit.records import Choice, Correction, Critique, Flag, Note, QueryKind, Ranking, SegmentData
+from plaudit.records import Choice, Correction, Critique, Note, QueryKind, Ranking, SegmentData
 from plaudit.reward.choices import Choices
 from plaudit.reward.collate import collate
 from plaudit.reward.config import Nuisance, RewardConfig, Trait
