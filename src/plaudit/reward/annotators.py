@@ -17,17 +17,18 @@ from scipy.special import xlogy
 
 from plaudit.reward.config import Nuisance, Trait
 from plaudit.reward.evidence import AnswerModel, Evidence
+from plaudit.reward.likelihood import Ratings
 
 FloatArray = NDArray[np.float64]
-WEIGHTS = np.linspace(-4.0, 4.0, 81)
+WEIGHTS = np.linspace(-4.0, 4.0, 41)
 """of nuisance, per standard deviation of it; a normal prior of deviation 1"""
-LOG_RATIONALITY = np.linspace(-2.0, 2.0, 41)
+LOG_RATIONALITY = np.linspace(-2.0, 2.0, 21)
 """a normal prior of deviation SPREAD around 0"""
 LAPSES = np.concatenate([[0.0, 0.01, 0.02, 0.03, 0.04], np.linspace(0.05, 0.9, 18)])
 """a beta prior around the lapse for all, as heavy as LAPSE_ANSWERS answers"""
-SHIFTS = np.linspace(-4.0, 4.0, 81)
+SHIFTS = np.linspace(-4.0, 4.0, 41)
 """of cut-points; a normal prior of deviation 1"""
-LOG_SCALES = np.linspace(-1.5, 1.5, 31)
+LOG_SCALES = np.linspace(-1.5, 1.5, 16)
 """of cut-points; a normal prior of deviation SPREAD"""
 SPREAD = 0.5
 LAPSE_ANSWERS = 10.0
@@ -47,23 +48,20 @@ class Judged(Protocol):
 
 
 def swayed(found: Sequence[Judged], annotators: AnswerModel, which: Sequence[Nuisance]) -> AnswerModel:
-    """The weights of nuisance at which answers are likeliest, one after the other, twice."""
+    """The weights of nuisance at which answers are likeliest, one after the other, the others as they were."""
     weights = dict(annotators.nuisance or {})
-    scales = {one.value: scale for one in which if (scale := _scale(found, one.value)) > 0}
-    for name in [*scales, *scales]:
-
-        def trial(weight: float, name: str = name) -> AnswerModel:
-            return replace(annotators, nuisance=weights | {name: weight / scales[name]})
-
-        fits = np.array([[sum(float(v.fits(trial(weight)).sum()) for v in found)] for weight in WEIGHTS.tolist()])
-        weights[name] = float(_peak(WEIGHTS, fits - WEIGHTS[:, None] ** 2 / 2)[0]) / scales[name]
+    for name in (one.value for one in which):
+        swayable = [v for v in found if v.evidence.asked and name in v.evidence.asked.nuisance]
+        covariates = [v.evidence.asked.nuisance[name].ravel() for v in swayable if v.evidence.asked]
+        scale = float(np.sqrt(np.mean(np.concatenate(covariates) ** 2))) if covariates else 0.0
+        if scale == 0:  # nothing differs in it
+            continue
+        fits = -(WEIGHTS[:, None] ** 2) / 2
+        for number, weight in enumerate((WEIGHTS / scale).tolist()):
+            trial = replace(annotators, nuisance=weights | {name: weight})
+            fits[number] += sum(float(v.fits(trial).sum()) for v in swayable)
+        weights[name] = float(_peak(WEIGHTS, fits)[0]) / scale
     return replace(annotators, nuisance=weights)
-
-
-def _scale(found: Sequence[Judged], name: str) -> float:
-    """Root mean square of a covariate over all answers that have it; 0 where nothing differs in it."""
-    parts = [v.evidence.asked.nuisance[name] for v in found if v.evidence.asked and name in v.evidence.asked.nuisance]
-    return float(np.sqrt(np.mean(np.concatenate([part.ravel() for part in parts]) ** 2))) if parts else 0.0
 
 
 def differing(found: Sequence[Judged], annotators: AnswerModel, which: Sequence[Trait]) -> AnswerModel:
@@ -79,23 +77,24 @@ def differing(found: Sequence[Judged], annotators: AnswerModel, which: Sequence[
         fits = _fits(found, names, grid, lambda one: replace(annotators, rationality=dict.fromkeys(names, one)))
         logs = _centred(_peak(LOG_RATIONALITY, fits - (LOG_RATIONALITY[:, None] / SPREAD) ** 2 / 2), found)
         annotators = replace(annotators, rationality=_named(names, np.exp(logs)))
-    return _stretched(found, annotators, names) if Trait.CUTS in which else annotators
+    rated = [v for v in found if isinstance(v.evidence, Ratings)]
+    return _stretched(rated, annotators, names) if rated and Trait.CUTS in which else annotators
 
 
 def _stretched(found: Sequence[Judged], annotators: AnswerModel, names: tuple[str, ...]) -> AnswerModel:
-    """Shift and scale of each annotator's cut-points, in turn."""
-    shifts, scales = np.zeros(len(names)), np.zeros(len(names))
+    """Shift and scale of each annotator's cut-points of ratings, in turn."""
+    known = annotators.stretch or {}
+    scales = np.log([known.get(name, [0.0, 1.0])[1] for name in names])
 
     def trial(shift: FloatArray | float, scale: FloatArray | float) -> AnswerModel:
         shift, scale = (np.broadcast_to(one, len(names)) for one in (shift, scale))
         pairs = np.stack([shift, np.exp(scale)], axis=1).tolist()
         return replace(annotators, stretch=dict(zip(names, pairs, strict=True)))
 
-    for _ in range(2):
-        fits = _fits(found, names, SHIFTS, lambda one, scales=scales: trial(one, scales))
-        shifts = _centred(_peak(SHIFTS, fits - SHIFTS[:, None] ** 2 / 2), found)
-        fits = _fits(found, names, LOG_SCALES, lambda one, shifts=shifts: trial(shifts, one))
-        scales = _centred(_peak(LOG_SCALES, fits - (LOG_SCALES[:, None] / SPREAD) ** 2 / 2), found)
+    fits = _fits(found, names, SHIFTS, lambda one: trial(one, scales))
+    shifts = _centred(_peak(SHIFTS, fits - SHIFTS[:, None] ** 2 / 2), found)
+    fits = _fits(found, names, LOG_SCALES, lambda one: trial(shifts, one))
+    scales = _centred(_peak(LOG_SCALES, fits - (LOG_SCALES[:, None] / SPREAD) ** 2 / 2), found)
     return trial(shifts, scales)
 
 
