@@ -50,7 +50,7 @@ class AnswerModel:
     lapses: dict[str, float] | None = None
     """by annotator; `lapse` for the population"""
     stretch: dict[str, list[float]] | None = None
-    """by annotator, shift and scale of the cut-points of ratings; 0 and 1 for the population"""
+    """by annotator, shift of the cut-points of ratings and scale about their middle; 0 and 1 for the population"""
 
     @property
     def flag_at(self) -> float:

@@ -161,13 +161,14 @@ class Ratings:
         return Prediction(chances.max(axis=0), np.asarray(chances.argmax(axis=0) == self.grade, dtype=np.float64))
 
     def _cuts(self, annotators: AnswerModel, rows: IndexArray) -> list[float] | FloatArray:
-        """Cut-points of all, or [answer, level - 1] of the annotators: shift + scale cut."""
+        """Cut-points of all, or [answer, level - 1] of the annotators: shifted, and stretched about their middle."""
         cuts = annotators.cuts[str(self.levels)]
         if self.asked is None or annotators.stretch is None:
             return cuts
         shift = self.asked.of({name: one[0] for name, one in annotators.stretch.items()}, 0.0, rows)
         scale = self.asked.of({name: one[1] for name, one in annotators.stretch.items()}, 1.0, rows)
-        return shift[:, None] + scale[:, None] * np.array(cuts)
+        middle = float(np.mean(cuts))
+        return middle + shift[:, None] + scale[:, None] * (np.array(cuts) - middle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,10 @@ from plaudit.reward.collate import pack
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.dispatch import OVERALL
 from plaudit.reward.evidence import AnswerModel
-from plaudit.reward.inputs import CONSTANT, Inputs
+from plaudit.reward.inputs import CLIP, CONSTANT, Inputs
 from plaudit.reward.trunks import Network, evaluate, from_arrays
 
-Float32 = NDArray[np.float32]
+__all__ = ["CLIP", "Inputs", "RewardModel", "normalisation"]
 Float64 = NDArray[np.float64]
 FORMAT = 1
 FIRST_SETTINGS = {
