@@ -11,8 +11,12 @@ from plaudit.records import (
     AnnotatorProfile,
     Choice,
     Comparison,
+    Correction,
     Critique,
+    Demonstration,
     Feedback,
+    Flag,
+    Level,
     Message,
     Note,
     Query,
@@ -92,6 +96,8 @@ def queries(draw: st.DrawFn, known: Sequence[Segment | TextSegment]) -> Query:
         reward=draw(st.none() | NAMES),
         levels=LEVELS if kind is QueryKind.RATING else None,
         aspect=draw(st.none() | NAMES),
+        constraint=draw(NAMES) if kind is QueryKind.FLAG else None,
+        level=draw(st.none() | st.sampled_from(Level)),
     )
 
 
@@ -100,6 +106,8 @@ def answers(draw: st.DrawFn, query: Query) -> Feedback:
     """Feedback of the kind that a query asks for."""
     annotator = draw(NAMES)
     id_, seconds = f"fb/{query.id}/{annotator}", draw(st.none() | st.floats(0, 1e3))
+    span = draw(st.none() | st.tuples(st.integers(0, 9), st.integers(1, 9)))
+    start, end = (None, None) if span is None else (span[0], sum(span))
     match query.kind:
         case QueryKind.COMPARISON:
             strength = draw(st.none() | st.floats(0.01, 1))
@@ -110,7 +118,9 @@ def answers(draw: st.DrawFn, query: Query) -> Feedback:
                 annotator=annotator,
                 response_seconds=seconds,
                 derived_from=tuple(draw(st.lists(NAMES, max_size=2))),
-                confirmed_by=draw(st.none() | NAMES),
+                confirmed_by=draw(NAMES),
+                phase_seconds=draw(st.none() | st.dictionaries(NAMES, st.floats(0, 1e3), max_size=2)),
+                interface=draw(st.none() | NAMES),
                 choice=choice,
                 strength=strength,
             )
@@ -141,3 +151,21 @@ def answers(draw: st.DrawFn, query: Query) -> Feedback:
                 for text, span in draw(st.lists(st.tuples(TEXT, spans), max_size=2))
             ]
             return Critique(id=id_, query=query.id, annotator=annotator, response_seconds=seconds, notes=tuple(notes))
+        case QueryKind.DEMONSTRATION:
+            shown = draw(st.none() | st.sampled_from(query.segments))
+            return Demonstration(id=id_, query=query.id, annotator=annotator, response_seconds=seconds, segment=shown)
+        case QueryKind.CORRECTION:
+            better = draw(st.none() | st.sampled_from(query.segments))
+            return Correction(id=id_, query=query.id, annotator=annotator, segment=better, start=start, end=end)
+        case QueryKind.FLAG:
+            assert query.constraint
+            severity = draw(st.none() | st.floats(0, 1))
+            return Flag(
+                id=id_,
+                query=query.id,
+                annotator=annotator,
+                constraint=query.constraint,
+                severity=severity,
+                start=start,
+                end=end,
+            )

@@ -58,7 +58,7 @@ class RankedList:
         return self.segment, self.groups[(self.low + self.high) // 2][0]
 
     def answer(self, pivot: str, choice: Choice) -> None:
-        """What came of comparing the new segment with `pivot`; who skips drops the segment."""
+        """What came of comparing the new segment with `pivot`; who skips, or finds no order, drops the segment."""
         middle = next(number for number, group in enumerate(self.groups) if pivot in group)
         assert self.segment is not None
         self.waiting = False
@@ -70,7 +70,7 @@ class RankedList:
             case Choice.TIE:
                 self.groups[middle].append(self.segment)
                 self.segment = None
-            case Choice.SKIP:
+            case Choice.SKIP | Choice.INCOMPARABLE:  # it has no place in an order
                 self.segment = None
             case _:
                 assert_never(choice)

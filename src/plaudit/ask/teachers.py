@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,14 +140,12 @@ class Teacher:
                 return self._rate(query, rewards[0], rng, skips=skips, lapses=lapses)
             case QueryKind.STEPS:
                 return self._score(query, rewards[0], rng, skips=skips, lapses=lapses)
-            case QueryKind.RANKING | QueryKind.CRITIQUE:
+            case _:
                 raise RecordError(
                     "A simulated teacher does not answer this kind of query",
                     got=query.kind.value,
                     expected="comparison, rating or steps",
                 )
-            case _:
-                assert_never(query.kind)
 
     def _compare(
         self, query: Query, rewards: list[NDArray[np.float64]], rng: np.random.Generator, *, skips: bool, lapses: bool

@@ -24,6 +24,7 @@ from plaudit.exchange.shapes import Cells, Shape, flat, shaped
 from plaudit.records import (
     AnnotatorProfile,
     TextSegment,
+    brought,
     canonical_json,
     from_json,
     segment_from_json,
@@ -196,7 +197,8 @@ def judgements(store: Store, selection: Selection, upto: int) -> Iterator[Judgem
     while page := list(islice(events, PAGE)):
         answers = [event for event in page if event.kind == "feedback.given"]
         queries = store.queries_by_id([event.payload["query"] for event in answers])
-        texts = store.texts(list({id_ for query in queries.values() for id_ in query.segments}))
+        carried = {event.payload["segment"] for event in answers if "segment" in event.payload}
+        texts = store.texts(list({id_ for query in queries.values() for id_ in query.segments} | carried))
         for event in page:
             if event.kind == "segment.added":
                 yield from _shown(event)
@@ -204,7 +206,7 @@ def judgements(store: Store, selection: Selection, upto: int) -> Iterator[Judgem
             query = queries[event.payload["query"]]
             fields = {name: value for name, value in event.payload.items() if name != "kind"}
             answer = from_json(FEEDBACK_KINDS[event.payload["kind"]], fields)
-            spoken_of = tuple(texts[id_] for id_ in query.segments)
+            spoken_of = tuple(texts[id_] for id_ in (*query.segments, *brought(answer)))
             if answer.annotator not in profiles:
                 raise RecordError("An answer is nobody's", got=f"{answer.id} of {answer.annotator}")
             yield Judgement(spoken_of, query, profiles[answer.annotator], answer)

@@ -11,7 +11,7 @@ from plaudit.errors import RecordError
 from plaudit.exchange import chat, critiques, fields, published
 from plaudit.exchange.judgement import Judgement
 from plaudit.exchange.minari import Episode, episode
-from plaudit.records import AnnotatorProfile, Query, TextSegment, from_json
+from plaudit.records import AnnotatorProfile, Query, TextSegment, brought, from_json
 from plaudit.records.feedback import FEEDBACK_KINDS
 
 Found = Judgement | Episode
@@ -107,7 +107,10 @@ def _plaudit(row: Any) -> Iterator[Judgement]:
     query = from_json(Query, fields.field(row, "query"))
     annotator = from_json(AnnotatorProfile, fields.field(row, "annotator"))
     feedback = from_json(FEEDBACK_KINDS[kind], answer)
-    if set(query.segments) != {text.id for text in texts} or (feedback.query, kind) != (query.id, query.kind.value):
+    if {*query.segments, *brought(feedback)} != {text.id for text in texts} or (feedback.query, kind) != (
+        query.id,
+        query.kind.value,
+    ):
         raise RecordError("The parts of a row do not belong together", got=f"{kind} {feedback.id} to {query.id}")
     if feedback.annotator != annotator.id:
         raise RecordError("An answer is somebody else's", got=annotator.id, expected=feedback.annotator)

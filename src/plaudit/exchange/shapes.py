@@ -89,7 +89,7 @@ def _pair(judgement: Judgement, names: tuple[str, str, str]) -> Cells | str:
     answer, texts = judgement.feedback, judgement.texts
     if not isinstance(answer, Comparison) or not _overall(judgement):
         return "no overall comparison"
-    if answer.choice in (Choice.TIE, Choice.SKIP):
+    if answer.choice in (Choice.TIE, Choice.INCOMPARABLE, Choice.SKIP):
         return answer.choice.value
     if texts[0].prompt != texts[1].prompt:
         return "answers to different prompts"

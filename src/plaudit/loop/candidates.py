@@ -91,7 +91,7 @@ def cut_points(annotators: AnswerModel, settings: AskConfig) -> tuple[float, ...
             return tuple(annotators.cuts.get(str(settings.levels), (0.0,)))
         case QueryKind.STEPS:
             return (annotators.step_cut,)
-        case QueryKind.RANKING | QueryKind.CRITIQUE:
+        case _:
             raise AssertionError(f"[ask] refuses {settings.kind}")
 
 

@@ -167,7 +167,7 @@ class RunConfig:
                 got=f"ask.lists = {ask.lists} and ask.kind = {ask.kind.value}",
                 next_step="set ask.kind = comparison, or ask.lists = 0",
             )
-        if ask.kind.open_ended:
+        if ask.kind not in (QueryKind.COMPARISON, QueryKind.RATING, QueryKind.STEPS):
             raise ConfigError(
                 "A run of a control agent cannot ask this kind of question",
                 got=f"ask.kind = {ask.kind.value}",

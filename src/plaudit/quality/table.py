@@ -19,7 +19,6 @@ from plaudit.records import (
     Rating,
     StepFeedback,
     from_json,
-    is_skip,
 )
 from plaudit.stats.crowd import Labels
 from plaudit.stats.ranking import Comparisons
@@ -86,8 +85,9 @@ def read(store: Store) -> Material:
 
 
 def comparisons(material: Material) -> ComparisonTable:
-    """Comparisons that were not skipped."""
-    given = [one for one in material.feedback if isinstance(one, Comparison) and not is_skip(one)]
+    """Comparisons that found an order or a tie."""
+    unordered = (Choice.SKIP, Choice.INCOMPARABLE)
+    given = [one for one in material.feedback if isinstance(one, Comparison) and one.choice not in unordered]
     queries = [material.queries[one.query] for one in given]
     names = material.annotators
     segments = _numbers([segment for query in queries for segment in query.segments])

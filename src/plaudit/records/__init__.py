@@ -6,17 +6,23 @@ from plaudit.records.feedback import (
     FEEDBACK_KINDS,
     Choice,
     Comparison,
+    Correction,
     Critique,
+    Demonstration,
     Feedback,
+    Flag,
     Note,
+    QueryKind,
     Ranking,
     Rating,
     StepFeedback,
+    brought,
     is_skip,
     kind_of,
+    require_confirmed,
 )
 from plaudit.records.people import AnnotatorKind, AnnotatorProfile
-from plaudit.records.tasks import Query, QueryKind
+from plaudit.records.tasks import Level, Query
 from plaudit.records.text import Message, Text, TextSegment, segment_from_json
 
 __all__ = [
@@ -25,8 +31,12 @@ __all__ = [
     "AnnotatorProfile",
     "Choice",
     "Comparison",
+    "Correction",
     "Critique",
+    "Demonstration",
     "Feedback",
+    "Flag",
+    "Level",
     "Message",
     "Note",
     "Query",
@@ -40,12 +50,14 @@ __all__ = [
     "StepFeedback",
     "Text",
     "TextSegment",
+    "brought",
     "canonical_json",
     "content_id",
     "digest",
     "from_json",
     "is_skip",
     "kind_of",
+    "require_confirmed",
     "segment_from_json",
     "to_json",
 ]

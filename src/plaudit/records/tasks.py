@@ -7,26 +7,18 @@ from dataclasses import dataclass, field
 
 from plaudit.errors import RecordError
 from plaudit.records.codec import content_id
+from plaudit.records.feedback import QueryKind
 
 
-class QueryKind(enum.Enum):
-    """What form an answer takes; the values are the names in `FEEDBACK_KINDS`."""
+class Level(enum.Enum):
+    """How much of behaviour a question is about."""
 
-    COMPARISON = "comparison"
-    RATING = "rating"
-    STEPS = "steps"
-    RANKING = "ranking"
-    CRITIQUE = "critique"
-
-    @property
-    def segments(self) -> int:
-        """How many segments such a query shows, or the fewest where it is `open_ended`."""
-        return 2 if self in (QueryKind.COMPARISON, QueryKind.RANKING) else 1
-
-    @property
-    def open_ended(self) -> bool:
-        """Whether such a query may show more segments."""
-        return self in (QueryKind.RANKING, QueryKind.CRITIQUE)
+    STEP = "step"
+    SEGMENT = "segment"
+    EPISODE = "episode"
+    TOKENS = "tokens"
+    SENTENCE = "sentence"
+    ANSWER = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +46,19 @@ class Query:
     """grades on the scale, for ratings"""
     aspect: str | None = None
     """what alone is judged, for example coherence; None: overall"""
+    constraint: str | None = None
+    """which constraint is asked about, for flags"""
+    level: Level | None = None
+    """how much of the behaviour is judged; None: the segments as they are"""
     id: str = field(default="")
 
     def __post_init__(self) -> None:
+        if (self.kind is QueryKind.FLAG) != bool(self.constraint):
+            raise RecordError(
+                f"A {self.kind.value} query does not fit its constraint",
+                got=self.constraint,
+                expected="the name of a constraint for flags, and none for other kinds",
+            )
         count, fewest = len(self.segments), self.kind.segments
         fits = count >= fewest if self.kind.open_ended else count == fewest
         if not fits or sorted(self.shown) != list(range(count)):

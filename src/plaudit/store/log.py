@@ -19,7 +19,7 @@ from sqlalchemy.engine import Row
 
 from plaudit.errors import IntegrityError, StoreError
 from plaudit.records import canonical_json, digest
-from plaudit.store.schema import GENESIS, PROJECTIONS, about, event, feedback, query
+from plaudit.store.schema import GENESIS, PROJECTIONS, about, event, feedback, query, segment
 
 PAGE = 1000
 """events read at a time; keeps memory flat"""
@@ -64,7 +64,8 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
     An entry whose key is there with the same kind and payload is not written again; its old seq is returned.
 
     Raises:
-        StoreError: a key is there with another payload, a record lacks a field, or feedback does not fit its query.
+        StoreError: a key is there with another payload, a record lacks a field, or feedback does not fit its query or
+            was derived from other records and confirmed by nobody.
     """
     seq, prev_hash = head(connection)
     found: list[int] = []
@@ -82,6 +83,8 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
                 )
             found.append(there.seq)
             continue
+        if entry.kind == "feedback.given":
+            _require_confirmed(entry.payload)
         seq += 1
         row_hash = hash_of(prev_hash, seq, kind=entry.kind, key=entry.key, payload=data)
         connection.execute(
@@ -134,6 +137,20 @@ def _require_fit(connection: Connection, payload: dict[str, Any]) -> None:
         raise StoreError("Feedback answers a query that nobody asked", got=payload["query"])
     if asked.kind != payload["kind"]:
         raise StoreError("Feedback does not fit its query", got=payload["kind"], expected=asked.kind)
+    brings = payload.get("segment")  # a demonstration or correction
+    if brings and connection.execute(select(segment.c.id).where(segment.c.id == brings)).first() is None:
+        raise StoreError("Feedback brings a segment that is not there", got=brings, next_step="add the segment first")
+
+
+def _require_confirmed(payload: dict[str, Any]) -> None:
+    """When logging only: what an older log holds can be projected anew, and `reward.collate` refuses it."""
+    if payload.get("derived_from") and not payload.get("confirmed_by"):
+        raise StoreError(
+            "A derived record was not confirmed",
+            got=payload.get("id"),
+            expected="confirmed_by: the person who looked at it",
+            next_step="let a person confirm the proposal",
+        )
 
 
 def page(

@@ -209,7 +209,9 @@ class Store:
         return self._add("annotator.added", [profile])[0]
 
     def add_feedback(self, answers: Sequence[Feedback]) -> list[int]:
-        """Log answers. Raises StoreError when one answers an unknown query or has the wrong form; then none is kept."""
+        """Log answers. Raises StoreError when one answers an unknown query, has the wrong form, brings a segment that is not
+        there, or was derived from others and confirmed by nobody; then none is kept.
+        """
         items = [("feedback.given", {"kind": kind_of(answer), **to_json(answer)}, answer.id) for answer in answers]
         return self.append_many(items)
 

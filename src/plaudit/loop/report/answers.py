@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 from plaudit.loop.report.summary import AnnotatorTotals, AskSummary, Clip, Question, Reply, StrategyTotals
 from plaudit.records import (
@@ -20,6 +19,7 @@ from plaudit.records import (
     StepFeedback,
     from_json,
     is_skip,
+    kind_of,
 )
 from plaudit.store.store import Store
 
@@ -170,7 +170,7 @@ def _in_words(answer: Feedback) -> str:
         case Critique():
             return f"{len(answer.notes)} notes" if answer.notes else "skip"
         case _:
-            assert_never(answer)
+            return "skip" if is_skip(answer) else kind_of(answer)
 
 
 def _is_tie(answer: Feedback) -> bool:
