@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
-from plaudit.ask import Attempt, Careless, Group, PopulationConfig, Setting, Source, Teacher, TeacherConfig, population
+from plaudit.ask import Attempt, Careless, CrowdConfig, Group, Setting, Source, Teacher, TeacherConfig, draw_crowd
 from plaudit.ask.faults import lapse_after, pick, turned
 from plaudit.ask.perception import Seen, liked
 from plaudit.ask.teacher_remarks import changed
@@ -31,6 +32,8 @@ from plaudit.records import (
     to_json,
 )
 from plaudit.stats.choice import mean_decision_seconds
+from plaudit.stats.ranking import Comparisons
+from plaudit.stats.reliability import crowd_bradley_terry
 
 EXACT = TeacherConfig(temperature=0.0, low=0.0, high=1.0)
 
@@ -380,7 +383,7 @@ def test_clear_questions_are_answered_faster_and_choices_stay():
 
 
 def test_a_population_is_drawn_by_name_and_says_the_truth():
-    config = PopulationConfig(
+    config = CrowdConfig(
         honest=6,
         mistake_most=0.4,
         side_spread=0.5,
@@ -391,13 +394,13 @@ def test_a_population_is_drawn_by_name_and_says_the_truth():
         hurried=1,
         colluders=2,
     )
-    members = population(config, EXACT, 7)
+    members = draw_crowd(config, EXACT, 7)
     assert [one.role for one in members] == ["honest"] * 6 + ["hurried", "spammer", "colluder", "colluder"]
     assert sorted(one.group for one in members[:6]) == ["bold"] * 2 + ["calm"] * 4
-    assert members == population(config, EXACT, 7) or [m.teacher.config for m in members] == [
-        m.teacher.config for m in population(config, EXACT, 7)
+    assert members == draw_crowd(config, EXACT, 7) or [m.teacher.config for m in members] == [
+        m.teacher.config for m in draw_crowd(config, EXACT, 7)
     ]
-    larger = population(dataclasses.replace(config, honest=9), EXACT, 7)
+    larger = draw_crowd(dataclasses.replace(config, honest=9), EXACT, 7)
     assert [m.teacher.config.mistake for m in larger[:6]] == [m.teacher.config.mistake for m in members[:6]]
     mistakes = [one.teacher.config.mistake for one in members[:6]]
     assert len(set(mistakes)) == 6
@@ -415,7 +418,7 @@ def test_a_population_is_drawn_by_name_and_says_the_truth():
 )
 def test_populations_out_of_range_are_refused(settings):
     with pytest.raises(ConfigError):
-        PopulationConfig(**settings)
+        CrowdConfig(**settings)
 
 
 @pytest.mark.parametrize(
@@ -426,3 +429,25 @@ def test_populations_out_of_range_are_refused(settings):
 def test_faults_out_of_range_are_refused(settings):
     with pytest.raises(ConfigError, match="simulated teacher"):
         TeacherConfig(**settings)
+
+
+def recovered(seed: int) -> float:
+    """Spearman correlation of fitted with true skill of 12 annotators with 200 labels each."""
+    members = draw_crowd(CrowdConfig(honest=12, mistake_most=0.5), TeacherConfig(), seed)
+    rng = np.random.default_rng(seed)
+    seen = [Seen(np.array([one])) for one in rng.normal(size=30) * 1.5]
+    rows = []
+    for who, member in enumerate(members):
+        for index in range(200):
+            first, second = (int(i) for i in rng.choice(30, 2, replace=False))
+            asked = dataclasses.replace(query(index=index), segments=(f"s{first}", f"s{second}"), id="")
+            choice = member.teacher.judge(asked, [seen[first], seen[second]]).choice
+            rows.append((first, second, 1 if choice is Choice.FIRST else -1, who))
+    first, second, side, who = np.array(rows).T
+    fit = crowd_bradley_terry(Comparisons(first, second, side, 30), who, 12)
+    return float(spearmanr(fit.eta, [1 - member.teacher.config.mistake for member in members])[0])
+
+
+def test_skill_of_populations_is_recovered():
+    # the median of 50 simulations of 20 annotators is .93 (benchmarks/recovery.py)
+    assert np.median([recovered(seed) for seed in range(5)]) > 0.8

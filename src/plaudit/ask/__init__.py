@@ -2,7 +2,7 @@
 
 from plaudit.ask.acquisition import Background, Proposal, Strategy, propose
 from plaudit.ask.annotator import Annotator, People, feedback_id
-from plaudit.ask.population import Group, Member, PopulationConfig, population
+from plaudit.ask.crowd import CrowdConfig, Group, Member, draw_crowd
 from plaudit.ask.schedule import Schedule, schedule, sessions
 from plaudit.ask.session import Session
 from plaudit.ask.teacher_config import Careless, TeacherConfig
@@ -14,10 +14,10 @@ __all__ = [
     "Attempt",
     "Background",
     "Careless",
+    "CrowdConfig",
     "Group",
     "Member",
     "People",
-    "PopulationConfig",
     "Proposal",
     "Schedule",
     "Session",
@@ -26,8 +26,8 @@ __all__ = [
     "Strategy",
     "Teacher",
     "TeacherConfig",
+    "draw_crowd",
     "feedback_id",
-    "population",
     "propose",
     "schedule",
     "sessions",

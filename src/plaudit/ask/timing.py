@@ -26,7 +26,7 @@ def decision_seconds(log_odds: float, longest_mean: float, uniform: float) -> fl
     """
     odds = min(abs(log_odds), CLEAREST)
     # five decades around the mean hold all but 1e-12 of the density at every clarity
-    times = float(mean_decision_seconds(odds, longest_mean)) * np.logspace(-3.0, 2.0, 2000)
+    times = float(mean_decision_seconds(odds, longest_mean)) * np.logspace(-3.0, 2.0, 600)
     density = np.exp(response_time(odds, times, longest_mean))
     mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(times))])
     return float(np.interp(uniform * mass[-1], mass, times))

@@ -28,7 +28,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class PopulationConfig:
+class CrowdConfig:
     """Simulated annotators who differ."""
 
     honest: int = 10
@@ -70,7 +70,7 @@ class PopulationConfig:
             or bad_groups
         ):
             raise ConfigError(
-                "The settings of the simulated population are out of range",
+                "The settings of the simulated crowd are out of range",
                 got=self,
                 expected="counts and spreads >= 0, shares from 0 to 1, shares of groups above 0",
             )
@@ -89,8 +89,8 @@ class Member:
     """name of its group; empty where there are none"""
 
 
-def population(
-    config: PopulationConfig, shared: TeacherConfig, seed: int, *, setting: Setting | None = None
+def draw_crowd(
+    config: CrowdConfig, shared: TeacherConfig, seed: int, *, setting: Setting | None = None
 ) -> tuple[Member, ...]:
     """Annotators by a seed, in the order honest, hurried, spammers, colluders; ids are `honest-0` and so on.
 
@@ -119,7 +119,7 @@ def population(
     return tuple(found)
 
 
-def _drawn(config: PopulationConfig, shared: TeacherConfig, rng: np.random.Generator) -> TeacherConfig:
+def _drawn(config: CrowdConfig, shared: TeacherConfig, rng: np.random.Generator) -> TeacherConfig:
     normal, even = rng.normal(size=3), rng.random(2)
     return replace(
         shared,
@@ -135,7 +135,7 @@ def _between(least: float, most: float, share: float) -> float:
     return least + max(most - least, 0.0) * share
 
 
-def _with_role(config: PopulationConfig, drawn: TeacherConfig, role: str) -> TeacherConfig:
+def _with_role(config: CrowdConfig, drawn: TeacherConfig, role: str) -> TeacherConfig:
     match role:
         case "hurried":
             return replace(drawn, careless=config.hurried_share)
@@ -145,7 +145,7 @@ def _with_role(config: PopulationConfig, drawn: TeacherConfig, role: str) -> Tea
             return drawn
 
 
-def _groups(config: PopulationConfig) -> list[Group]:
+def _groups(config: CrowdConfig) -> list[Group]:
     """The group of each honest annotator: the one that is furthest behind its share (D'Hondt's method would favour the large)."""
     given = dict.fromkeys(range(len(config.groups)), 0)
     total = sum(group.share for group in config.groups)
