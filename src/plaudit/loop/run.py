@@ -132,7 +132,7 @@ class Run:
             undo.callback(directory.release)
             store = Store.open(directory.store)
             undo.callback(store.close)
-            config = _config_of(store, path)
+            config = config_of(store, path)
             source = None if replay is None else _source(replay)
             undo.pop_all()
         return cls(directory, config, store, replay=source, rebuild=rebuild)
@@ -348,7 +348,8 @@ def _source(path: Path | str) -> Store:
     return Store.open(directory.store)
 
 
-def _config_of(store: Store, path: Path | str) -> RunConfig:
+def config_of(store: Store, path: Path | str) -> RunConfig:
+    """The settings that a run was started with. Raises RunError when this version does not know them."""
     created = next(store.events(kinds={"run.created"})).payload
     _require_format(created["format"], path)
     try:
