@@ -19,11 +19,11 @@ from types import TracebackType
 
 from threadpoolctl import threadpool_limits
 
-from plaudit.ask.teachers import Teacher
 from plaudit.control.learner import Learner, fix_torch_threads, make_learner
 from plaudit.errors import IntegrityError, PlauditError, RunError
 from plaudit.loop.config import RunConfig
 from plaudit.loop.journal import Journal
+from plaudit.loop.panel import annotators_of
 from plaudit.loop.stages import EXECUTE, STAGES, Context, Outcome, restore_policy, stage_key
 from plaudit.records import from_json, to_json
 from plaudit.reward.model import RewardModel
@@ -132,7 +132,7 @@ class Run:
             undo.callback(directory.release)
             store = Store.open(directory.store)
             undo.callback(store.close)
-            config = _config_of(store, path)
+            config = config_of(store, path)
             source = None if replay is None else _source(replay)
             undo.pop_all()
         return cls(directory, config, store, replay=source, rebuild=rebuild)
@@ -243,18 +243,18 @@ class Run:
     def _begin(self, rebuild: bool) -> None:
         """Make everything that the stages share, and bring it to where the log ends."""
         config = self.config
-        teacher = None if config.ask.people or config.ask.teacher is None else Teacher(config.ask.teacher, config.seed)
-        own = None if teacher is None else teacher.profile.id
+        annotators = annotators_of(config)
+        own = frozenset(one.profile.id for one in annotators)
         world, learner = _world_and_learner(config)
         self._closing.callback(world.close)
         self._context = Context(
             config=config,
             directory=self.directory,
-            journal=Journal(self.store, source=self._replay, own_annotator=own),
+            journal=Journal(self.store, source=self._replay, own_annotators=own),
             progress=self.progress,
             world=world,
             learner=learner,
-            annotator=teacher,
+            annotators=annotators,
         )
         checkpoint.remove_leftovers(self.directory.checkpoints)
         checkpoint.remove_leftovers(self.directory.pieces)
@@ -274,7 +274,7 @@ class Run:
         if reward is not None:
             self._context.reward = RewardModel.load(checkpoint.locate(root, reward) / "reward.safetensors")
             fits = [event.payload["metrics"] for event in finished if event.payload["stage"] == "learn"]
-            self._context.learned_from = int(fits[-1]["reward/labels"])
+            self._context.learned_from = int(fits[-1]["reward/labels"] + fits[-1].get("reward/labels_left_out", 0.0))
         asked = [event.payload["log_position"] for event in finished if event.payload["stage"] == "ask"]
         self._context.asked_until = asked[-1] if asked else 0
         return len(finished)
@@ -348,7 +348,8 @@ def _source(path: Path | str) -> Store:
     return Store.open(directory.store)
 
 
-def _config_of(store: Store, path: Path | str) -> RunConfig:
+def config_of(store: Store, path: Path | str) -> RunConfig:
+    """The settings that a run was started with. Raises RunError when this version does not know them."""
     created = next(store.events(kinds={"run.created"})).payload
     _require_format(created["format"], path)
     try:
