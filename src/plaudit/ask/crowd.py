@@ -77,6 +77,11 @@ class CrowdConfig:
         if self.colluders == 1:
             raise ConfigError("Nobody colludes alone", got="colluders = 1", expected="0, or 2 and more")
 
+    @property
+    def size(self) -> int:
+        """How many annotators there are."""
+        return self.honest + self.hurried + self.spammers + self.colluders
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -93,6 +98,8 @@ def draw_crowd(
     config: CrowdConfig, shared: TeacherConfig, seed: int, *, setting: Setting | None = None
 ) -> tuple[Member, ...]:
     """Annotators by a seed, in the order honest, hurried, spammers, colluders; ids are `honest-0` and so on.
+
+    Members of groups have the trait `group`.
 
     Args:
         config: how they differ.
@@ -114,6 +121,8 @@ def draw_crowd(
                 drawn = replace(drawn, taste=drawn.taste | group.taste)
             source = None if role != "colluder" or first is None else Source(first, config.copy_share)
             teacher = Teacher(drawn, seed, name=name, setting=setting, source=source)
+            if group is not None:
+                teacher.profile = replace(teacher.profile, traits={"group": group.name})
             first = teacher if first is None else first
             found.append(Member(teacher, role, "" if group is None else group.name))
     return tuple(found)

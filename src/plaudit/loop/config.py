@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from plaudit.ask.acquisition import Strategy
 from plaudit.ask.cover import Space
+from plaudit.ask.crowd import CrowdConfig
 from plaudit.ask.panel import AnnotatorConfig
 from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.teachers import TeacherConfig
@@ -66,6 +67,8 @@ class AskConfig:
     """simulated teacher that answers from the true reward; `people = true` turns it off, and so does `annotators`"""
     annotators: tuple[AnnotatorConfig, ...] = ()
     """several simulated annotators instead of one teacher, each an [[ask.annotators]] with a name and a teacher of its own"""
+    crowd: CrowdConfig | None = None
+    """simulated annotators that are drawn around `teacher` instead: skills, biases, groups, spammers, people who copy; empty: none"""
     overlap: int = 1
     """answers to each question, each by another annotator; questions are dealt out in balanced blocks"""
     gold_share: float = 0.0
@@ -97,17 +100,24 @@ class AskConfig:
 
     def __post_init__(self) -> None:
         names = [one.name for one in self.annotators]
+        drawn = 0 if self.crowd is None else self.crowd.size
+        if self.crowd is not None and (names or self.people or self.teacher is None or drawn == 0):
+            raise ConfigError(
+                "The simulated crowd of the run has no place",
+                got=f"ask.crowd of {drawn} with ask.annotators {names}, ask.people = {self.people}",
+                expected="a teacher to draw around, at least one annotator, and no other annotators or people",
+            )
         if len(set(names)) < len(names) or (names and self.people):
             raise ConfigError(
                 "The annotators of the run do not fit together",
                 got=f"ask.annotators {names}" + (" with ask.people = true" if self.people else ""),
                 expected="names that differ, or people",
             )
-        if not 1 <= self.overlap <= max(len(names), 1):
+        if not 1 <= self.overlap <= max(len(names), drawn, 1):
             raise ConfigError(
                 "Nobody is there to answer as often",
-                got=f"ask.overlap = {self.overlap} with {max(len(names), 1)} simulated annotators",
-                expected="1 to the number of [[ask.annotators]]",
+                got=f"ask.overlap = {self.overlap} with {max(len(names), drawn, 1)} simulated annotators",
+                expected="1 to the number of [[ask.annotators]] or of the crowd",
             )
         if min(self.gold_share, self.repeat_share) < 0 or self.gold_share + self.repeat_share >= 1:
             raise ConfigError(

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from plaudit.ask.annotator import Annotator
+from plaudit.ask.crowd import draw_crowd
 from plaudit.ask.panel import Check, History, deal, gold_checks, repeat_checks
-from plaudit.ask.teachers import Teacher
+from plaudit.ask.teachers import Setting, Teacher
 from plaudit.errors import RunError
 from plaudit.loop.asking_lists import end_of_act
 from plaudit.loop.config import GoldSource, RunConfig, labels_per_round
@@ -33,7 +34,13 @@ def annotators_of(config: RunConfig) -> tuple[Annotator, ...]:
         return ()
     if ask.annotators:
         return tuple(one.annotator(config.seed) for one in ask.annotators)
-    return () if ask.teacher is None else (Teacher(ask.teacher, config.seed),)
+    if ask.teacher is None:
+        return ()
+    if ask.crowd is not None:
+        share = ask.overlap, ask.crowd.size  # of the questions of a round, what each is dealt
+        setting = Setting(place=lambda query: (query.round, query.index * share[0] // share[1]))
+        return tuple(one.teacher for one in draw_crowd(ask.crowd, ask.teacher, config.seed, setting=setting))
+    return (Teacher(ask.teacher, config.seed),)
 
 
 def checks(context: Context, round_: int) -> list[Check]:
