@@ -103,14 +103,13 @@ class _Source:
         return SegmentData(np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32))
 
 
-def test_a_control_reward_model_refuses_rankings_and_critiques():
-    for kind, answer in (
-        (QueryKind.RANKING, lambda q: Ranking(id="f", query=q, annotator="a", ranks=(0, 1))),
-        (QueryKind.CRITIQUE, lambda q: Critique(id="f", query=q, annotator="a", notes=(Note("bad"),))),
+def test_a_control_reward_model_learns_from_rankings_and_not_from_critiques_by_themselves():
+    for kind, answer, answers in (
+        (QueryKind.RANKING, lambda q: Ranking(id="f", query=q, annotator="a", ranks=(0, 1)), 1),
+        (QueryKind.CRITIQUE, lambda q: Critique(id="f", query=q, annotator="a", notes=(Note("bad"),)), 0),
     ):
         asked = Query(kind, ("a", "b"), (0, 1), 0, 0, "uniform")
-        with pytest.raises(RecordError, match="cannot be fitted"):
-            collate([answer(asked.id)], _Source(asked))
+        assert collate([answer(asked.id)], _Source(asked)).answers == answers
 
 
 @pytest.mark.parametrize("kind", ["ranking", "critique"])

@@ -12,6 +12,7 @@ from plaudit.records.feedback import (
     Feedback,
     Flag,
     Note,
+    QueryKind,
     Ranking,
     Rating,
     StepFeedback,
@@ -21,7 +22,7 @@ from plaudit.records.feedback import (
     require_confirmed,
 )
 from plaudit.records.people import AnnotatorKind, AnnotatorProfile
-from plaudit.records.tasks import Level, Query, QueryKind
+from plaudit.records.tasks import Level, Query
 from plaudit.records.text import Message, Text, TextSegment, segment_from_json
 
 __all__ = [

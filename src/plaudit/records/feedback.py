@@ -1,6 +1,7 @@
 """Answers that people, teachers and judges give: a closed union of feedback kinds.
 
-A new kind is one record class here, one likelihood function in `reward/likelihood.py` and one studio form.
+A new kind is one record class here (and its name, and what a skip is), one likelihood in `reward/dispatch.py` and one
+studio form.
 """
 
 from __future__ import annotations
@@ -10,6 +11,29 @@ import math
 from dataclasses import dataclass
 
 from plaudit.errors import RecordError
+
+
+class QueryKind(enum.Enum):
+    """What form an answer takes; the values are the names in `FEEDBACK_KINDS`."""
+
+    COMPARISON = "comparison"
+    RATING = "rating"
+    STEPS = "steps"
+    RANKING = "ranking"
+    CRITIQUE = "critique"
+    DEMONSTRATION = "demonstration"
+    CORRECTION = "correction"
+    FLAG = "flag"
+
+    @property
+    def segments(self) -> int:
+        """How many segments such a query shows, or the fewest where it is `open_ended`."""
+        return 2 if self in (QueryKind.COMPARISON, QueryKind.RANKING) else 1
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether such a query may show more segments."""
+        return self in (QueryKind.RANKING, QueryKind.CRITIQUE, QueryKind.DEMONSTRATION)
 
 
 class Choice(enum.Enum):

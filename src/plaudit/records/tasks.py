@@ -7,29 +7,7 @@ from dataclasses import dataclass, field
 
 from plaudit.errors import RecordError
 from plaudit.records.codec import content_id
-
-
-class QueryKind(enum.Enum):
-    """What form an answer takes; the values are the names in `FEEDBACK_KINDS`."""
-
-    COMPARISON = "comparison"
-    RATING = "rating"
-    STEPS = "steps"
-    RANKING = "ranking"
-    CRITIQUE = "critique"
-    DEMONSTRATION = "demonstration"
-    CORRECTION = "correction"
-    FLAG = "flag"
-
-    @property
-    def segments(self) -> int:
-        """How many segments such a query shows, or the fewest where it is `open_ended`."""
-        return 2 if self in (QueryKind.COMPARISON, QueryKind.RANKING) else 1
-
-    @property
-    def open_ended(self) -> bool:
-        """Whether such a query may show more segments."""
-        return self in (QueryKind.RANKING, QueryKind.CRITIQUE, QueryKind.DEMONSTRATION)
+from plaudit.records.feedback import QueryKind
 
 
 class Level(enum.Enum):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,21 +12,22 @@ from numpy.typing import NDArray
 from plaudit.ask.lists import INSERTION
 from plaudit.errors import RecordError
 from plaudit.records import (
-    Choice,
     Comparison,
+    Correction,
     Feedback,
+    Flag,
     Query,
-    Rating,
+    Ranking,
     Segment,
     SegmentData,
     StepBatch,
     StepFeedback,
-    is_skip,
+    brought,
     kind_of,
+    require_confirmed,
 )
-from plaudit.reward.likelihood import GRADES, Comparisons, Evidence, Ratings, StepScores
-
-SIDES = {Choice.FIRST: 1, Choice.SECOND: -1, Choice.TIE: 0}
+from plaudit.reward.dispatch import OVERALL, Given, evidence_of, head_of, informs
+from plaudit.reward.evidence import Evidence
 
 
 class Source(Protocol):
@@ -52,29 +52,26 @@ class FeedbackData:
 
     segments: tuple[SegmentData, ...]
     evidence: tuple[Evidence, ...]
-    """one entry per kind of feedback, and per scale of ratings"""
+    """of the overall reward: one entry per kind of feedback, and per scale of ratings or number of segments"""
     chained: NDArray[np.bool_] | None = None
     """[comparison] those that say something about other pairs too; None where nothing is to follow from answers"""
     implied_weight: float = 0.0
     """of all that follows from answers, where all comparisons have 1"""
+    heads: dict[str, tuple[Evidence, ...]] = field(default_factory=dict[str, "tuple[Evidence, ...]"])
+    """the same of other rewards: `cost/<constraint>` and `aspect/<name>`"""
 
     @property
     def answers(self) -> int:
         """Number of answers."""
-        return sum(len(part.segments) for part in self.evidence)
+        return sum(len(part.segments) for parts in (self.evidence, *self.heads.values()) for part in parts)
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the segments of a question stand."""
-
-    question: int
-    segments: list[int]
-    lengths: list[int]
+    def of(self, head: str) -> FeedbackData:
+        """What is said about one of the other rewards, as if it were the overall one."""
+        return FeedbackData(self.segments, self.heads[head])
 
 
 def collate(answers: Sequence[Feedback], source: Source, *, implied_weight: float = 0.0) -> FeedbackData:
-    """Look up what answers are about, and put them into arrays. Skipped questions are left out.
+    """Look up what answers are about, and put them into arrays. Answers that say nothing about rewards are left out.
 
     Args:
         answers: in the order of the log; a question keeps its number when later answers are added.
@@ -82,36 +79,43 @@ def collate(answers: Sequence[Feedback], source: Source, *, implied_weight: floa
         implied_weight: above 0, what follows from the comparisons of ranked lists counts too (`plaudit.reward.implied`).
 
     Raises:
-        RecordError: an answer does not fit its query, or a segment holds numbers that are not finite.
+        RecordError: an answer does not fit its query, was derived from others and confirmed by nobody, or is about a segment
+            with numbers that are not finite.
     """
-    given = [answer for answer in answers if not is_skip(answer)]
-    queries = {query.id: query for query in source.queries()} if given else {}
-    asked = list(dict.fromkeys(answer.query for answer in given))
+    answers = [answer for answer in answers if informs(answer)]
+    queries = {query.id: query for query in source.queries()} if answers else {}
+    asked = list(dict.fromkeys(answer.query for answer in answers))
     missing = [query for query in asked if query not in queries]
     if missing:
         raise RecordError("Answers refer to queries that do not exist", got=missing[:3])
-    ids = list(dict.fromkeys(segment for query in asked for segment in queries[query].segments))
+    shown = [segment for query in asked for segment in queries[query].segments]
+    ids = list(dict.fromkeys([*shown, *(segment for answer in answers for segment in brought(answer))]))
     found = source.segments(ids)
     data = {segment: _checked(segment, source.segment_data(found[segment])) for segment in ids}
     row = {segment: number for number, segment in enumerate(ids)}
-    places: dict[str, _Place] = {}
-    for number, query in enumerate(asked):
-        shown = queries[query].segments
-        places[query] = _Place(number, [row[one] for one in shown], [len(data[one]) for one in shown])
-    for answer in given:
-        _check_fit(answer, queries[answer.query], places[answer.query])
-    chained = _chained(given, queries) if implied_weight else None
-    return FeedbackData(tuple(data.values()), _evidence(given, places), chained, implied_weight)
-
-
-def _chained(answers: Sequence[Feedback], queries: Mapping[str, Query]) -> NDArray[np.bool_] | None:
-    """[comparison] the first answer to each question that inserted a segment into a ranked list; None without any."""
-    seen: set[str] = set()
-    found: list[bool] = []
+    question = {query: number for number, query in enumerate(asked)}
+    heads: dict[str, list[Given]] = {OVERALL: []}
     for answer in answers:
-        if isinstance(answer, Comparison):
-            found.append(queries[answer.query].strategy == INSERTION and answer.query not in seen)
-            seen.add(answer.query)
+        query = queries[answer.query]
+        about = [*brought(answer), *query.segments]
+        lengths = [len(data[one]) for one in about]
+        _check_fit(answer, query, lengths)
+        given = Given(answer, query, question[query.id], [row[one] for one in about], lengths)
+        heads.setdefault(head_of(answer, query), []).append(given)
+    names = tuple(dict.fromkeys(answer.annotator for answer in answers))
+    evidence = {head: evidence_of(given, names) for head, given in heads.items()}
+    chained = _chained(heads[OVERALL]) if implied_weight else None
+    return FeedbackData(tuple(data.values()), evidence.pop(OVERALL), chained, implied_weight, evidence)
+
+
+def _chained(given: Sequence[Given]) -> NDArray[np.bool_] | None:
+    """[comparison] the first answer to each question that inserted a segment into a ranked list; None without any."""
+    seen: set[int] = set()
+    found: list[bool] = []
+    for one in given:
+        if isinstance(one.answer, Comparison):
+            found.append(one.query.strategy == INSERTION and one.question not in seen)
+            seen.add(one.question)
     return np.array(found) if any(found) else None
 
 
@@ -184,86 +188,35 @@ def _checked(segment: str, data: SegmentData) -> SegmentData:
     return data
 
 
-def _check_fit(answer: Feedback, query: Query, place: _Place) -> None:
+def _check_fit(answer: Feedback, query: Query, lengths: Sequence[int]) -> None:
+    """`lengths` of what came with the answer, then of the query's segments."""
+    require_confirmed(answer)
     if kind_of(answer) != query.kind.value:
         raise RecordError(
             "An answer does not fit its query", got=f"{kind_of(answer)} {answer.id}", expected=f"a {query.kind.value}"
         )
-    if isinstance(answer, StepFeedback) and max(answer.steps) >= place.lengths[0]:
-        raise RecordError(
-            "Step feedback is about steps that do not exist",
-            got=f"step {max(answer.steps)} in {answer.id}",
-            expected=f"steps below {place.lengths[0]}",
-        )
-
-
-def _evidence(answers: Sequence[Feedback], places: Mapping[str, _Place]) -> tuple[Evidence, ...]:
-    """One array form per kind, in a fixed order."""
-    comparisons: list[Comparison] = []
-    ratings: dict[int, list[Rating]] = {}
-    steps: list[StepFeedback] = []
-    for answer in answers:
-        match answer:
-            case Comparison():
-                comparisons.append(answer)
-            case Rating():
-                ratings.setdefault(answer.levels, []).append(answer)
-            case StepFeedback():
-                steps.append(answer)
-            case _:
-                raise RecordError(
-                    "A reward model of control segments cannot be fitted to this kind of answer",
-                    got=f"{kind_of(answer)} {answer.id}",
-                    expected="comparisons, ratings, step scores",
-                )
-    parts: list[Evidence] = []
-    if comparisons:
-        parts.append(_comparisons(comparisons, [places[answer.query] for answer in comparisons]))
-    for levels in sorted(ratings):
-        found = ratings[levels]
-        parts.append(_ratings(found, [places[answer.query] for answer in found], levels))
-    if steps:
-        parts.append(_step_scores(steps, [places[answer.query] for answer in steps]))
-    return tuple(parts)
-
-
-def _comparisons(answers: Sequence[Comparison], places: Sequence[_Place]) -> Comparisons:
-    decided = [answer.choice is not Choice.TIE and answer.strength is not None for answer in answers]
-    grade = [math.ceil(GRADES * (a.strength or 1)) if d else 0 for a, d in zip(answers, decided, strict=True)]
-    return Comparisons(
-        segments=_column(places, "segments"),
-        question=_column(places, "question"),
-        lengths=_column(places, "lengths"),
-        side=np.array([SIDES[answer.choice] for answer in answers], dtype=np.int64),
-        grade=np.array(grade, dtype=np.int64),
-    )
-
-
-def _ratings(answers: Sequence[Rating], places: Sequence[_Place], levels: int) -> Ratings:
-    return Ratings(
-        segments=_column(places, "segments"),
-        question=_column(places, "question"),
-        lengths=_column(places, "lengths"),
-        grade=np.array([answer.value for answer in answers], dtype=np.int64),
-        levels=levels,
-    )
-
-
-def _step_scores(answers: Sequence[StepFeedback], places: Sequence[_Place]) -> StepScores:
-    widest = max(len(answer.steps) for answer in answers)
-    judged = np.arange(widest) < np.array([len(answer.steps) for answer in answers])[:, None]
-    positions, scores = np.zeros(judged.shape, dtype=np.intp), np.zeros(judged.shape)
-    positions[judged] = np.concatenate([answer.steps for answer in answers])
-    scores[judged] = np.concatenate([answer.scores for answer in answers])
-    return StepScores(
-        segments=_column(places, "segments"),
-        question=_column(places, "question"),
-        positions=positions,
-        scores=scores,
-        judged=judged,
-        length=float(_column(places, "lengths").mean()),
-    )
-
-
-def _column(places: Sequence[_Place], name: str) -> NDArray[np.intp]:
-    return np.array([getattr(place, name) for place in places], dtype=np.intp)
+    match answer:
+        case StepFeedback() if max(answer.steps) >= lengths[0]:
+            raise RecordError(
+                "Step feedback is about steps that do not exist",
+                got=f"step {max(answer.steps)} in {answer.id}",
+                expected=f"steps below {lengths[0]}",
+            )
+        case Ranking() if len(answer.ranks) != len(query.segments):
+            raise RecordError(
+                "A ranking does not fit its query",
+                got=f"{len(answer.ranks)} places in {answer.id}",
+                expected=f"one for each of {len(query.segments)} segments",
+            )
+        case Flag() if answer.constraint != query.constraint:
+            raise RecordError(
+                "A flag does not fit its query", got=f"{answer.constraint} in {answer.id}", expected=query.constraint
+            )
+        case Correction() | Flag() if answer.end is not None and answer.end > lengths[-1]:
+            raise RecordError(
+                "An answer is about steps that do not exist",
+                got=f"steps below {answer.end} in {answer.id}",
+                expected=f"steps below {lengths[-1]}",
+            )
+        case _:
+            pass

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from plaudit.errors import ConfigError
 from plaudit.reward.symmetry import Symmetry
+from plaudit.stats.choice import Noise
 
 HEAD = 16
 """units of an attention head"""
@@ -35,6 +36,26 @@ class Trunk(enum.Enum):
     def sees(self) -> bool:
         """Whether rewards need pictures."""
         return self is Trunk.CNN
+
+
+class Nuisance(enum.Enum):
+    """What sways answers and is no merit."""
+
+    POSITION = "position"
+    """first on the screen against last, in comparisons and rankings: side bias"""
+    LENGTH = "length"
+    """more steps"""
+
+
+class Trait(enum.Enum):
+    """In what annotators differ."""
+
+    RATIONALITY = "rationality"
+    """how much a difference in reward counts against noise"""
+    LAPSE = "lapse"
+    """the share of answers at random"""
+    CUTS = "cuts"
+    """where grades begin, and how far apart they are"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +106,15 @@ class RewardConfig:
     """probability from which on a member is sure"""
     pseudo_pairs: int = 4
     """pairs without an answer per answer in a gradient step"""
+    noise: Noise = Noise.LOGISTIC
+    """what blurs comparisons: logistic is Bradley-Terry, normal is Thurstone"""
+    nuisance: tuple[Nuisance, ...] = ()
+    """what is fitted beside the reward, so that the reward need not explain it, and is dropped when the reward is used:
+    position, length"""
+    keep_length: bool = False
+    """do not drop what a step of length is worth: scores then count it, where nuisance has length"""
+    traits: tuple[Trait, ...] = ()
+    """what is fitted for each annotator, shrunk to what holds for all: rationality, lapse, cuts (of ratings)"""
 
     def __post_init__(self) -> None:
         counts = (self.members, self.steps, self.patience, self.batch, self.crop, *self.hidden)
@@ -102,6 +132,21 @@ class RewardConfig:
                 expected="0 <= lapse < 1, 0 < stop_accuracy <= 1",
             )
         self._check_tricks()
+        self._check_annotators()
+
+    def _check_annotators(self) -> None:
+        if self.keep_length and Nuisance.LENGTH not in self.nuisance:
+            raise ConfigError(
+                "There is no worth of length to keep",
+                got="reward.keep_length = true",
+                next_step='set reward.nuisance = ["length"] too',
+            )
+        if Trait.LAPSE in self.traits and not (self.fit_lapse or self.lapse):
+            raise ConfigError(
+                "The lapses of single annotators need one for all to be shrunk to",
+                got='"lapse" in reward.traits',
+                next_step="set reward.fit_lapse = true, or reward.lapse above 0",
+            )
 
     def _check_tricks(self) -> None:
         shares = (self.label_smoothing < 0.5, self.window <= 1, 0.5 <= self.pseudo_confidence < 1)

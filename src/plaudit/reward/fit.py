@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from plaudit.reward.likelihood import AnswerModel, Comparisons
 from plaudit.reward.model import Inputs, RewardModel, normalisation
 from plaudit.reward.objective import Problem, batches_of, loss, unanswered
 from plaudit.reward.trunks import Network, Shown, create, evaluate, from_arrays
-from plaudit.run.seeds import generator
+from plaudit.run.seeds import derive, generator
+from plaudit.stats.choice import Noise
 
 CHECK_EVERY = 10
 """gradient steps between looks at all answers; more where going through all answers takes more"""
@@ -38,6 +39,8 @@ class Fit:
     """[check] `step`, and the mean negative log likelihood of an answer: `train`, and `heldout` where answers are held out"""
     calibration: dict[str, NDArray[np.generic]]
     """held-out answers grouped by confidence: `confidence`, `right` and `count` [group]; empty while there are none"""
+    heads: dict[str, Fit] = field(default_factory=dict[str, "Fit"])
+    """how the fits of other rewards went: `cost/<constraint>`, `aspect/<name>`"""
 
 
 def fit(
@@ -49,7 +52,7 @@ def fit(
     warm_start: RewardModel | None = None,
     unlabelled: Sequence[SegmentData] = (),
 ) -> Fit:
-    """Fit an ensemble to answers.
+    """Fit an ensemble to answers, and one of equal form for each further reward that answers are about.
 
     The result is a function of the arguments, bit for bit, on one thread.
 
@@ -72,14 +75,21 @@ def fit(
         raise LearningError("There are no answers to learn from", next_step="ask for some, or count fewer as skipped")
     inputs = Inputs.of(reference, squares=config.squares)
     batch = pack(data.segments, inputs.actions, pixels=config.trunk.sees)
+    if not data.evidence:
+        raise LearningError(
+            "No answer is about the overall reward",
+            got=sorted(data.heads),
+            next_step="ask for some, or fit one of the others alone: fit(data.of(head), ...)",
+        )
     questions = 1 + max(int(part.question.max()) for part in data.evidence)
     held_out = config.members > 1 and questions > 1
     shown = _shown(data, batch, inputs, config=config, unlabelled=unlabelled)
     ensemble = create(config, shown, generator(seed, "weights"))
-    annotators = AnswerModel(lapse=config.lapse)
+    noise = None if config.noise is Noise.LOGISTIC else config.noise
+    annotators = AnswerModel(lapse=config.lapse, noise=noise)
     # a model that learned from every question has nothing left to be measured by: begin anew
     if config.warm_start and warm_start is not None and (warm_start.held_out or not held_out):
-        ensemble, annotators = _same_form(warm_start, ensemble), warm_start.annotators
+        ensemble, annotators = _same_form(warm_start, ensemble), replace(warm_start.annotators, noise=noise)
     trains = tuple(leave_out(part, config.members, held_out) for part in data.evidence)
     lengths = np.array([len(one) for one in (*data.segments, *unlabelled)]) if config.pseudo_weight else None
     views = 1 + len(config.symmetries)
@@ -92,14 +102,31 @@ def fit(
     usual = batch if config.trunk.remembers or config.trunk.sees else reference
     raw = evaluate(ensemble, inputs.show(usual, config.trunk))[:, usual.mask].astype(np.float64)
     offset, scale = normalisation(raw)
-    model = RewardModel(
-        config, inputs, from_arrays(config.trunk, ensemble.arrays()), offset, scale, annotators, held_out
-    )
+    heads = _heads(data, config=config, seed=seed, reference=reference, warm_start=warm_start)
+    network, others = from_arrays(config.trunk, ensemble.arrays()), {name: one.model for name, one in heads.items()}
+    model = RewardModel(config, inputs, network, offset, scale, annotators, held_out, others)
     metrics = measures(found, annotators)
     groups = reliability(found, annotators)
     calibration = {} if groups is None else {name: getattr(groups, name) for name in ("confidence", "right", "count")}
     metrics["reward/spread"] = float(spread((raw - offset[:, None]) / scale[:, None]).mean())
-    return Fit(model, metrics, history, calibration)
+    return Fit(model, metrics, history, calibration, heads)
+
+
+def _heads(
+    data: FeedbackData, *, config: RewardConfig, seed: int, reference: StepBatch, warm_start: RewardModel | None
+) -> dict[str, Fit]:
+    """Fits of the other rewards, to what is said about them; pairs without an answer are for the overall one only."""
+    alone = replace(config, pseudo_weight=0.0)
+    return {
+        head: fit(
+            data.of(head),
+            config=alone,
+            seed=derive(seed, "head", head),
+            reference=reference,
+            warm_start=None if warm_start is None else warm_start.heads.get(head),
+        )
+        for head in sorted(data.heads)
+    }
 
 
 def _implied(data: FeedbackData, trains: tuple[NDArray[np.bool_], ...]) -> Implied | None:
@@ -152,7 +179,8 @@ def _train(
     for step in range(config.steps + 1):
         if step % every == 0 or step == config.steps:
             found = problem.values(ensemble)
-            annotators = estimate(found, annotators, lapse=config.fit_lapse and problem.held_out)
+            lapse = config.fit_lapse and problem.held_out
+            annotators = estimate(found, annotators, lapse=lapse, nuisance=config.nuisance, traits=config.traits)
             course.append((step, *losses(found, annotators)))
             best = np.argmin([heldout for _, _, heldout in course])
             stale = problem.held_out and len(course) > best + config.patience

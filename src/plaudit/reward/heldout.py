@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from plaudit.reward.likelihood import AnswerModel, Evidence, Prediction
+from plaudit.reward.annotators import differing, swayed
+from plaudit.reward.config import Nuisance, Trait
+from plaudit.reward.evidence import AnswerModel, Evidence, Prediction
 from plaudit.stats import choice
 from plaudit.stats.calibration import Calibration, calibration
 
@@ -39,6 +41,10 @@ class Values:
     def rows(self) -> NDArray[np.intp]:
         """All answers."""
         return np.arange(len(self.unseen))
+
+    def fits(self, annotators: AnswerModel) -> FloatArray:
+        """[answer] log likelihood, by the member that left the answer out."""
+        return _log_prob(self, self.unseen, annotators)
 
 
 def leave_out(evidence: Evidence, members: int, held_out: bool) -> NDArray[np.bool_]:
@@ -67,14 +73,23 @@ def understood(found: Sequence[Values], annotators: AnswerModel) -> float:
     return float(np.concatenate(likely).mean())
 
 
-def estimate(found: Sequence[Values], annotators: AnswerModel, *, lapse: bool) -> AnswerModel:
+def estimate(
+    found: Sequence[Values],
+    annotators: AnswerModel,
+    *,
+    lapse: bool,
+    nuisance: Sequence[Nuisance] = (),
+    traits: Sequence[Trait] = (),
+) -> AnswerModel:
     """Cut-points, and the share of random answers if `lapse`, that fit answers which members did not see.
+
+    With `nuisance` and `traits` also what sways answers, and in what annotators differ (`plaudit.reward.annotators`).
 
     Members that are too sure of themselves look like annotators who lapse, so their values may be cooled while the lapse
     is estimated.
     """
     if lapse:
-        best = -np.inf
+        best, annotators = -np.inf, replace(annotators, lapses=None)
         for temperature in TEMPERATURES:
             cooled = [replace(v, unseen=v.unseen / temperature) for v in found]
             trial = _cut_points(cooled, annotators)
@@ -83,7 +98,10 @@ def estimate(found: Sequence[Values], annotators: AnswerModel, *, lapse: bool) -
                 fits += SURE_OF_NO_LAPSE * float(np.log1p(-share))
                 if fits > best:
                     best, annotators = fits, replace(annotators, lapse=share)
-    return _cut_points(found, annotators)
+    annotators = _cut_points(found, annotators)
+    if nuisance:
+        annotators = _cut_points(found, swayed(found, annotators, nuisance))
+    return differing(found, annotators, traits) if traits else annotators
 
 
 def measures(found: Sequence[Values], annotators: AnswerModel) -> dict[str, float]:
@@ -122,7 +140,7 @@ def _cut_points(found: Sequence[Values], annotators: AnswerModel) -> AnswerModel
 
 
 def _unseen_log_prob(found: Sequence[Values], annotators: AnswerModel) -> FloatArray:
-    return np.concatenate([_log_prob(v, v.unseen, annotators) for v in found])
+    return np.concatenate([v.fits(annotators) for v in found])
 
 
 def _log_prob(v: Values, values: FloatArray, annotators: AnswerModel) -> FloatArray:

@@ -12,23 +12,25 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+from scipy.special import expit
 
 from plaudit.errors import IntegrityError, LearningError, RecordError
 from plaudit.records import Scores, SegmentData, StepBatch
 from plaudit.records.codec import canonical_json, digest, from_json, to_json
 from plaudit.reward.collate import pack
-from plaudit.reward.config import RewardConfig, Trunk
-from plaudit.reward.likelihood import AnswerModel
-from plaudit.reward.trunks import Network, Shown, evaluate, from_arrays
+from plaudit.reward.config import RewardConfig
+from plaudit.reward.dispatch import OVERALL
+from plaudit.reward.evidence import AnswerModel
+from plaudit.reward.inputs import CONSTANT, Inputs
+from plaudit.reward.trunks import Network, evaluate, from_arrays
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -38,68 +40,6 @@ FIRST_SETTINGS = {
     "return_penalty", "lapse", "fit_lapse", "warm_start",
 }  # fmt: skip
 """the settings that a file of format 1 always names"""
-CLIP = 5.0
-"""standardised inputs end here, so that a feature that hardly ever moved cannot drown the others when it does"""
-CONSTANT = 1e-6
-"""a feature that spreads less than this, relative to its size, is constant up to rounding"""
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """How steps become features: standardised by reference behaviour, then perhaps with their squares."""
-
-    observations: int
-    """entries of an observation"""
-    actions: int
-    """entries of an action; for discrete actions their number"""
-    mean: Float32
-    """[entry] of observation and action"""
-    scale: Float32
-    """[entry]"""
-    squares: bool
-
-    @classmethod
-    def of(cls, reference: StepBatch, *, squares: bool) -> Inputs:
-        """Standardise by the steps of `reference`. Raises LearningError when it has none, or numbers that are not finite."""
-        rows = np.concatenate([reference.observations, reference.actions], axis=-1)[reference.mask].astype(np.float64)
-        if len(rows) == 0 or not np.isfinite(rows).all():
-            raise LearningError(
-                "The reference behaviour cannot be used to scale inputs",
-                got="no steps" if len(rows) == 0 else "numbers that are not finite",
-                expected="at least one step of finite observations and actions",
-            )
-        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-        scale = np.where(deviation > CONSTANT * np.maximum(np.abs(mean), 1), deviation, 1.0)
-        widths = reference.observations.shape[-1], reference.actions.shape[-1]
-        return cls(*widths, mean.astype(np.float32), scale.astype(np.float32), squares)
-
-    @property
-    def features(self) -> int:
-        """Number of features."""
-        return (self.observations + self.actions) * (2 if self.squares else 1)
-
-    def rows(self, batch: StepBatch) -> Float32:
-        """[item * step, feature]. Raises RecordError when the widths are not those of the reference behaviour."""
-        found = batch.observations.shape[-1], batch.actions.shape[-1]
-        if found != (self.observations, self.actions):
-            raise RecordError(
-                "Behaviour does not fit the reward model",
-                got=f"observations of {found[0]}, actions of {found[1]}",
-                expected=f"observations of {self.observations}, actions of {self.actions}",
-            )
-        joined = np.concatenate([batch.observations, batch.actions], axis=-1, dtype=np.float32)
-        rows = (joined.reshape(-1, sum(found)) - self.mean) / self.scale
-        np.clip(rows, -CLIP, CLIP, out=rows)
-        return np.concatenate([rows, rows * rows - 1], axis=-1) if self.squares else rows
-
-    def show(self, batch: StepBatch, trunk: Trunk) -> Shown:
-        """What a network is shown of behaviour. One that sees is shown actions and pictures, and no observations."""
-        features = torch.from_numpy(self.rows(batch)).view(*batch.mask.shape, -1)
-        if not trunk.sees:
-            return Shown(features)
-        repeats = np.arange(self.features).reshape(-1, self.observations + self.actions)
-        pixels = None if batch.pixels is None else torch.from_numpy(np.ascontiguousarray(batch.pixels))
-        return Shown(features[..., repeats[:, self.observations :].ravel()], pixels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +57,8 @@ class RewardModel:
     """how values became answers"""
     held_out: bool
     """whether every member left some questions out; a fit that goes on from here keeps leaving out the same ones"""
+    heads: dict[str, RewardModel] = field(default_factory=dict[str, "RewardModel"])
+    """other rewards by name: `cost/<constraint>` learned from flags, `aspect/<name>` from questions about an aspect"""
 
     def per_step(self, batch: StepBatch, head: str = "overall") -> Float64:
         """[member, item, step] normalised reward; 0 on padding.
@@ -128,21 +70,40 @@ class RewardModel:
             RecordError: the behaviour has the wrong shape, or numbers that are not finite.
             LearningError: there is no such head.
         """
-        raw = self._raw(batch, head)
+        if head != OVERALL:
+            return self.head(head).per_step(batch)
+        raw = self._raw(batch)
         rewards = (raw - self.offset[:, None, None]) / self.scale[:, None, None]
         return rewards if batch.mask.all() else rewards * batch.mask
 
     def score(self, items: Sequence[SegmentData] | StepBatch, head: str = "overall") -> Scores:
-        """Return of every item in log-odds units; errors as `per_step`."""
+        """Return of every item in log-odds units; errors as `per_step`.
+
+        With `config.keep_length` each step counts what its length is worth to annotators.
+        """
+        if head != OVERALL:
+            return self.head(head).score(items)
         batch = (
             items if isinstance(items, StepBatch) else pack(items, self.inputs.actions, pixels=self.config.trunk.sees)
         )
-        members = (self._raw(batch, head) * batch.mask).sum(axis=2)
+        members = (self._raw(batch) * batch.mask).sum(axis=2)
         return Scores(mean=members.mean(axis=0), members=members)
 
-    def _raw(self, batch: StepBatch, head: str) -> Float64:
-        if head != "overall":
-            raise LearningError("The reward model has no such head", got=head, expected="overall")
+    def violates(self, items: Sequence[SegmentData] | StepBatch, constraint: str) -> Scores:
+        """Probability that annotators flag every item for violating a constraint; errors as `per_step`."""
+        model = self.head(f"cost/{constraint}")
+        members = expit(model.score(items).members - model.annotators.flag_at)
+        return Scores(mean=members.mean(axis=0), members=members)
+
+    def head(self, name: str) -> RewardModel:
+        """Another reward as a model of its own. Raises LearningError when there is no such head."""
+        if name not in self.heads:
+            raise LearningError(
+                "The reward model has no such head", got=name, expected=", ".join([OVERALL, *sorted(self.heads)])
+            )
+        return self.heads[name]
+
+    def _raw(self, batch: StepBatch) -> Float64:
         raw = evaluate(self.ensemble, self.inputs.show(batch, self.config.trunk))
         if not np.isfinite(raw).all():
             raise RecordError(
@@ -150,7 +111,8 @@ class RewardModel:
                 got="observations or actions that are not finite",
                 next_step="look at the world with `plaudit doctor`",
             )
-        return raw.astype(np.float64)
+        worth = (self.annotators.nuisance or {}).get("length", 0.0) if self.config.keep_length else 0.0
+        return raw.astype(np.float64) + worth if worth else raw.astype(np.float64)
 
     @property
     def version(self) -> str:
@@ -165,6 +127,7 @@ class RewardModel:
             "output/offset": self.offset,
             "output/scale": self.scale,
             **{f"net/{name}": array for name, array in self.ensemble.arrays().items()},
+            **{f"head/{name}": np.frombuffer(model.to_bytes(), np.uint8) for name, model in self.heads.items()},
         }
         facts = {
             "format": FORMAT,
@@ -226,6 +189,11 @@ class RewardModel:
             scale=arrays["output/scale"],
             annotators=from_json(AnswerModel, facts["annotators"]),
             held_out=facts["held_out"],
+            heads={
+                name.removeprefix("head/"): cls.from_bytes(array.tobytes(), name)
+                for name, array in sorted(arrays.items())
+                if name.startswith("head/")
+            },
         )
 
 

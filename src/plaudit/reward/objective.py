@@ -13,6 +13,7 @@ from torch import Tensor
 
 from plaudit.errors import LearningError
 from plaudit.ops import preference
+from plaudit.reward.choices import Choices
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.heldout import Values, values_of
 from plaudit.reward.implied import Implied
@@ -138,7 +139,11 @@ def smoothed(part: Evidence, values: Tensor, rows: IndexArray, annotators: Answe
     log_prob = part.log_prob(values, rows, annotators, preference)
     if share == 0 or not isinstance(part, Comparisons):
         return log_prob
-    return (1 - share) * log_prob + share * part.log_prob(-values, rows, annotators, preference)
+    if annotators.nuisance is not None:  # what sways answers does not change sides with them
+        opposite = replace(part, side=-part.side).log_prob(values, rows, annotators, preference)
+    else:
+        opposite = part.log_prob(-values, rows, annotators, preference)
+    return (1 - share) * log_prob + share * opposite
 
 
 def unanswered(
@@ -179,7 +184,7 @@ def _differences(
 
 def sample(part: Evidence, rows: IndexArray, config: RewardConfig, rng: np.random.Generator) -> Look:
     """The steps that a gradient step looks at. Networks with memory go through all of them in any case."""
-    if config.window > 0 and isinstance(part, Comparisons | Ratings):
+    if config.window > 0 and isinstance(part, Comparisons | Ratings | Choices):
         return windows(part.lengths[rows], config.window, rng)
     return part.look(rows, 0, None) if config.trunk.remembers else part.look(rows, config.crop, rng)
 

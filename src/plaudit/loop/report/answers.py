@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 from plaudit.loop.report.summary import AnnotatorTotals, AskSummary, Clip, Question, Reply, StrategyTotals
 from plaudit.records import (
@@ -12,17 +11,15 @@ from plaudit.records import (
     AnnotatorProfile,
     Choice,
     Comparison,
-    Correction,
     Critique,
-    Demonstration,
     Feedback,
-    Flag,
     Query,
     Ranking,
     Rating,
     StepFeedback,
     from_json,
     is_skip,
+    kind_of,
 )
 from plaudit.store.store import Store
 
@@ -172,12 +169,8 @@ def _in_words(answer: Feedback) -> str:
             return " ".join(str(rank + 1) for rank in answer.ranks) or "skip"
         case Critique():
             return f"{len(answer.notes)} notes" if answer.notes else "skip"
-        case Demonstration() | Correction():
-            return "skip" if answer.segment is None else type(answer).__name__.lower()
-        case Flag():
-            return "skip" if answer.severity is None else f"{answer.constraint}: {answer.severity:.0%}"
         case _:
-            assert_never(answer)
+            return "skip" if is_skip(answer) else kind_of(answer)
 
 
 def _is_tie(answer: Feedback) -> bool:
