@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from plaudit.ask import Attempt, Careless, CrowdConfig, Group, Setting, Source, Teacher, TeacherConfig, draw_crowd
+from plaudit.ask.critique import Rules
 from plaudit.ask.faults import lapse_after, pick, turned
 from plaudit.ask.perception import Seen, liked
 from plaudit.ask.teacher_remarks import changed
@@ -382,7 +383,7 @@ def test_clear_questions_are_answered_faster_and_choices_stay():
     assert exact.answer(query(), pairs["easy"]).response_seconds == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_population_is_drawn_by_name_and_says_the_truth():
+def test_a_crowd_is_drawn_by_name_and_says_the_truth():
     config = CrowdConfig(
         honest=6,
         mistake_most=0.4,
@@ -397,9 +398,9 @@ def test_a_population_is_drawn_by_name_and_says_the_truth():
     members = draw_crowd(config, EXACT, 7)
     assert [one.role for one in members] == ["honest"] * 6 + ["hurried", "spammer", "colluder", "colluder"]
     assert sorted(one.group for one in members[:6]) == ["bold"] * 2 + ["calm"] * 4
-    assert members == draw_crowd(config, EXACT, 7) or [m.teacher.config for m in members] == [
-        m.teacher.config for m in draw_crowd(config, EXACT, 7)
-    ]
+    again = draw_crowd(config, EXACT, 7)
+    assert [one.teacher.config for one in again] == [one.teacher.config for one in members]
+    assert [one.teacher.config for one in draw_crowd(config, EXACT, 8)] != [one.teacher.config for one in members]
     larger = draw_crowd(dataclasses.replace(config, honest=9), EXACT, 7)
     assert [m.teacher.config.mistake for m in larger[:6]] == [m.teacher.config.mistake for m in members[:6]]
     mistakes = [one.teacher.config.mistake for one in members[:6]]
@@ -416,7 +417,7 @@ def test_a_population_is_drawn_by_name_and_says_the_truth():
     "settings",
     [{"honest": -1}, {"side_spread": -1.0}, {"copy_share": 1.5}, {"colluders": 1}, {"groups": (Group("a", 0.0),)}],
 )
-def test_populations_out_of_range_are_refused(settings):
+def test_crowds_out_of_range_are_refused(settings):
     with pytest.raises(ConfigError):
         CrowdConfig(**settings)
 
@@ -448,6 +449,12 @@ def recovered(seed: int) -> float:
     return float(spearmanr(fit.eta, [1 - member.teacher.config.mistake for member in members])[0])
 
 
-def test_skill_of_populations_is_recovered():
+def test_skill_of_crowds_is_recovered():
     # the median of 50 simulations of 20 annotators is .93 (benchmarks/recovery.py)
-    assert np.median([recovered(seed) for seed in range(5)]) > 0.8
+    assert np.median([recovered(seed) for seed in range(3)]) > 0.8
+
+
+def test_rules_read_what_a_simulated_critic_says():
+    asked, shown = query("critique"), segment(0.9, 0.8, 0.5, 0.1, 0.0, 0.1)
+    said = Teacher(EXACT, seed=0).answer(asked, [shown])
+    assert [proposal.score for note in said.notes for proposal in Rules()(note.text)] == [1.0, 0.0]

@@ -1,4 +1,4 @@
-"""Faults of simulated annotators inside a run, and populations under the audit."""
+"""Faults of simulated annotators inside a run, and crowds under the audit."""
 
 from collections import Counter
 
