@@ -449,6 +449,7 @@ def recovered(seed: int) -> float:
     return float(spearmanr(fit.eta, [1 - member.teacher.config.mistake for member in members])[0])
 
 
+@pytest.mark.slow
 def test_skill_of_crowds_is_recovered():
     # the median of 50 simulations of 20 annotators is .93 (benchmarks/recovery.py)
     assert np.median([recovered(seed) for seed in range(7)]) > 0.85
