@@ -71,6 +71,16 @@ def test_verbs_on_a_finished_run(finished, capsys, words, said):
     assert said in capsys.readouterr().out
 
 
+def test_audit_quality_weights_to_a_population_and_fits_rewards(finished, tmp_path, capsys):
+    file = tmp_path / "people.toml"
+    file.write_text('[margins.region]\nnorth = 0.5\nsouth = 0.5\n[annotators.teacher]\nregion = "north"\n')
+    assert main(["audit", "quality", str(finished), "--population", str(file), "--rewards"]) == 0
+    said = capsys.readouterr().out
+    assert "Nobody is of: region south" in " ".join(said.split())
+    assert "The reward without each annotator" in said
+    assert "Who answered, beside the population" in (finished / "audit.html").read_text()
+
+
 def test_doctor(finished, capsys):
     status = main(["doctor", str(finished)])
     lines = capsys.readouterr().out.splitlines()

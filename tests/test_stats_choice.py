@@ -119,3 +119,59 @@ def test_cut_leaves_the_share_below(values, share):
 
 def test_cut_of_equal_values_is_their_logit():
     assert choice.cut_at(np.full(5, 2.0), 0.25) == pytest.approx(2.0 - math.log(3))
+
+
+def slow_first_passage(odds, time, terms=400):
+    """Navarro & Fuss (2009), eq. 5, for both bounds: distance 1, start 1/2, drift `odds`, without any rearranging."""
+    total = 0.0
+    for drift in (odds, -odds):
+        series = sum(k * np.exp(-(k**2) * np.pi**2 * time / 2) * np.sin(k * np.pi * 0.5) for k in range(1, terms))
+        total += np.pi * np.exp(-drift * 0.5 - drift**2 * time / 2) * series
+    return total
+
+
+@pytest.mark.parametrize("odds", [0.0, 1.0, -4.0])
+@pytest.mark.parametrize("time", [0.02, 0.1, 0.25, 0.26, 1.0])
+def test_response_time_equals_the_series_as_written(odds, time):
+    seconds = 2.0 + time * 4.0 * 1.5
+    found = float(choice.response_time(odds, seconds, 1.5, motor=2.0))
+    assert found == pytest.approx(np.log(slow_first_passage(odds, time) / (4 * 1.5)), abs=1e-9)
+
+
+@pytest.mark.parametrize("odds", [0.0, 0.7, -5.0, 40.0])
+def test_response_time_is_a_density_with_the_mean_of_the_closed_form(odds):
+    mean = float(choice.mean_decision_seconds(odds, 1.5))
+    times = mean * np.logspace(-4, 2.5, 200_000)
+    density = np.exp(choice.response_time(odds, times, 1.5))
+    assert np.trapezoid(density, times) == pytest.approx(1.0, abs=1e-6)
+    assert np.trapezoid(density * times, times) == pytest.approx(mean, rel=1e-6)
+
+
+def test_mean_decision_seconds_by_hand():
+    # 2 tanh(1) / 2 = 0.76159; equals take longest
+    assert choice.mean_decision_seconds(2.0, 3.0) == pytest.approx(3.0 * 0.7615941559557649)
+    assert choice.mean_decision_seconds([0.0, 1e-9, -2.0], 3.0).tolist() == pytest.approx(
+        [3.0, 3.0, 2.2847824678672946]
+    )
+
+
+def test_impossible_times_need_outliers():
+    assert choice.response_time(0.0, 0.5, 1.0, motor=1.0) == -np.inf
+    assert choice.response_time(0.0, 0.5, 1.0, motor=1.0, outlier=0.1, longest=20.0) == pytest.approx(np.log(0.1 / 20))
+    assert choice.response_time(0.0, 30.0, 1.0, outlier=0.1, longest=20.0) == pytest.approx(
+        np.log(0.9) + float(choice.response_time(0.0, 30.0, 1.0))
+    )
+
+
+def test_times_by_simulated_diffusion():
+    # Euler steps of 1e-3 pass the bounds late by 0.5826 sqrt(step) on either side (Chernoff & Petkau 1986), so the bounds move in
+    rng, step, odds = np.random.default_rng(0), 1e-3, 2.0
+    bound = 0.5 - 0.5826 * np.sqrt(step)
+    at, times, going = np.zeros(4000), np.zeros(4000), np.ones(4000, dtype=bool)
+    while going.any():
+        at[going] += odds * step + np.sqrt(step) * rng.normal(size=int(going.sum()))
+        times[going] += step
+        going &= np.abs(at) < bound
+    mean = float(choice.mean_decision_seconds(odds, 0.25))  # bounds 1 apart: D = 1/4
+    assert times.mean() == pytest.approx(mean, rel=0.04)
+    assert np.mean(at > 0) == pytest.approx(1 / (1 + np.exp(-odds)), abs=0.02)

@@ -2,20 +2,31 @@
 
 from plaudit.ask.acquisition import Background, Proposal, Strategy, propose
 from plaudit.ask.annotator import Annotator, People, feedback_id
+from plaudit.ask.crowd import CrowdConfig, Group, Member, draw_crowd
 from plaudit.ask.schedule import Schedule, schedule, sessions
 from plaudit.ask.session import Session
-from plaudit.ask.teachers import Teacher, TeacherConfig
+from plaudit.ask.teacher_config import Careless, TeacherConfig
+from plaudit.ask.teacher_remarks import Attempt
+from plaudit.ask.teachers import Setting, Source, Teacher
 
 __all__ = [
     "Annotator",
+    "Attempt",
     "Background",
+    "Careless",
+    "CrowdConfig",
+    "Group",
+    "Member",
     "People",
     "Proposal",
     "Schedule",
     "Session",
+    "Setting",
+    "Source",
     "Strategy",
     "Teacher",
     "TeacherConfig",
+    "draw_crowd",
     "feedback_id",
     "propose",
     "schedule",

@@ -10,90 +10,59 @@ decide about skips and ties, and a tie is never mistaken. There, thresholds are 
 so an answer depends on when it was given, and the code multiplies by the share twice. Here they are shares of `high - low`
 times the steps, once, the same for the whole run.
 
-An answer is a function of (seed, query id, annotator id): asking again, in any order, gives the same record.
+Further faults: taste, side and length bias, fatigue, stretches without care, copying (`teacher_config`, `faults`).
+
+An answer is a function of (seed, query, annotator id): asking again, in any order, gives the same record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from plaudit.ask.annotator import feedback_id
-from plaudit.errors import ConfigError, RecordError
-from plaudit.records import (
-    AnnotatorKind,
-    AnnotatorProfile,
-    Choice,
-    Comparison,
-    Feedback,
-    Query,
-    QueryKind,
-    Rating,
-    SegmentData,
-    StepFeedback,
-)
+from plaudit.ask.faults import is_careless, lapse_after, turned, without_looking
+from plaudit.ask.perception import Measure, Seen, clarity, look
+from plaudit.ask.teacher_answers import Mind, compare, rank, rate, score, sees_nothing_good
+from plaudit.ask.teacher_config import SECONDS_PER_ANSWER, Careless, TeacherConfig
+from plaudit.ask.teacher_remarks import Attempt, Attempts, Wrong, correct, criticise, demonstrate, flag
+from plaudit.ask.timing import seconds
+from plaudit.errors import RecordError
+from plaudit.records import AnnotatorKind, AnnotatorProfile, Feedback, Query, QueryKind, SegmentData
 from plaudit.run.seeds import generator
 
-SECONDS_PER_ANSWER: dict[QueryKind, float] = {QueryKind.COMPARISON: 4.0, QueryKind.RATING: 3.0, QueryKind.STEPS: 30.0}
-"""Human time that an answer would take. People compare two clips of 1-2 s in 3-5 s (Christiano et al. 2017, section 3;
-5,000 labels in 5 h are 3.6 s). The others are assumed: one clip to watch instead of two, but a grade to settle on; half
-a second and more for each step that gets a score."""
-OTHER = {Choice.FIRST: Choice.SECOND, Choice.SECOND: Choice.FIRST}
+__all__ = ["SECONDS_PER_ANSWER", "Careless", "Place", "Setting", "Source", "Teacher", "TeacherConfig"]
+
+Place = Callable[[Query], tuple[int, int]]
+"""(session, number of answers that the annotator gave before in it) of a query: a function of the query, not of who was asked when"""
+
+
+def place_in_round(query: Query) -> tuple[int, int]:
+    """Every round is a session, and its questions are answered in their order."""
+    return query.round, query.index
 
 
 @dataclass(frozen=True, slots=True)
-class TeacherConfig:
-    """A simulated teacher that knows the true reward."""
+class Setting:
+    """What surrounds an annotator: what its world can measure and replay, and where in its work a question comes."""
 
-    temperature: float = 1.0
-    """scale of the teacher's noise, in units of true reward; 0 never errs, and answers exact ties with a tie"""
-    lapse: float = 0.0
-    """share of the answers that are given at random"""
-    skip: float = 0.0
-    """share of the questions that are skipped"""
-    mistake: float = 0.0
-    """share of the answers that are turned round: the other segment, the mirrored grade, one minus each step score"""
-    equal: float = 0.0
-    """comparisons are a tie when the returns differ by less than this share of the scale from low to high, times the steps"""
-    skip_below: float = 0.0
-    """questions are skipped when no segment's mean reward is above this share of the scale from low to high"""
-    discount: float = 1.0
-    """of a comparison or a rating, a step counts this factor less than the next one: below 1, the end of a segment counts most"""
-    low: float | None = None
-    """true reward per step at the bottom of the scale; needed for ratings and step scores"""
-    high: float | None = None
-    """true reward per step at the top of the scale; needed for ratings and step scores"""
+    measure: Measure | None = None
+    """parts of the true reward and costs, for tastes and flags"""
+    attempts: Attempts | None = None
+    """what could be shown, for demonstrations and corrections"""
+    place: Place = place_in_round
 
-    def __post_init__(self) -> None:
-        shares = (self.lapse, self.skip, self.mistake, self.equal, self.skip_below)
-        if (
-            not np.isfinite(self.temperature)
-            or self.temperature < 0
-            or not all(0 <= share <= 1 for share in shares)
-            or not 0 < self.discount <= 1
-        ):
-            raise ConfigError(
-                "The settings of the simulated teacher are out of range",
-                got=self,
-                expected="temperature >= 0, shares in [0, 1], discount in (0, 1]",
-            )
-        if (self.equal or self.skip_below) and self.low is None:
-            raise ConfigError(
-                "The simulated teacher has no scale to be indifferent on",
-                got=f"equal {self.equal}, skip_below {self.skip_below}, but no low and high",
-                next_step="set ask.teacher.low and ask.teacher.high",
-            )
-        if (self.low is None) != (self.high is None) or (
-            self.low is not None and self.high is not None and not self.low < self.high
-        ):
-            raise ConfigError(
-                "The scale of the simulated teacher does not fit together",
-                got=f"low {self.low}, high {self.high}",
-                expected="both, with low < high, or neither",
-            )
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Somebody to copy from."""
+
+    teacher: Teacher
+    share: float = 1.0
+    """of the answers that are copied"""
 
 
 class Teacher:
@@ -103,157 +72,118 @@ class Teacher:
         config: how well it judges.
         seed: the run's seed.
         name: its annotator id; teachers with other names err on other questions.
+        setting: what surrounds it; the default has no parts, costs or replays, and each round is a session.
+        source: whom it copies, and how often; None: it judges for itself.
     """
 
-    def __init__(self, config: TeacherConfig, seed: int, *, name: str = "teacher") -> None:
-        noise = "error-free" if config.temperature == 0 else f"Boltzmann, temperature {config.temperature:g}"
-        names = ("lapse", "skip", "mistake", "equal", "skip_below")
-        extras = [f"{name.replace('_', ' ')} {getattr(config, name):g}" for name in names if getattr(config, name)]
-        extras += [f"discount {config.discount:g}"] if config.discount < 1 else []
+    def __init__(
+        self,
+        config: TeacherConfig,
+        seed: int,
+        *,
+        name: str = "teacher",
+        setting: Setting | None = None,
+        source: Source | None = None,
+    ) -> None:
+        copying = "" if source is None else f", copies {source.share:g} from {source.teacher.profile.id}"
         self.config = config
         self.profile = AnnotatorProfile(
-            id=name, kind=AnnotatorKind.SIMULATED, description=", ".join([f"simulated: {noise}", *extras])
+            id=name, kind=AnnotatorKind.SIMULATED, description=config.description() + copying
         )
         self._seed = seed
+        self._setting = Setting() if setting is None else setting
+        self._source = source
 
     def answer(self, query: Query, segments: Sequence[SegmentData]) -> Feedback:
         """The answer to a query about `segments`, in the query's own order.
 
         Raises:
-            RecordError: a segment has no true rewards, or their number does not fit the query.
-            ConfigError: the query asks for a grade or score, and the teacher has no scale.
+            RecordError: a segment has no true rewards, their number does not fit the query, or the query asks for what
+                nothing here can measure or show.
+            ConfigError: the query asks for a grade, score or critique, and the teacher has no scale.
         """
-        rewards = [_rewards_of(segment) for segment in segments]
-        if len(rewards) != query.kind.segments:
+        return self.judge(query, [look(segment, self._setting.measure) for segment in segments], segments)
+
+    def judge(self, query: Query, seen: Sequence[Seen], segments: Sequence[SegmentData] = ()) -> Feedback:
+        """The answer by what there is to see of each segment, for behaviour that has no arrays, such as text.
+
+        A correction needs the `segments` as well. Raises like `answer`.
+        """
+        if len(seen) != len(query.segments):
             raise RecordError(
                 f"A {query.kind.value} query came with the wrong segments",
-                got=len(rewards),
-                expected=query.kind.segments,
+                got=len(seen),
+                expected=len(query.segments),
             )
+        if self._source is not None and self._draws("copy", query) < self._source.share:
+            given = self._source.teacher.judge(query, seen, segments)
+            return self._signed(given, given.response_seconds or 0.0)
         rng = generator(self._seed, "teacher", query.id, self.profile.id)
-        skips, lapses = (rng.random(2) < (self.config.skip, self.config.lapse)).tolist()
-        skips = skips or self._sees_nothing_good(rewards)
+        place = self._setting.place(query)
+        careless = is_careless(self.config, self._seed, self.profile.id, place)
+        if careless:
+            brought = [one.segment for one in self._attempts(query)] if _brings(query) else []
+            given = without_looking(
+                self.config.careless_as, query, place[1], rng, steps=len(seen[0].rewards), brought=brought
+            )
+            gap = None
+        else:
+            given, gap = self._look(query, seen, segments, self._mind(seen, rng, place[1]))
+        clear = None if gap is None else clarity(self.config, gap)
+        clock = generator(self._seed, "clock", query.id, self.profile.id)
+        return self._signed(given, seconds(self.config, query.kind, clear, clock, careless=careless))
+
+    def _mind(self, seen: Sequence[Seen], rng: np.random.Generator, before: int) -> Mind:
+        limits = (self.config.skip, lapse_after(self.config, before))
+        skips, lapses = (rng.random(2) < limits).tolist()
+        return Mind(self.config, rng, skips=skips or sees_nothing_good(self.config, seen), lapses=lapses)
+
+    def _look(
+        self, query: Query, seen: Sequence[Seen], segments: Sequence[SegmentData], mind: Mind
+    ) -> tuple[Feedback, float | None]:
+        """The unsigned answer, and the gap that it rests on where it is a choice between two sides."""
+        # a stream of its own, so that the same answers are noisy, lapses and skips with mistakes or without
+        errs = self._draws("mistake", query) < self.config.mistake
+        gap: float | None = None
         match query.kind:
             case QueryKind.COMPARISON:
-                return self._compare(query, rewards, rng, skips=skips, lapses=lapses)
+                given, gap = compare(mind, query, seen)
             case QueryKind.RATING:
-                return self._rate(query, rewards[0], rng, skips=skips, lapses=lapses)
+                given, gap = rate(mind, query, seen[0])
             case QueryKind.STEPS:
-                return self._score(query, rewards[0], rng, skips=skips, lapses=lapses)
+                given = score(mind, query, seen[0])
+            case QueryKind.RANKING:
+                given = rank(mind, query, seen)
+            case QueryKind.CRITIQUE:
+                given = criticise(mind, query, seen)
+            case QueryKind.FLAG:
+                given = flag(mind, query, seen[0])
+            case QueryKind.DEMONSTRATION:
+                given = demonstrate(mind, query, self._attempts(query), self._setting.measure, errs=errs)
+            case QueryKind.CORRECTION:
+                wrong = Wrong(segments[0], seen[0])
+                given = correct(mind, query, wrong, self._attempts(query), self._setting.measure, errs=errs)
             case _:
-                raise RecordError(
-                    "A simulated teacher does not answer this kind of query",
-                    got=query.kind.value,
-                    expected="comparison, rating or steps",
-                )
+                assert_never(query.kind)
+        return turned(given) if errs else given, gap
 
-    def _compare(
-        self, query: Query, rewards: list[NDArray[np.float64]], rng: np.random.Generator, *, skips: bool, lapses: bool
-    ) -> Comparison:
-        difference = self._worth(rewards[0]) - self._worth(rewards[1]) + self._noise(rng, 1).item()
-        if skips:
-            choice = Choice.SKIP
-        elif self._finds_equal(*rewards):
-            choice = Choice.TIE
-        elif lapses:
-            choice = (Choice.FIRST, Choice.SECOND)[int(rng.integers(2))]
-        elif difference == 0:
-            choice = Choice.TIE
-        else:
-            choice = Choice.FIRST if difference > 0 else Choice.SECOND
-        if choice in OTHER and self._errs(query):
-            choice = OTHER[choice]
-        return Comparison(
-            id=feedback_id(query.id, self.profile.id),
-            query=query.id,
-            annotator=self.profile.id,
-            response_seconds=SECONDS_PER_ANSWER[query.kind],
-            choice=choice,
-        )
-
-    def _rate(
-        self, query: Query, rewards: NDArray[np.float64], rng: np.random.Generator, *, skips: bool, lapses: bool
-    ) -> Rating:
-        if query.levels is None:
-            raise RecordError("A rating query declares no scale", got=query.id, expected="levels")
-        low, high = self._scale()
-        weights = self._weights(len(rewards))
-        judged = rewards if weights is None else rewards * (weights * len(rewards) / weights.sum())
-        value = (judged.sum() + self._noise(rng, 1).item()) / len(rewards)
-        cuts = low + (high - low) * np.arange(1, query.levels) / query.levels
-        grade = int(rng.integers(query.levels)) if lapses else int(np.searchsorted(cuts, value, side="right"))
-        grade = query.levels - 1 - grade if self._errs(query) else grade
-        return Rating(
-            id=feedback_id(query.id, self.profile.id),
-            query=query.id,
-            annotator=self.profile.id,
-            response_seconds=SECONDS_PER_ANSWER[query.kind],
-            value=None if skips else grade,
-            levels=query.levels,
-        )
-
-    def _score(
-        self, query: Query, rewards: NDArray[np.float64], rng: np.random.Generator, *, skips: bool, lapses: bool
-    ) -> StepFeedback:
-        low, high = self._scale()
-        noisy = rewards + self._noise(rng, len(rewards))
-        scores = rng.random(len(rewards)) if lapses else np.clip((noisy - low) / (high - low), 0.0, 1.0)
-        scores = 1.0 - scores if self._errs(query) else scores
-        return StepFeedback(
-            id=feedback_id(query.id, self.profile.id),
-            query=query.id,
-            annotator=self.profile.id,
-            response_seconds=SECONDS_PER_ANSWER[query.kind],
-            steps=() if skips else tuple(range(len(rewards))),
-            scores=() if skips else tuple(scores.tolist()),
-        )
-
-    def _weights(self, steps: int) -> NDArray[np.float64] | None:
-        """[step] discount^(steps - 1), ..., discount, 1; None where all steps count alike."""
-        return None if self.config.discount == 1 else self.config.discount ** np.arange(steps - 1.0, -1.0, -1.0)
-
-    def _worth(self, rewards: NDArray[np.float64]) -> float:
-        weights = self._weights(len(rewards))
-        return float(rewards.sum() if weights is None else rewards @ weights)
-
-    def _sees_nothing_good(self, rewards: Sequence[NDArray[np.float64]]) -> bool:
-        if self.config.skip_below == 0:
-            return False
-        low, high = self._scale()
-        return max(float(one.mean()) for one in rewards) <= low + self.config.skip_below * (high - low)
-
-    def _finds_equal(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
-        if self.config.equal == 0:
-            return False
-        low, high = self._scale()
-        steps = (len(first) + len(second)) / 2
-        return abs(float(first.sum() - second.sum())) < self.config.equal * (high - low) * steps
-
-    def _errs(self, query: Query) -> bool:
-        # a stream of its own, so that the same answers are noisy, lapses and skips with mistakes or without
-        return generator(self._seed, "mistake", query.id, self.profile.id).random() < self.config.mistake
-
-    def _noise(self, rng: np.random.Generator, size: int) -> NDArray[np.float64]:
-        # difference + logistic noise > 0 has probability sigmoid(difference / temperature)
-        return self.config.temperature * rng.logistic(size=size)
-
-    def _scale(self) -> tuple[float, float]:
-        if self.config.low is None or self.config.high is None:
-            raise ConfigError(
-                "The simulated teacher has no scale to grade on",
-                got="no low and high",
-                expected="true reward per step at the bottom and the top of the scale",
-                next_step="set ask.teacher.low and ask.teacher.high",
+    def _attempts(self, query: Query) -> Sequence[Attempt]:
+        if self._setting.attempts is None:
+            raise RecordError(
+                "A simulated teacher has nothing to show",
+                got=query.kind.value,
+                expected="attempts: behaviour that it can choose from",
+                next_step="give Teacher a Setting with attempts, for example replays by a good policy",
             )
-        return self.config.low, self.config.high
+        return self._setting.attempts(query)
+
+    def _draws(self, what: str, query: Query) -> float:
+        return generator(self._seed, what, query.id, self.profile.id).random()
+
+    def _signed(self, answer: Feedback, response_seconds: float) -> Feedback:
+        name = self.profile.id
+        return replace(answer, id=feedback_id(answer.query, name), annotator=name, response_seconds=response_seconds)
 
 
-def _rewards_of(segment: SegmentData) -> NDArray[np.float64]:
-    if segment.true_rewards is None or not np.isfinite(segment.true_rewards).all():
-        raise RecordError(
-            "A simulated teacher cannot judge a segment",
-            got="no true rewards" if segment.true_rewards is None else "true rewards that are not finite",
-            expected="the environment's reward of every step",
-            next_step="use a world that has a reward, or let people answer",
-        )
-    return segment.true_rewards
+def _brings(query: Query) -> bool:
+    return query.kind in (QueryKind.DEMONSTRATION, QueryKind.CORRECTION)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from plaudit.ask.acquisition import Proposal, Strategy, opening, propose
-from plaudit.ask.annotator import Annotator
 from plaudit.ask.sharing import within_tasks
+from plaudit.loop import panel
 from plaudit.loop.asking_lists import ask_lists, lists_of, measures
 from plaudit.loop.candidates import background, candidates, places_of, segment_of
 from plaudit.loop.config import labels_per_round
@@ -23,7 +23,7 @@ from plaudit.worlds.behaviour import Cut
 def ask(context: Context, round_: int) -> Outcome:
     """Choose questions, put them to the annotator, and take the answers that come in time."""
     key, store = stage_key(round_, "ask"), context.journal.store
-    desk = _Desk(context, key)
+    desk = _Desk(context, round_)
     queries = _ask_lists(context, round_, desk) if context.config.ask.lists else _ask_at_once(context, round_, desk)
     context.journal.catch_up(key)
     # answers go on coming while a stage ends: one that is repeated or replayed reads up to the very same place
@@ -40,6 +40,10 @@ def ask(context: Context, round_: int) -> Outcome:
         "ask/human_seconds": float(sum(answer.response_seconds or 0.0 for answer in given)),
         "ask/labels_total": float(sum(not is_skip(answer) for _, answer in answers)),
     }
+    if context.config.ask.checks:
+        metrics["ask/gold"] = float(len(desk.gold))
+        metrics["ask/repeats"] = float(len(desk.assigned) - len(desk.gold))
+        metrics["ask/stopped"] = float(len(panel.stopped_by(context, context.asked_until)))
     if context.config.ask.lists:
         asked = [query for query in store.queries() if query.round <= round_]
         metrics |= measures(lists_of(store, asked, upto=context.asked_until))
@@ -49,7 +53,19 @@ def ask(context: Context, round_: int) -> Outcome:
 def _ask_at_once(context: Context, round_: int, desk: _Desk) -> list[Query]:
     """All questions of the round together."""
     count = labels_per_round(context.config)[round_]
-    queries = _choose_queries(context, round_, count) if count else []
+    again = panel.checks(context, round_) if count and context.config.ask.checks else []
+    # checks stand at places drawn among the others, so that nothing tells them apart
+    places = generator(context.seed(round_, "ask"), "places").permutation(count) if again else np.arange(count)
+    mine, others = places[: len(again)].tolist(), np.sort(places[len(again) :]).tolist()
+    queries = _choose_queries(context, round_, others) if others else []
+    for check, index in zip(again, mine, strict=True):
+        query = panel.again(context, round_, check, index)
+        queries.append(query)
+        desk.assigned[query.id] = check.annotators
+        desk.gold |= {} if check.gold is None else {query.id: check.gold}
+    queries.sort(key=lambda query: query.index)
+    context.journal.queries(queries)
+    context.journal.gold(desk.gold)
     if queries:
         desk.put(queries)
     return queries
@@ -63,9 +79,9 @@ def _ask_lists(context: Context, round_: int, desk: _Desk) -> list[Query]:
     return ask_lists(context, round_, due if counts[round_] else 0, desk.put)
 
 
-def _choose_queries(context: Context, round_: int, count: int) -> list[Query]:
-    """Cut candidates, let the members disagree about them, and log the chosen questions."""
-    settings = context.config.ask
+def _choose_queries(context: Context, round_: int, places: Sequence[int]) -> list[Query]:
+    """Cut candidates, let the members disagree about them, and make questions of the chosen; `places` are theirs in the round."""
+    settings, count = context.config.ask, len(places)
     rng = generator(context.seed(round_, "ask"), "choose")
     shown = count * settings.kind.segments
     cuts = candidates(context, shown * settings.pool, rng, least=shown)
@@ -82,7 +98,7 @@ def _choose_queries(context: Context, round_: int, count: int) -> list[Query]:
             segments=tuple(segments[index].id for index in proposal.indices),
             shown=tuple(int(i) for i in rng.permutation(len(proposal.indices))),
             round=round_,
-            index=number,
+            index=places[number],
             strategy=proposal.strategy,
             score=proposal.score,
             propensity=proposal.propensity,
@@ -92,7 +108,6 @@ def _choose_queries(context: Context, round_: int, count: int) -> list[Query]:
         for number, proposal in enumerate(proposals)
     ]
     context.journal.segments(list(segments.values()))
-    context.journal.queries(queries)
     return queries
 
 
@@ -116,20 +131,25 @@ def _proposals(
 class _Desk:
     """Puts the questions of a stage to whoever answers."""
 
-    def __init__(self, context: Context, key: str) -> None:
+    def __init__(self, context: Context, round_: int) -> None:
+        self.assigned: dict[str, tuple[str, ...]] = {}
+        """who answers the questions that are asked again; the others are dealt out"""
+        self.gold: dict[str, Choice | int] = {}
+        """right answers of questions of this round"""
         self.looked_at: int | None = None
         """log position at which this stage last looked for answers; None if it did not wait for any"""
         self._context = context
-        self._key = key
+        self._key = stage_key(round_, "ask")
+        self._round = round_
         self._since = time.monotonic()
 
     def put(self, queries: Sequence[Query]) -> int | None:
         """The log position at which all had been answered; None if some were not in time."""
         context, journal = self._context, self._context.journal
-        if context.annotator is not None:
-            _answer(context, context.annotator, queries)
+        if context.annotators:
+            _answer(context, queries, panel.who_answers(context, self._round, queries) | self.assigned)
         recorded = context.recorded.get(self._key)
-        if recorded is None and not journal.replaying and context.annotator is None:
+        if recorded is None and not journal.replaying and not context.annotators:
             self.looked_at = _wait_for_people(context, queries, self._since)
         elif journal.replaying and not journal.asks_on(queries[-1].id, self._key):
             return None
@@ -138,16 +158,18 @@ class _Desk:
         return position if all(query.id in answered for query in queries) else None
 
 
-def _answer(context: Context, annotator: Annotator, queries: Sequence[Query]) -> None:
-    """Let a simulated annotator answer at once."""
+def _answer(context: Context, queries: Sequence[Query], who: Mapping[str, tuple[str, ...]]) -> None:
+    """Let simulated annotators answer at once, each the questions that are put to it."""
     store = context.journal.store
-    context.journal.annotator(annotator.profile)
+    for annotator in context.annotators:
+        context.journal.annotator(annotator.profile)
+    by_name = {one.profile.id: one for one in context.annotators}
     found = store.segments([segment for query in queries for segment in query.segments])
     answers: list[Feedback] = []
     for query in queries:
-        answer = annotator.answer(query, [store.segment_data(found[segment]) for segment in query.segments])
-        if answer is not None:
-            answers.append(answer)
+        segments = [store.segment_data(found[segment]) for segment in query.segments]
+        given = [by_name[name].answer(query, segments) for name in who[query.id]]
+        answers += [answer for answer in given if answer is not None]
     context.journal.feedback(answers)
 
 

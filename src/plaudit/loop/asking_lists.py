@@ -25,7 +25,7 @@ def ask_lists(context: Context, round_: int, due: int, put: Put) -> list[Query]:
     """Ask up to `due` comparisons; fewer when answers, or behaviour to cut new segments from, run out."""
     store = context.journal.store
     before = [query for query in store.queries() if query.round < round_]
-    lists = lists_of(store, before, upto=_end_of_act(store, round_))
+    lists = lists_of(store, before, upto=end_of_act(store, round_))
     fresh = _fresh(context, round_, due, lists)
     asked: list[Query] = []
     while True:
@@ -120,6 +120,7 @@ def _query(context: Context, round_: int, index: int, pair: tuple[str, str]) -> 
     )
 
 
-def _end_of_act(store: Store, round_: int) -> int:
+def end_of_act(store: Store, round_: int) -> int:
+    """Log position at which the `act` of a round ended."""
     key = stage_key(round_, "act")
     return next(event.seq for event in store.events(kinds={"stage.completed"}) if event.key == key)

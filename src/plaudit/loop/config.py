@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 from plaudit.ask.acquisition import Strategy
 from plaudit.ask.cover import Space
+from plaudit.ask.crowd import CrowdConfig
+from plaudit.ask.panel import AnnotatorConfig
 from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.teachers import TeacherConfig
 from plaudit.control.config import PolicyConfig
 from plaudit.control.config_offline import ExploreConfig
 from plaudit.errors import ConfigError
+from plaudit.quality.gold import SequentialConfig
 from plaudit.records import QueryKind
 from plaudit.reward.config import RewardConfig
 from plaudit.worlds.config import WorldConfig
+
+
+class GoldSource(enum.Enum):
+    """Where the right answers of gold questions come from."""
+
+    AGREED = "agreed"
+    TRUE = "true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +64,73 @@ class AskConfig:
     levels: int = 5
     """grades on the scale of ratings"""
     teacher: TeacherConfig | None = field(default_factory=TeacherConfig)
-    """simulated teacher that answers from the true reward; `people = true` turns it off"""
+    """simulated teacher that answers from the true reward; `people = true` turns it off, and so does `annotators`"""
+    annotators: tuple[AnnotatorConfig, ...] = ()
+    """several simulated annotators instead of one teacher, each an [[ask.annotators]] with a name and a teacher of its own"""
+    crowd: CrowdConfig | None = None
+    """simulated annotators that are drawn around `teacher` instead: skills, biases, groups, spammers, people who copy; empty: none"""
+    overlap: int = 1
+    """answers to each question, each by another annotator; questions are dealt out in balanced blocks"""
+    gold_share: float = 0.0
+    """share of the comparisons that are gold: asked before, their right answer is known. They count as labels, the reward does not learn from them"""
+    gold_from: GoldSource = GoldSource.AGREED
+    """where right answers come from: agreed (what three or more annotators together are sure of), true (the environment's reward); and what was set by hand"""
+    gold_test: SequentialConfig = field(default_factory=SequentialConfig)
+    """the sequential test on gold answers; whoever passes is given no more gold"""
+    screen: bool = True
+    """with gold_share: whoever the test stops is asked no more, and the reward learns nothing from their answers, earlier ones included"""
+    repeat_share: float = 0.0
+    """share of the questions that an annotator has answered before, for the audit. They count as labels, the reward does not learn from them"""
     instruction: str = ""
     """what people are told to look for, above the clips, for example "Which one swings up and stays up?"; empty: a general one"""
     people: bool = False
     """wait for people who answer in the studio instead of a simulated teacher"""
     patience_seconds: float = 600.0
     """how long a round waits for people before it goes on with the answers that are there; the first waits for at least two"""
+
+    @property
+    def checks(self) -> bool:
+        """Whether some questions are asked again."""
+        return self.gold_share > 0 or self.repeat_share > 0
+
+    @property
+    def screens(self) -> bool:
+        """Whether annotators can be stopped."""
+        return self.screen and self.gold_share > 0
+
+    def __post_init__(self) -> None:
+        names = [one.name for one in self.annotators]
+        drawn = 0 if self.crowd is None else self.crowd.size
+        if self.crowd is not None and (names or self.people or self.teacher is None or drawn == 0):
+            raise ConfigError(
+                "The simulated crowd of the run has no place",
+                got=f"ask.crowd of {drawn} with ask.annotators {names}, ask.people = {self.people}",
+                expected="a teacher to draw around, at least one annotator, and no other annotators or people",
+            )
+        if len(set(names)) < len(names) or (names and self.people):
+            raise ConfigError(
+                "The annotators of the run do not fit together",
+                got=f"ask.annotators {names}" + (" with ask.people = true" if self.people else ""),
+                expected="names that differ, or people",
+            )
+        if not 1 <= self.overlap <= max(len(names), drawn, 1):
+            raise ConfigError(
+                "Nobody is there to answer as often",
+                got=f"ask.overlap = {self.overlap} with {max(len(names), drawn, 1)} simulated annotators",
+                expected="1 to the number of [[ask.annotators]] or of the crowd",
+            )
+        if min(self.gold_share, self.repeat_share) < 0 or self.gold_share + self.repeat_share >= 1:
+            raise ConfigError(
+                "The shares of questions that are asked again are out of range",
+                got=f"gold_share {self.gold_share}, repeat_share {self.repeat_share}",
+                expected="0 or more, together below 1",
+            )
+        if (self.checks and self.lists) or (self.gold_share and self.kind is not QueryKind.COMPARISON):
+            raise ConfigError(
+                "These questions cannot be asked again",
+                got=f"gold_share {self.gold_share}, repeat_share {self.repeat_share}, lists {self.lists}, kind {self.kind.value}",
+                expected="no ranked lists; comparisons for gold",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ class Context:
     progress: Progress
     world: VectorWorld
     learner: Learner
-    annotator: Annotator | None
-    """None when people answer"""
+    annotators: tuple[Annotator, ...]
+    """simulated ones; empty when people answer"""
     reward: RewardModel | None = None
     learned_from: int = 0
     """answers that the reward model was fitted to"""

@@ -6,10 +6,11 @@ the very places where they stood, so every stage reads at the same position and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from plaudit.errors import RunError
-from plaudit.records import AnnotatorProfile, Feedback, Query, Segment, from_json
+from plaudit.quality import gold
+from plaudit.records import AnnotatorProfile, Choice, Feedback, Query, Segment, from_json
 from plaudit.records.feedback import FEEDBACK_KINDS
 from plaudit.store.store import Store
 
@@ -20,13 +21,15 @@ class Journal:
     Args:
         store: where they go.
         source: another run's store whose answers are replayed.
-        own_annotator: id of the simulated teacher, whose answers the run makes itself.
+        own_annotators: ids of the simulated annotators, whose answers the run makes itself.
     """
 
-    def __init__(self, store: Store, *, source: Store | None = None, own_annotator: str | None = None) -> None:
+    def __init__(
+        self, store: Store, *, source: Store | None = None, own_annotators: frozenset[str] = frozenset()
+    ) -> None:
         self.store = store
         self._source = source
-        self._own = own_annotator
+        self._own = own_annotators
         self._copied = 0
         self._positions: dict[str, int] = {}
         self._read_until: dict[str, int] = {}
@@ -57,6 +60,10 @@ class Journal:
         """Log answers that the run's own teacher gave."""
         self._write([answer.id for answer in feedback], lambda: self.store.add_feedback(list(feedback)))
 
+    def gold(self, answers: Mapping[str, Choice | int]) -> None:
+        """Log right answers of questions, by query id."""
+        self._write([f"gold/{id_}" for id_ in answers], lambda: gold.set_gold(self.store, answers))
+
     def stage(self, key: str, payload: dict[str, object]) -> None:
         """Log the end of a stage. Raises RunError when a repeated stage came to another result."""
         self._write([key], lambda: self.store.append("stage.completed", payload, key))
@@ -73,12 +80,15 @@ class Journal:
                 expected="a log of a run with the same run file",
                 next_step="replay with the run file, seed and versions that the log names",
             )
-        for event in self._source.events(after=self._copied, upto=end - 1, kinds={"annotator.added", "feedback.given"}):
+        kinds = {"annotator.added", "feedback.given", gold.EVENT}
+        for event in self._source.events(after=self._copied, upto=end - 1, kinds=kinds):
             record = event.payload
             if event.kind == "annotator.added":
-                if record["id"] != self._own:
+                if record["id"] not in self._own:
                     self.store.add_annotator(from_json(AnnotatorProfile, record))
-            elif record["annotator"] != self._own:
+            elif event.kind == gold.EVENT:
+                self.store.append(event.kind, record, event.key)
+            elif record["annotator"] not in self._own:
                 fields = {name: value for name, value in record.items() if name != "kind"}
                 self.store.add_feedback([from_json(FEEDBACK_KINDS[record["kind"]], fields)])
         self._copied = max(self._copied, end)

@@ -16,11 +16,11 @@ from types import TracebackType
 
 from threadpoolctl import threadpool_limits
 
-from plaudit.ask.teachers import Teacher
 from plaudit.control.learner import Learner, fix_torch_threads, make_learner
 from plaudit.errors import RunError
 from plaudit.loop.config import RunConfig
 from plaudit.loop.journal import Journal
+from plaudit.loop.panel import annotators_of
 from plaudit.loop.publish import note_timing, publish, versions
 from plaudit.loop.resuming import FORMAT, config_of, require_whole, source_of, take_up
 from plaudit.loop.stages import EXECUTE, STAGES, Context, Outcome, stage_key
@@ -238,18 +238,18 @@ class Run:
     def _begin(self, rebuild: bool) -> None:
         """Make everything that the stages share, and bring it to where the log ends."""
         config = self.config
-        teacher = None if config.ask.people or config.ask.teacher is None else Teacher(config.ask.teacher, config.seed)
-        own = None if teacher is None else teacher.profile.id
+        annotators = annotators_of(config)
+        own = frozenset(one.profile.id for one in annotators)
         world, learner = _world_and_learner(config)
         self._closing.callback(world.close)
         self._context = Context(
             config=config,
             directory=self.directory,
-            journal=Journal(self.store, source=self._replay, own_annotator=own),
+            journal=Journal(self.store, source=self._replay, own_annotators=own),
             progress=self.progress,
             world=world,
             learner=learner,
-            annotator=teacher,
+            annotators=annotators,
         )
         checkpoint.remove_leftovers(self.directory.checkpoints)
         checkpoint.remove_leftovers(self.directory.pieces)

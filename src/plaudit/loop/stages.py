@@ -18,6 +18,7 @@ from plaudit.loop.beginning import begin
 from plaudit.loop.checking import check, keep_clip
 from plaudit.loop.config import labels_per_round
 from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, steps_of_round
+from plaudit.loop.panel import counted
 from plaudit.ops.aggregate import mean
 from plaudit.records import SegmentData, StepBatch, is_skip
 from plaudit.reward.collate import collate
@@ -56,9 +57,11 @@ def act(context: Context, round_: int) -> Outcome:
 def learn(context: Context, round_: int) -> Outcome:
     """Fit the reward model on all answers up to the position at which the ask stage ended."""
     store, settings = context.journal.store, context.config
-    answers = [answer for _, answer in store.feedback(upto=context.asked_until) if not is_skip(answer)]
-    if len(answers) == context.learned_from:
-        return Outcome({"reward/labels": float(len(answers))})  # nothing new: fitting on would only overfit
+    given = [answer for _, answer in store.feedback(upto=context.asked_until) if not is_skip(answer)]
+    answers = counted(context, given)
+    left_out = {"reward/labels_left_out": float(len(given) - len(answers))} if settings.ask.checks else {}
+    if len(given) == context.learned_from:  # nothing new: fitting on would only overfit
+        return Outcome({"reward/labels": float(len(answers)), **left_out})
     data = collate(answers, store, implied_weight=settings.ask.list_weight if settings.ask.lists else 0.0)
     behaviour = context.world.behaviour
     result = fit(
@@ -69,8 +72,8 @@ def learn(context: Context, round_: int) -> Outcome:
         warm_start=context.reward,
         unlabelled=_unlabelled(context, round_, len(answers)) if settings.reward.pseudo_weight else (),
     )
-    context.reward, context.learned_from = result.model, len(answers)
-    metrics = dict(result.metrics)
+    context.reward, context.learned_from = result.model, len(given)
+    metrics = dict(result.metrics) | left_out
     artefacts = {"history": store.blobs.put_arrays(result.history)}
     if result.calibration:
         artefacts["calibration"] = store.blobs.put_arrays(result.calibration)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from plaudit.quality.detect import Burst, DetectConfig, Pattern, Spam, bursts, pattern, spam
-from plaudit.quality.gold import GoldTest, SequentialConfig, Verdict, sequential_test
+from plaudit.quality.gold import GoldTest, SequentialConfig, Verdict, tests_of
 from plaudit.quality.repeats import Repeats, repeats
 from plaudit.quality.table import ComparisonTable, Material, seconds_of
-from plaudit.records import Choice, Comparison, Feedback, Rating, is_skip
+from plaudit.records import Feedback, is_skip
 from plaudit.stats.agreement import FloatArray
 from plaudit.stats.crowd import OneCoin
 from plaudit.stats.intervals import Interval
@@ -68,7 +68,7 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
     sides = shared.table.data.side[rows]
     decided = rows[sides != 0]
     advantage = None if shared.advantage is None else shared.advantage[decided]
-    gold, mass, order = _gold(judged, material, shared.gold), _spam(number, shared), pattern(sides)
+    gold, mass, order = _gold(name, judged, material, shared.gold), _spam(number, shared), pattern(sides)
     side = side_bias((shared.table.data.side[decided] == 1).astype(np.float64), advantage)
     rushed = _bursts(given, material, shared.detect)
     return AnnotatorAudit(
@@ -90,22 +90,9 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
     )
 
 
-def _gold(judged: Sequence[Feedback], material: Material, config: SequentialConfig) -> GoldTest | Undefined:
+def _gold(name: str, judged: Sequence[Feedback], material: Material, config: SequentialConfig) -> GoldTest | Undefined:
     """The sequential test over gold in the order of the answers."""
-    right = [_answer(one) == material.gold[one.query] for one in judged if one.query in material.gold]
-    if not right:
-        return Undefined("no gold question was answered")
-    return sequential_test(right, config)
-
-
-def _answer(one: Feedback) -> Choice | int | None:
-    match one:
-        case Comparison():
-            return one.choice
-        case Rating():
-            return one.value
-        case _:
-            return None
+    return tests_of(judged, material.gold, config).get(name, Undefined("no gold question was answered"))
 
 
 def _spam(number: int, shared: Shared) -> Spam | Undefined:

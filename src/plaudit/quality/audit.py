@@ -14,7 +14,9 @@ from plaudit.quality import table as tables
 from plaudit.quality.annotators import AnnotatorAudit, Shared, one_annotator
 from plaudit.quality.detect import Copy, DetectConfig, copies
 from plaudit.quality.gold import SequentialConfig
+from plaudit.quality.population import Population, sections, weigh
 from plaudit.quality.repeats import Repeats, repeats
+from plaudit.quality.section import Section
 from plaudit.quality.table import ComparisonTable, Material
 from plaudit.records import Comparison, Rating, StepFeedback
 from plaudit.run.seeds import generator
@@ -49,6 +51,8 @@ class AuditConfig:
     """sets of answers that the noise null of intransitivity rests on"""
     seed: int = 0
     """of the bootstrap and the null"""
+    population: Population | None = None
+    """whom the answers are to speak for"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class Audit:
     copies: tuple[tuple[str, str, Copy], ...]
     """names and evidence"""
     annotators: tuple[AnnotatorAudit, ...]
+    sections: tuple[Section, ...] = ()
+    """who answered, beside the population"""
 
     @property
     def suspicions(self) -> tuple[str, ...]:
@@ -136,6 +142,9 @@ def audit(store: Store, config: AuditConfig | None = None) -> Audit:
         intransitivity=_circles(table, shared.advantage, people, config),
         copies=tuple((table.names[one.first], table.names[one.second], one) for one in found),
         annotators=tuple(people),
+        sections=()
+        if config.population is None
+        else tuple(sections(weigh(material, table, config.population), config.population)),
     )
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from plaudit.errors import ConfigError, StoreError
-from plaudit.records import Choice, Query, QueryKind
+from plaudit.records import Choice, Comparison, Feedback, Query, QueryKind, Rating, is_skip
 from plaudit.run.seeds import generator
 from plaudit.stats.crowd import Labels, one_coin
 from plaudit.store.store import Store
@@ -91,6 +91,27 @@ def sequential_test(right: Sequence[bool], config: SequentialConfig) -> GoldTest
     return GoldTest(Verdict.OPEN, sum(right), len(right), tuple(evidence), None)
 
 
+def tests_of(
+    answers: Iterable[Feedback], gold: Mapping[str, Choice | int], config: SequentialConfig
+) -> dict[str, GoldTest]:
+    """The test of everybody who answered gold, by annotator. Answers are in the order of the log; skipped ones do not count."""
+    right: dict[str, list[bool]] = {}
+    for one in answers:
+        if one.query in gold and not is_skip(one):
+            right.setdefault(one.annotator, []).append(_said(one) == gold[one.query])
+    return {name: sequential_test(found, config) for name, found in right.items()}
+
+
+def _said(one: Feedback) -> Choice | int | None:
+    match one:
+        case Comparison():
+            return one.choice
+        case Rating():
+            return one.value
+        case _:
+            return None
+
+
 def expected_length(accuracy: float, config: SequentialConfig) -> float:
     """Gold answers until a decision, on average, for an annotator of accuracy `good` or `bad` (Wald 1945, eq. 4.8, without overshoot)."""
     low, high = config.bounds
@@ -110,10 +131,10 @@ def set_gold(store: Store, answers: Mapping[str, Choice | int]) -> None:
     store.append_many(items)
 
 
-def read_gold(store: Store) -> dict[str, Choice | int]:
-    """Right answers by query id."""
+def read_gold(store: Store, upto: int | None = None) -> dict[str, Choice | int]:
+    """Right answers by query id, those set up to a log position."""
     found: dict[str, Choice | int] = {}
-    for event in store.events(kinds={EVENT}):
+    for event in store.events(upto=upto, kinds={EVENT}):
         value = event.payload["answer"]
         found[event.payload["query"]] = Choice(value) if isinstance(value, str) else int(value)
     return found

@@ -9,6 +9,7 @@ from plaudit.quality import words
 from plaudit.quality.audit import Audit
 from plaudit.quality.drawing import SHARE, element, forest, histogram, paths
 from plaudit.quality.gold import GoldTest, SequentialConfig
+from plaudit.quality.section import Section
 from plaudit.stats.undefined import Undefined
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -31,13 +32,14 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--muted); } .end { text-a
 """
 
 
-def render(audit: Audit, *, title: str, gold: SequentialConfig) -> str:
+def render(audit: Audit, *, title: str, gold: SequentialConfig, more: Sequence[Section] = ()) -> str:
     """The whole file.
 
     Args:
         audit: what it shows.
         title: of the page, for example the run's name.
         gold: the test that the audit used, for its bounds.
+        more: tables that others made.
     """
     content = {"http-equiv": "Content-Security-Policy", "content": POLICY}
     head = element(
@@ -58,6 +60,7 @@ def render(audit: Audit, *, title: str, gold: SequentialConfig) -> str:
         _facts(words.overall(audit)),
         element("h2", None, "Annotators"),
         _table(audit),
+        *(part for one in (*audit.sections, *more) for part in _section(one)),
         *_plots(audit, gold),
         *_reasons(audit),
     )
@@ -81,15 +84,22 @@ def _facts(rows: Sequence[tuple[str, str]]) -> Element:
 
 
 def _table(audit: Audit) -> Element:
-    head = element("tr", None, *(element("th", {"scope": "col"}, name) for name in words.ANNOTATOR_COLUMNS))
+    return _grid("Table of annotators", words.ANNOTATOR_COLUMNS, [words.annotator(one) for one in audit.annotators])
+
+
+def _section(one: Section) -> list[Element]:
+    found = [element("h2", None, one.title), element("p", None, one.note)]
+    return [*found, _grid(one.title, one.columns, one.rows)] if one.rows else found
+
+
+def _grid(label: str, columns: Sequence[str], lines: Sequence[Sequence[str]]) -> Element:
+    head = element("tr", None, *(element("th", {"scope": "col"}, name) for name in columns))
     rows = [
         element("tr", None, element("th", {"scope": "row"}, name), *(element("td", None, cell) for cell in cells))
-        for name, *cells in map(words.annotator, audit.annotators)
+        for name, *cells in lines
     ]
     table = element("table", None, element("thead", None, head), element("tbody", None, *rows))
-    return element(
-        "div", {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "Table of annotators"}, table
-    )
+    return element("div", {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": label}, table)
 
 
 def _plots(audit: Audit, gold: SequentialConfig) -> list[Element]:

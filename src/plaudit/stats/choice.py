@@ -247,3 +247,64 @@ def cut_at(values: FloatArray, share: float, noise: Noise | None = None) -> floa
 
     found: Any = brentq(excess, low - 1e-9, high + 1e-9, xtol=1e-9)  # typed as perhaps a tuple, which it is not here
     return float(found)
+
+
+def mean_decision_seconds(log_odds: ArrayLike, longest_mean: float) -> FloatArray:
+    """Mean time of a decision by drift and diffusion between two bounds equally far away (Wagenmakers, van der Maas & Grasman
+    2007, eq. 9, "EZ-diffusion").
+
+    With unit noise, bounds `a` apart and drift v, the first side is taken with probability sigmoid(a v), and the mean time is
+    (a / 2 v) tanh(a v / 2). In log-odds L = a v, and with D = a^2 / 4, the mean at L = 0: 2 D tanh(L / 2) / L.
+
+    Args:
+        log_odds: [...] L; whichever side it favours, the time is the same.
+        longest_mean: D, seconds; the mean time where both sides are equally good.
+    """
+    odds = np.abs(np.asarray(log_odds, dtype=np.float64))
+    near = odds < 1e-6
+    return longest_mean * np.where(near, 1.0, 2.0 * np.tanh(odds / 2.0) / np.where(near, 1.0, odds))
+
+
+def response_time(
+    log_odds: ArrayLike,
+    seconds: ArrayLike,
+    longest_mean: float,
+    *,
+    motor: float = 0.0,
+    outlier: float = 0.0,
+    longest: float = 60.0,
+) -> FloatArray:
+    """Log density of response times, per second: first passage of drift and diffusion between two bounds equally far away.
+
+    It does not depend on which side was taken, so it adds to the log probability of the choice that
+    `comparison` gives without ties. Both series of Navarro & Fuss (2009, eqs. 5 and 6) at w = 1/2, summed over both bounds; each where it converges fast.
+
+    Args:
+        log_odds: [...] how clearly one side is better; for an annotator without lapses the difference of returns over its noise.
+        seconds: [...] from seeing the question to the answer.
+        longest_mean: seconds; see `mean_decision_seconds`.
+        motor: seconds of every answer in which nothing is decided, for example the clip's own length.
+        outlier: share of the times that have nothing to do with the question. Without it, a time below `motor` is impossible.
+        longest: seconds; outliers are evenly spread from 0 to here.
+    """
+    odds, decided = np.broadcast_arrays(np.abs(np.asarray(log_odds, float)), np.asarray(seconds, float) - motor)
+    scaled = np.where(decided > 0, decided, 1.0) / (4.0 * longest_mean)
+    with np.errstate(divide="ignore"):
+        found = _log_first_passage(odds, scaled) - np.log(4.0 * longest_mean)
+        within = np.where((decided > -motor) & (decided + motor <= longest), 1.0 / longest, 0.0)
+        return mix_lapse(np.where(decided > 0, found, -np.inf), within, outlier)
+
+
+def _log_first_passage(odds: FloatArray, time: FloatArray) -> FloatArray:
+    """Log density of the time, in units of the squared distance of the bounds, at which either bound is reached."""
+    soon, late = np.minimum(time, 0.25)[..., None], np.maximum(time, 0.25)[..., None]
+    steps = np.arange(-4, 5)
+    starts = 0.5 + 2.0 * steps
+    early = np.sum(starts * np.exp(-(starts**2 - 0.25) / (2.0 * soon)), axis=-1)
+    modes = 2.0 * np.arange(6) + 1.0
+    signs = np.where(np.arange(6) % 2 == 0, 1.0, -1.0)
+    after = np.sum(signs * modes * np.exp(-(modes**2 - 1.0) * np.pi**2 * late / 2.0), axis=-1)
+    log_early = np.log(early) - 0.125 / soon[..., 0] - 0.5 * np.log(2.0 * np.pi * soon[..., 0] ** 3)
+    log_late = np.log(after) + np.log(np.pi) - np.pi**2 * late[..., 0] / 2.0
+    still = np.where(time <= 0.25, log_early, log_late)
+    return still + np.logaddexp(odds / 2.0, -odds / 2.0) - odds**2 * time / 2.0

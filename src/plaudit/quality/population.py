@@ -1,0 +1,255 @@
+"""Whom the answers are to speak for: a target population, weights that make the annotators resemble it, and what groups answer.
+
+A population is a TOML file of margins, and of traits that annotators gave elsewhere than in their profile:
+
+    [margins.region]
+    north = 0.4
+    south = 0.6
+
+    [annotators.ann]
+    region = "north"
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from plaudit.errors import ConfigError
+from plaudit.ops.aggregate import Combine
+from plaudit.quality.section import Section, share
+from plaudit.quality.table import ComparisonTable, Material
+from plaudit.stats.clustered import ClusteredMean, FloatArray, IntArray, clustered_mean
+from plaudit.stats.undefined import Undefined
+from plaudit.stats.weighting import UNKNOWN, effective_size, rake, weighting_effect
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """A target population, and how its groups are treated."""
+
+    margins: dict[str, dict[str, float]]
+    """share of the population by trait and value; the shares of a trait sum to 1"""
+    smallest: float = 0.2
+    """least weight of an annotator, where 1 is the mean"""
+    largest: float = 5.0
+    """largest weight of an annotator; margins fit less well where it binds, and a few people count less"""
+    least: int = 5
+    """people in a group that is reported by itself; smaller groups could tell who somebody is"""
+    combine: Combine = Combine.MEAN
+    """how the rewards of groups are combined: mean (by share), worst (of the group that likes it least) or nash (product of gains)"""
+    annotators: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    """traits by annotator, over those in their profiles; here they stand outside the log, where they can be erased"""
+
+    def __post_init__(self) -> None:
+        for trait, shares in self.margins.items():
+            if any(share < 0 for share in shares.values()) or not math.isclose(sum(shares.values()), 1, abs_tol=1e-6):
+                raise ConfigError(
+                    "The margins of a trait are not shares of a population",
+                    got=f"margins.{trait} = {shares}",
+                    expected="numbers of 0 or more that sum to 1",
+                )
+        if not self.margins or not 0 <= self.smallest <= 1 <= self.largest:
+            raise ConfigError(
+                "A population does not fit together",
+                got=f"{len(self.margins)} margins, weights {self.smallest} to {self.largest}",
+                expected="at least one margin, smallest <= 1 <= largest",
+            )
+
+    def traits(self, material: Material) -> dict[str, dict[str, str]]:
+        """By annotator, what is known of them."""
+        profiles = material.profiles
+        own = {name: (profiles[name].traits if name in profiles else None) or {} for name in material.annotators}
+        return {name: {**found, **self.annotators.get(name, {})} for name, found in own.items()}
+
+    def groups(self, material: Material, trait: str) -> dict[str, str]:
+        """Annotator -> value of a trait, for values of the population whose groups are large enough to be reported."""
+        own = {name: found.get(trait, "") for name, found in self.traits(material).items()}
+        members = {value: [name for name, one in own.items() if one == value] for value in self.margins[trait]}
+        return {name: v for v, names in members.items() if not hidden(material, names, self) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """A value of a trait: how many have it, and how many are meant to."""
+
+    trait: str
+    value: str
+    annotators: int
+    target: float
+    plain: float
+    """share of the annotators whose trait is known"""
+    weighted: float
+    agreement: ClusteredMean | Undefined
+    """share of this group's answers that the weighted majority of others gives too"""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighting:
+    """What weighting to a population did."""
+
+    names: tuple[str, ...]
+    """[annotator]"""
+    weights: FloatArray
+    """[annotator], mean 1"""
+    effect: float
+    """Kish's design effect of the weights"""
+    effective: float
+    """annotators of equal weight that are as informative"""
+    effective_answers: float
+    """the same of answers, where each annotator counts by weight, however many answers they gave"""
+    gap: float
+    """largest difference of a weighted share from its target"""
+    margins: tuple[Margin, ...]
+    unreached: tuple[str, ...]
+    """groups of the population that nobody is of; the others stand in for them"""
+    agreement: ClusteredMean | Undefined
+    """share of answers that the weighted majority of others gives too, weighted, by clusters of annotators"""
+    plain_agreement: ClusteredMean | Undefined
+    """the same, unweighted"""
+
+
+def weigh(material: Material, table: ComparisonTable, population: Population) -> Weighting | Undefined:
+    """Weights of the annotators by raking, and agreement with others by group. Undefined where no trait is known of anybody."""
+    names, traits = material.annotators, population.traits(material)
+    categories: list[IntArray] = []
+    targets: list[FloatArray] = []
+    unreached: list[str] = []
+    for trait, shares in population.margins.items():
+        known = [traits[name].get(trait) for name in names]
+        there = [value for value, target in shares.items() if target > 0 and value in known]
+        unreached += [f"{trait} {value}" for value, target in shares.items() if target > 0 and value not in known]
+        if there:
+            mass = sum(shares[value] for value in there)
+            targets.append(np.array([shares[value] / mass for value in there]))
+            categories.append(np.array([there.index(v) if v in there else UNKNOWN for v in known], dtype=np.int64))
+    if not categories:
+        return Undefined("no annotator has a trait that the population names")
+    raked = rake(categories, targets, start=_start(material), limits=(population.smallest, population.largest))
+    weights = raked.weights
+    counts = np.bincount(table.labels.annotator, minlength=len(names)).astype(np.float64)
+    each = np.divide(weights, counts, out=np.zeros_like(weights), where=counts > 0)[table.labels.annotator]
+    agrees, clusters = _agrees(table, weights), _clusters(material)
+    return Weighting(
+        names=names,
+        weights=weights,
+        effect=weighting_effect(weights),
+        effective=effective_size(weights),
+        effective_answers=effective_size(each) if len(each) else 0.0,
+        gap=raked.gap,
+        margins=tuple(_margins(material, table, population, weights, agrees)),
+        unreached=tuple(unreached),
+        agreement=_mean(table, agrees, clusters, each),
+        plain_agreement=_mean(table, agrees, clusters, np.ones(len(each))),
+    )
+
+
+def sections(found: Weighting | Undefined, population: Population) -> list[Section]:
+    """The weighting in words."""
+    title = "Who answered, beside the population"
+    if isinstance(found, Undefined):
+        return [Section(title, f"Not known: {found.reason}.", (), ())]
+    note = (
+        f"Raked to {len(population.margins)} margins, weights from {found.weights.min():.2f} to {found.weights.max():.2f}: design "
+        f"effect {found.effect:.2f}, {len(found.names)} annotators count as {found.effective:.1f}, their answers as "
+        f"{found.effective_answers:.1f}. A weighted share is {found.gap:.1%} off its target at most."
+    )
+    if found.unreached:
+        note += f" Nobody is of: {', '.join(found.unreached)}."
+    rows = tuple(
+        (one.trait, one.value, str(one.annotators), f"{one.target:.1%}", f"{one.plain:.1%}", f"{one.weighted:.1%}", share(one.agreement))
+        for one in found.margins
+    )  # fmt: skip
+    columns = ("trait", "value", "annotators", "population", "share", "weighted", "agrees with the others")
+    answers = (
+        ("weighted to the population", share(found.agreement), _effect(found.agreement)),
+        ("as they came", share(found.plain_agreement), _effect(found.plain_agreement)),
+    )
+    return [
+        Section(title, note, columns, rows),
+        Section(
+            "Agreement with the weighted majority of others",
+            "Intervals by clusters of annotators (CR2); the design effect is how many times more answers a mean needs for that.",
+            ("answers", "agree", "design effect"),
+            answers,
+        ),
+        Section(
+            "Weights", "One is the mean.", ("annotator", "weight"),
+            tuple((name, f"{weight:.2f}") for name, weight in zip(found.names, found.weights, strict=True)),
+        ),
+    ]  # fmt: skip
+
+
+def _effect(found: ClusteredMean | Undefined) -> str:
+    return "\u2013" if isinstance(found, Undefined) else f"{found.effect:.2f}"
+
+
+def _start(material: Material) -> FloatArray:
+    profiles = [material.profiles.get(name) for name in material.annotators]
+    return np.array([1.0 if one is None or one.weight is None else one.weight for one in profiles])
+
+
+def _clusters(material: Material) -> IntArray:
+    """[annotator] number of their cluster; who came alone is one."""
+    profiles = [material.profiles.get(name) for name in material.annotators]
+    names = [
+        ("alone", name) if one is None or one.cluster is None else ("cluster", one.cluster)
+        for name, one in zip(material.annotators, profiles, strict=True)
+    ]
+    number: Mapping[tuple[str, str], int] = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([number[name] for name in names], dtype=np.int64)
+
+
+def _agrees(table: ComparisonTable, weights: FloatArray) -> FloatArray:
+    """[answer] 1 where the weighted majority of others says the same of these two segments, 0 where not, NaN where there is none."""
+    labels = table.labels
+    key, place = np.unique(labels.item * labels.annotators + labels.annotator, return_inverse=True)
+    own = np.zeros((len(key), labels.classes))
+    np.add.at(own, (place, labels.label), 1.0)
+    own *= (weights[key % labels.annotators] / own.sum(axis=1))[:, None]  # who answered twice has half a vote each time
+    total = np.zeros((labels.items, labels.classes))
+    np.add.at(total, key // labels.annotators, own)
+    others = total[labels.item] - own[place]
+    top = np.sort(others, axis=1)
+    decided = top[:, -1] > top[:, -2] + 1e-12
+    return np.where(decided, (others.argmax(axis=1) == labels.label).astype(np.float64), np.nan)
+
+
+def _mean(
+    table: ComparisonTable, agrees: FloatArray, clusters: IntArray, each: FloatArray
+) -> ClusteredMean | Undefined:
+    known = ~np.isnan(agrees)
+    if not known.any():
+        return Undefined("no question was answered by others too")
+    return clustered_mean(agrees[known], clusters[table.labels.annotator[known]], weights=each[known])
+
+
+def _margins(
+    material: Material, table: ComparisonTable, population: Population, weights: FloatArray, agrees: FloatArray
+) -> list[Margin]:
+    names, traits, clusters = material.annotators, population.traits(material), _clusters(material)
+    found: list[Margin] = []
+    for trait, shares in population.margins.items():
+        has = np.array([traits[name].get(trait, "") for name in names])
+        known = np.isin(has, list(shares))
+        for value, target in shares.items():
+            mine = has == value
+            answers = mine[table.labels.annotator]
+            agreement = (
+                Undefined(f"fewer than {population.least} people")
+                if hidden(material, [name for name, one in zip(names, mine, strict=True) if one], population)
+                else _mean(table, np.where(answers, agrees, np.nan), clusters, np.ones(len(agrees)))
+            )
+            plain = float(mine.sum() / max(known.sum(), 1))
+            weighted = float(weights[mine].sum() / max(weights[known].sum(), 1e-300))
+            found.append(Margin(trait, value, int(mine.sum()), target, plain, weighted, agreement))
+    return found
+
+
+def hidden(material: Material, names: list[str], population: Population) -> bool:
+    """Whether a group is too small to be reported by itself: it has people in it, but fewer than `least`."""
+    people = sum(material.is_person(name) for name in names)
+    return 0 < people < population.least
