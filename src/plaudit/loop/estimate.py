@@ -69,7 +69,7 @@ def estimate(config: RunConfig, *, trial_steps: int = 640) -> Estimate:
     disk = config.loop.steps * row * (1 + config.loop.rounds / 2) + clips * CLIP_BYTES
     return Estimate(
         labels=config.ask.labels,
-        human_minutes=config.ask.labels * SECONDS_PER_ANSWER[config.ask.kind] / 60,
+        human_minutes=config.ask.labels * config.ask.overlap * SECONDS_PER_ANSWER[config.ask.kind] / 60,
         cpu_minutes=(seconds + asking * FIT_SECONDS_PER_ROUND) / 60,
         disk_megabytes=disk / 1e6,
         rounds=config.loop.rounds,
