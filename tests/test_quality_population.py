@@ -9,10 +9,11 @@ from plaudit.check.people import Fitter, by_group, group_section, left_out, left
 from plaudit.errors import ConfigError, LearningError
 from plaudit.ops.aggregate import Combine, combine
 from plaudit.quality import table as tables
+from plaudit.quality import words
 from plaudit.quality.audit import AuditConfig, audit
 from plaudit.quality.gold import SequentialConfig
 from plaudit.quality.page import render
-from plaudit.quality.population import Population, Weighting, sections, weigh
+from plaudit.quality.population import Population, Weighting, weigh
 from plaudit.quality.splits import leave_out, parts
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison, QueryKind
 from plaudit.reward.config import RewardConfig
@@ -47,6 +48,7 @@ def test_weights_by_hand(crowd):
     assert found.effect == pytest.approx(8 / 6)
     assert found.effective_answers == pytest.approx(80 * 6)  # everybody answered all 80 questions
     north, south = found.margins
+    assert (north.meant, south.meant) == (4, 4)
     assert (north.annotators, north.target, north.plain, north.weighted) == pytest.approx((6, 0.5, 0.75, 0.5))
     assert isinstance(north.agreement, ClusteredMean)
     assert isinstance(south.agreement, ClusteredMean)
@@ -118,18 +120,18 @@ def test_who_is_not_there_is_said_and_nobody_known_is_undefined(crowd):
     assert found.weights == pytest.approx([2 / 3] * 6 + [2.0] * 2)
     nobody = weigh(material, table, Population(margins={"age": {"old": 1.0}}))
     assert isinstance(nobody, Undefined)
-    assert "no annotator has a trait" in sections(nobody, far)[0].note
+    assert "no annotator has a trait" in words.population(nobody)[0].note
 
 
 def test_the_page_shows_the_population(crowd):
     store, _ = crowd
     found = audit(store, AuditConfig(population=population(), resamples=20, draws=5))
-    assert found.sections[0].title == "Who answered, beside the population"
+    assert words.population(found.weighting)[0].title == "Who answered, beside the population"
     page = render(found, title="crowd", gold=SequentialConfig())
     assert "design effect 1.33, 8 annotators count as 6.0" in page
     assert "Agreement with the weighted majority of others" in page
     plain = audit(store, AuditConfig(resamples=20, draws=5))
-    assert plain.sections == ()
+    assert words.population(plain.weighting) == []
     assert "population" not in render(plain, title="crowd", gold=SequentialConfig())
 
 
@@ -257,6 +259,16 @@ def test_groups_have_rewards_of_their_own(fitter, how):
         assert one.own.interval.value > one.pooled.interval.value + 0.1
         assert 0.5 < one.combined.interval.value < one.own.interval.value
     assert f"combined ({how.value})" in group_section("region", found, how).columns
+
+
+def test_how_groups_are_combined_decides_what_they_get(fitter):
+    uneven = {"north": 0.9, "south": 0.1}
+    by_mean, by_worst = (by_group(fitter, GROUPS, uneven, how) for how in (Combine.MEAN, Combine.WORST))
+    assert by_mean[0].gets_combined > 1 > by_mean[1].gets_combined
+    assert by_worst[1].gets_combined > by_mean[1].gets_combined + 0.3
+    assert min(one.gets_combined for one in by_worst) > min(one.gets_combined for one in by_mean)
+    assert [one.gets_pooled for one in by_mean] == [one.gets_pooled for one in by_worst]
+    assert by_group(fitter, GROUPS, {"east": 1.0}, Combine.MEAN) == []
 
 
 def test_a_group_with_the_whole_share_decides_the_mean(fitter):

@@ -263,6 +263,25 @@ def test_cr2_is_bell_and_mccaffreys(weights):
     assert (found.error, found.freedom) == pytest.approx(matrices(VALUES, CLUSTERS, weights), rel=1e-9)
 
 
+@given(st.integers(0, 10_000), st.floats(0.1, 9.0))
+@settings(max_examples=30)
+def test_weights_count_by_their_shares_and_as_copies_in_one_cluster(seed, scale):
+    rng = np.random.default_rng(seed)
+    values, clusters, weights = rng.normal(size=12), np.arange(12) % 4, rng.integers(1, 4, 12).astype(float)
+    found, scaled = (
+        clustered_mean(values, clusters, weights=weights),
+        clustered_mean(values, clusters, weights=scale * weights),
+    )
+    copies = np.repeat(np.arange(12), weights.astype(int))
+    copied = clustered_mean(values[copies], clusters[copies])
+    for one in (scaled, copied):
+        assert isinstance(found, ClusteredMean)
+        assert isinstance(one, ClusteredMean)
+        assert (one.error, one.freedom, one.interval.low) == pytest.approx(
+            (found.error, found.freedom, found.interval.low)
+        )
+
+
 def test_clusters_of_one_are_students_interval():
     alone = np.arange(10)
     expected = mean_interval(VALUES)

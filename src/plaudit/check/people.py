@@ -166,6 +166,11 @@ class GroupAccuracy:
     """fitted to this group alone"""
     combined: ClusteredMean | Undefined
     """of all groups' own rewards, combined"""
+    gets_pooled: float
+    """what the tenth of the segments that one reward for everybody likes best is worth to the group, by its own reward: in standard
+    deviations above the mean segment"""
+    gets_combined: float
+    """the same of what the combination likes best"""
 
 
 def by_group(
@@ -174,7 +179,7 @@ def by_group(
     """Accuracy per group of the pooled reward, the group's own, and the combination.
 
     Every group's reward is standardised over the segments, so that one unit of each counts alike; the floor of NASH is the segment
-    that is worth least to the group. Groups without answers in every part are left away.
+    that is worth least to the group. Groups without answers in every part are left away; without any share there is nothing to combine.
 
     Args:
         fitter: the answers.
@@ -186,21 +191,31 @@ def by_group(
     folds = range(int(part.max()) + 1)
     of = np.array([groups.get(one.annotator, "") for one in answers])
     names = [name for name in sorted(shares) if all(len(within(answers, part, groups, name, fold)) for fold in folds)]
-    pooled, combined, own = np.full(len(answers), np.nan), np.full(len(answers), np.nan), np.full(len(answers), np.nan)
-    for fold in folds if names else ():
+    pooled, combined, own = (np.full(len(answers), np.nan) for _ in range(3))
+    gets = np.zeros((2, len(names)))
+    weights = np.array([shares[name] for name in names])
+    if not weights.sum() > 0:
+        return []
+    for fold in folds:
         here = part == fold
-        pooled[here] = fitter.right(fitter.values(within(answers, part, groups, "", fold)))[here]
+        one = fitter.values(within(answers, part, groups, "", fold))
         values = np.stack([fitter.values(within(answers, part, groups, name, fold)) for name in names])
-        weights = np.array([shares[name] for name in names])
-        combined[here] = fitter.right(combine(values, weights, how, floor=values.min(axis=1)))[here]
+        together = combine(values, weights, how, floor=values.min(axis=1))
+        pooled[here], combined[here] = fitter.right(one)[here], fitter.right(together)[here]
         for name, mine in zip(names, values, strict=True):
             own[here & (of == name)] = fitter.right(mine)[here & (of == name)]
-    return [_group(fitter, name, np.flatnonzero(of == name), (pooled, own, combined)) for name in names]
+        gets += np.stack([values[:, _best(one)].mean(axis=1), values[:, _best(together)].mean(axis=1)]) / len(folds)
+    found: list[GroupAccuracy] = []
+    for name, got in zip(names, gets.T.tolist(), strict=True):
+        rows = np.flatnonzero(of == name)
+        one, mine, all_ = (_mean(fitter, _rows(kind, rows)) for kind in (pooled, own, combined))
+        found.append(GroupAccuracy(name, len(rows), one, mine, all_, gets_pooled=got[0], gets_combined=got[1]))
+    return found
 
 
-def _group(fitter: Fitter, name: str, rows: NDArray[np.int64], kinds: Sequence[FloatArray]) -> GroupAccuracy:
-    pooled, own, combined = (_mean(fitter, _rows(kind, rows)) for kind in kinds)
-    return GroupAccuracy(name, len(rows), pooled, own, combined)
+def _best(values: FloatArray) -> NDArray[np.intp]:
+    """The tenth that is worth most, one at least."""
+    return np.argsort(-values, kind="stable")[: max(1, len(values) // 10)]
 
 
 def left_out_section(what: str, found: Sequence[LeftOut]) -> Section:
@@ -217,9 +232,16 @@ def group_section(trait: str, found: Sequence[GroupAccuracy], how: Combine) -> S
     """Accuracies per group in words."""
     note = (
         f"Share of decided comparisons on unseen questions that are ordered right: by one reward for everybody, by the group's own, and by "
-        f"all groups' rewards combined. Groups are combined by `{how.value}`, as the population file says."
+        f"all groups' rewards combined by `{how.value}`, as the population file says. What a group gets is what the best tenth of the "
+        "segments, by one reward for all and by the combination, is worth to it: in standard deviations of its own reward, above the mean."
     )
-    rows = tuple((one.group, str(one.answers), share(one.pooled), share(one.own), share(one.combined)) for one in found)
-    return Section(
-        f"The reward by {trait}", note, (trait, "answers", "one for all", "own", f"combined ({how.value})"), rows
+    rows = tuple(
+        (
+            *(one.group, str(one.answers), share(one.pooled), share(one.own), share(one.combined)),
+            *(f"{one.gets_pooled:+.2f}", f"{one.gets_combined:+.2f}"),
+        )
+        for one in found
     )
+    combined = f"combined ({how.value})"
+    columns = (trait, "answers", "one for all", "own", combined, "gets: one for all", f"gets: {combined}")
+    return Section(f"The reward by {trait}", note, columns, rows)

@@ -81,7 +81,7 @@ def _print(found: Audit, more: Sequence[Section], console: Console) -> None:
         facts.add_row(Text(name, style="dim"), Text(text))
     console.print(facts)
     console.print(_grid(words.ANNOTATOR_COLUMNS, [words.annotator(one) for one in found.annotators]))
-    for one in (*found.sections, *more):
+    for one in (*words.population(found.weighting), *more):
         console.print(Text(f"\n{one.title}", style="bold"), Text(one.note, style="dim"), sep="\n")
         console.print(_grid(one.columns, one.rows))
     for sentence in found.suspicions:

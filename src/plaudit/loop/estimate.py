@@ -73,7 +73,7 @@ def estimate(config: RunConfig, *, trial_steps: int = 640) -> Estimate:
     clips = 2 * config.ask.labels if config.ask.people else 3 * config.check.videos
     return Estimate(
         labels=config.ask.labels,
-        human_minutes=config.ask.labels * SECONDS_PER_ANSWER[config.ask.kind] / 60,
+        human_minutes=config.ask.labels * config.ask.overlap * SECONDS_PER_ANSWER[config.ask.kind] / 60,
         cpu_minutes=(seconds + asking * FIT_SECONDS_PER_ROUND) / 60,
         disk_megabytes=(disk + clips * CLIP_BYTES + REST_BYTES) / 1e6,
         rounds=config.loop.rounds,

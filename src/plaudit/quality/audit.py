@@ -14,9 +14,8 @@ from plaudit.quality import table as tables
 from plaudit.quality.annotators import AnnotatorAudit, Shared, one_annotator
 from plaudit.quality.detect import Copy, DetectConfig, copies
 from plaudit.quality.gold import SequentialConfig
-from plaudit.quality.population import Population, sections, weigh
+from plaudit.quality.population import Population, Weighting, weigh
 from plaudit.quality.repeats import Repeats, repeats
-from plaudit.quality.section import Section
 from plaudit.quality.table import ComparisonTable, Material
 from plaudit.records import Comparison, Rating, StepFeedback
 from plaudit.run.seeds import generator
@@ -104,8 +103,8 @@ class Audit:
     copies: tuple[tuple[str, str, Copy], ...]
     """names and evidence"""
     annotators: tuple[AnnotatorAudit, ...]
-    sections: tuple[Section, ...] = ()
-    """who answered, beside the population"""
+    weighting: Weighting | Undefined | None = None
+    """of the annotators to a population; None where none was given"""
 
     @property
     def suspicions(self) -> tuple[str, ...]:
@@ -142,9 +141,7 @@ def audit(store: Store, config: AuditConfig | None = None) -> Audit:
         intransitivity=_circles(table, shared.advantage, people, config),
         copies=tuple((table.names[one.first], table.names[one.second], one) for one in found),
         annotators=tuple(people),
-        sections=()
-        if config.population is None
-        else tuple(sections(weigh(material, table, config.population), config.population)),
+        weighting=None if config.population is None else weigh(material, table, config.population),
     )
 
 

@@ -60,7 +60,7 @@ def render(audit: Audit, *, title: str, gold: SequentialConfig, more: Sequence[S
         _facts(words.overall(audit)),
         element("h2", None, "Annotators"),
         _table(audit),
-        *(part for one in (*audit.sections, *more) for part in _section(one)),
+        *(part for one in (*words.population(audit.weighting), *more) for part in _section(one)),
         *_plots(audit, gold),
         *_reasons(audit),
     )

@@ -20,11 +20,14 @@ import numpy as np
 
 from plaudit.errors import ConfigError
 from plaudit.ops.aggregate import Combine
-from plaudit.quality.section import Section, share
 from plaudit.quality.table import ComparisonTable, Material
 from plaudit.stats.clustered import ClusteredMean, FloatArray, IntArray, clustered_mean
+from plaudit.stats.sampling import proportional_allocation
 from plaudit.stats.undefined import Undefined
 from plaudit.stats.weighting import UNKNOWN, effective_size, rake, weighting_effect
+
+POPULATION = 1_000_000
+"""people that the shares of a population are taken to be of"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Margin:
     trait: str
     value: str
     annotators: int
+    meant: int
+    """of as many annotators with this trait, how many the population would have"""
     target: float
     plain: float
     """share of the annotators whose trait is known"""
@@ -147,46 +152,6 @@ def weigh(material: Material, table: ComparisonTable, population: Population) ->
     )
 
 
-def sections(found: Weighting | Undefined, population: Population) -> list[Section]:
-    """The weighting in words."""
-    title = "Who answered, beside the population"
-    if isinstance(found, Undefined):
-        return [Section(title, f"Not known: {found.reason}.", (), ())]
-    note = (
-        f"Raked to {len(population.margins)} margins, weights from {found.weights.min():.2f} to {found.weights.max():.2f}: design "
-        f"effect {found.effect:.2f}, {len(found.names)} annotators count as {found.effective:.1f}, their answers as "
-        f"{found.effective_answers:.1f}. A weighted share is {found.gap:.1%} off its target at most."
-    )
-    if found.unreached:
-        note += f" Nobody is of: {', '.join(found.unreached)}."
-    rows = tuple(
-        (one.trait, one.value, str(one.annotators), f"{one.target:.1%}", f"{one.plain:.1%}", f"{one.weighted:.1%}", share(one.agreement))
-        for one in found.margins
-    )  # fmt: skip
-    columns = ("trait", "value", "annotators", "population", "share", "weighted", "agrees with the others")
-    answers = (
-        ("weighted to the population", share(found.agreement), _effect(found.agreement)),
-        ("as they came", share(found.plain_agreement), _effect(found.plain_agreement)),
-    )
-    return [
-        Section(title, note, columns, rows),
-        Section(
-            "Agreement with the weighted majority of others",
-            "Intervals by clusters of annotators (CR2); the design effect is how many times more answers a mean needs for that.",
-            ("answers", "agree", "design effect"),
-            answers,
-        ),
-        Section(
-            "Weights", "One is the mean.", ("annotator", "weight"),
-            tuple((name, f"{weight:.2f}") for name, weight in zip(found.names, found.weights, strict=True)),
-        ),
-    ]  # fmt: skip
-
-
-def _effect(found: ClusteredMean | Undefined) -> str:
-    return "\u2013" if isinstance(found, Undefined) else f"{found.effect:.2f}"
-
-
 def _start(material: Material) -> FloatArray:
     profiles = [material.profiles.get(name) for name in material.annotators]
     return np.array([1.0 if one is None or one.weight is None else one.weight for one in profiles])
@@ -235,6 +200,8 @@ def _margins(
     for trait, shares in population.margins.items():
         has = np.array([traits[name].get(trait, "") for name in names])
         known = np.isin(has, list(shares))
+        sizes = np.round(np.array(list(shares.values())) * POPULATION).astype(np.int64)
+        meant = dict(zip(shares, proportional_allocation(sizes, int(known.sum())).tolist(), strict=True))
         for value, target in shares.items():
             mine = has == value
             answers = mine[table.labels.annotator]
@@ -245,7 +212,7 @@ def _margins(
             )
             plain = float(mine.sum() / max(known.sum(), 1))
             weighted = float(weights[mine].sum() / max(weights[known].sum(), 1e-300))
-            found.append(Margin(trait, value, int(mine.sum()), target, plain, weighted, agreement))
+            found.append(Margin(trait, value, int(mine.sum()), meant[value], target, plain, weighted, agreement))
     return found
 
 

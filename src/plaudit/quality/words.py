@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from plaudit.quality.audit import Agreement, AnnotatorAudit, Audit
 from plaudit.quality.gold import GoldTest, Verdict
+from plaudit.quality.population import Weighting
 from plaudit.quality.repeats import Repeats
+from plaudit.quality.section import Section, share
 from plaudit.stats.ceiling import NoiseCeiling
+from plaudit.stats.clustered import ClusteredMean
 from plaudit.stats.intervals import Interval
 from plaudit.stats.side import SideBias
 from plaudit.stats.transitivity import Intransitivity
@@ -35,6 +38,48 @@ def overall(audit: Audit) -> list[tuple[str, str]]:
     if audit.other:
         rows.append(("left out", f"{audit.other} answers of kinds that enter no statistic here"))
     return rows
+
+
+def population(found: Weighting | Undefined | None) -> list[Section]:
+    """What weighting to a population did; nothing where no population was given."""
+    if found is None:
+        return []
+    title = "Who answered, beside the population"
+    if isinstance(found, Undefined):
+        return [Section(title, f"Not known: {found.reason}.", (), ())]
+    note = (
+        f"Raked to {len({one.trait for one in found.margins})} margins, weights from {found.weights.min():.2f} to {found.weights.max():.2f}: design "
+        f"effect {found.effect:.2f}, {len(found.names)} annotators count as {found.effective:.1f}, their answers as "
+        f"{found.effective_answers:.1f}. A weighted share is {found.gap:.1%} off its target at most."
+    )
+    if found.unreached:
+        note += f" Nobody is of: {', '.join(found.unreached)}."
+    rows = tuple(
+        (one.trait, one.value, str(one.annotators), str(one.meant), f"{one.target:.1%}", f"{one.plain:.1%}", f"{one.weighted:.1%}", share(one.agreement))
+        for one in found.margins
+    )  # fmt: skip
+    columns = ("trait", "value", "annotators", "meant", "population", "share", "weighted", "agrees with the others")
+    answers = (
+        ("weighted to the population", share(found.agreement), _effect(found.agreement)),
+        ("as they came", share(found.plain_agreement), _effect(found.plain_agreement)),
+    )
+    return [
+        Section(title, note, columns, rows),
+        Section(
+            "Agreement with the weighted majority of others",
+            "Intervals by clusters of annotators (CR2); the design effect is how many times more answers a mean needs for that.",
+            ("answers", "agree", "design effect"),
+            answers,
+        ),
+        Section(
+            "Weights", "One is the mean.", ("annotator", "weight"),
+            tuple((name, f"{weight:.2f}") for name, weight in zip(found.names, found.weights, strict=True)),
+        ),
+    ]  # fmt: skip
+
+
+def _effect(found: ClusteredMean | Undefined) -> str:
+    return "\u2013" if isinstance(found, Undefined) else f"{found.effect:.2f}"
 
 
 def annotator(one: AnnotatorAudit) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ METRICS: dict[str, str] = {
     "clone/loss_heldout": "the same at the end, at its lowest",
     "clone/epochs": "passes over the logged steps",
     "ask/asked": "questions asked in this round",
-    "ask/answered": "questions of this round that were answered in time, ties included, skips not",
+    "ask/answered": "answers to questions of this round that came in time, ties included, skips not",
     "ask/skipped": "questions of this round that the annotator declined",
     "ask/ties": "comparisons of this round answered with a tie",
     "ask/labels_total": "answers that the next fit can use",
