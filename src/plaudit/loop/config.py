@@ -9,6 +9,7 @@ from plaudit.ask.cover import Space
 from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.teachers import TeacherConfig
 from plaudit.control.config import PolicyConfig
+from plaudit.control.config_demonstrations import DemonstrationConfig
 from plaudit.control.config_offline import ExploreConfig
 from plaudit.errors import ConfigError
 from plaudit.records import QueryKind
@@ -74,6 +75,8 @@ class LoopConfig:
     """steps after the warm-up, still before the first question, in which the policy only seeks new states; 0 leaves it out"""
     rounds: int = 12
     """turns of act, ask, learn, improve, check"""
+    demonstrations: DemonstrationConfig | None = None
+    """after the warm-up, find a reward that explains demonstrations, and train on it; the questions then refine what it says"""
     environment_weight: float = 0.0
     """weight of the environment's own reward, added to the learned one"""
     threads: int = 1
@@ -82,7 +85,8 @@ class LoopConfig:
     @property
     def before(self) -> int:
         """Environment steps before the first question."""
-        return self.warmup + self.pretrain
+        shown = 0 if self.demonstrations is None else self.demonstrations.steps
+        return self.warmup + self.pretrain + shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,12 @@ class RunConfig:
                 "The budget of the run does not fit together",
                 got=f"steps {loop.steps}, warmup {loop.warmup}, pretrain {loop.pretrain}, rounds {loop.rounds}",
                 expected="rounds >= 1, warmup >= 1, pretrain >= 0 and warmup + pretrain < steps",
+            )
+        if loop.demonstrations is not None and (self.policy.dqn or self.policy.td3 or self.policy.iql):
+            raise ConfigError(
+                "This algorithm cannot learn a reward from demonstrations",
+                got="policy.dqn, .td3 or .iql, whose actions have no density",
+                expected="sac, ppo, a2c, trpo or reinforce",
             )
         bonus = self.explore.uncertainty > 0 or self.explore.entropy > 0
         if (bonus and ask.labels == 0) or (self.policy.iql is not None and (bonus or loop.pretrain > 0)):

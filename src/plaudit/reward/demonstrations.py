@@ -24,7 +24,6 @@ from torch import Tensor
 from plaudit.errors import LearningError
 from plaudit.models.ensemble import Ensemble
 from plaudit.models.kernels import Adam
-from plaudit.models.nets import lay_out
 from plaudit.records import StepBatch
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.likelihood import AnswerModel
@@ -153,7 +152,7 @@ class _Fitter:
         shows = self._rng.permutation(self._count)[: config.batch]
         others = self._rng.permutation(samples)[: SAMPLES * config.batch]
         rows = np.concatenate([shows, others]).astype(np.intp)
-        positions = np.broadcast_to(np.arange(mask.shape[1]), (len(rows), 1, mask.shape[1]))
+        positions = np.tile(np.arange(mask.shape[1]), (len(rows), 1, 1))
         steps = look(network, shown, rows[:, None], positions)[:, :, 0] * torch.from_numpy(mask[rows])
         gains = steps.sum(2) - starts.forward(first[rows])
         # each trajectory stands for its share of all, since demonstrations are drawn more often
