@@ -41,6 +41,7 @@ def _from_demonstrations(context: Context, learner: Learner, seed: int) -> dict[
     shown = Demonstrations.of(episodes, copy, seed=seed)
     monitor = ProgressMonitor(context.progress, settings.steps)
     found = learn_from(learner, shown, settings, reward=config.reward, seed=seed, monitor=monitor)
-    with writing(context.directory.path):
-        found.model.save(context.directory.path / REWARD)
+    if learner is context.learner:  # and not the reference of the last check
+        with writing(context.directory.path):
+            found.model.save(context.directory.path / REWARD)
     return {name: value for name, value in found.metrics.items() if name.startswith("demonstrations/")}

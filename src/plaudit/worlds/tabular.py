@@ -9,7 +9,7 @@ Ziebart 2010, "Modeling Purposeful Adaptive Behavior with the Principle of Maxim
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +123,12 @@ def visits(world: Tabular, episodes: Sequence[tuple[NDArray[np.integer], NDArray
     if not len(episodes):
         raise WorldError("There are no episodes to count visits in", got=0, expected="at least one")
     return found / len(episodes)
+
+
+def starting_as(world: Tabular, episodes: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]) -> Tabular:
+    """The world with the starts of these episodes: a few demonstrations say more when luck in their starts is no riddle."""
+    first = np.array([states[0] for states, _ in episodes], dtype=np.intp)
+    return replace(world, starts=np.bincount(first, minlength=world.shape[0]) / len(first))
 
 
 def of_grid(grid: GridWorld, discount: float = 1.0) -> tuple[Tabular, Floats]:
