@@ -2,6 +2,7 @@
 
 import itertools
 
+import gymnasium
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -178,6 +179,24 @@ def test_a_table_of_gymnasium_ends_where_it_says():
     np.testing.assert_allclose(world.transitions[0], [[0, 0, 1], [0.5, 0.5, 0]])
     np.testing.assert_allclose(world.transitions[1:], [[[0, 0, 1]] * 2] * 2)
     np.testing.assert_allclose(world.starts, [1, 0, 0])
+    # an episode that is over after one step stays in the last state for the two that are left
+    over = (np.array([0, 2]), np.array([0]))
+    np.testing.assert_allclose(visits(world, [over]), [[1, 0], [0, 0], [1, 1]])
+    endless, _ = of_table(table, np.array([1.0, 0.0]), discount=0.5)
+    np.testing.assert_allclose(visits(endless, [over]), [[1, 0], [0, 0], [0.5, 0.5]])
+    with pytest.raises(WorldError, match="cannot leave"):
+        visits(world, [(np.array([0, 1]), np.array([1]))])
+
+
+def test_a_table_of_gymnasium_is_learned_from():
+    """A slippery lake, demonstrated by who is softly optimal when reaching the goal is worth 20."""
+    env = gymnasium.make("FrozenLake-v1").unwrapped
+    world, reward = of_table(env.P, env.initial_state_distrib, horizon=30)
+    policy = soft_optimal(world, 20 * reward).policy
+    shown = occupancy(world, policy)
+    found = reward_from_visits(world, shown, features=20 * reward[:, :, None])
+    assert found.weights == pytest.approx([1], abs=1e-3)
+    assert np.abs(found.visits - shown).max() < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -188,9 +207,11 @@ def test_a_table_of_gymnasium_ends_where_it_says():
         lambda: Tabular(np.full((2, 1, 2), 0.5), np.array([1.0, 0.0])),
         lambda: Tabular(np.full((2, 1, 2), 0.5), np.array([1.0, 0.0]), 0),
         lambda: visits(drawn(0, 3)[0], []),
-        lambda: visits(drawn(0, 3)[0], [(np.array([9]), np.array([0]))]),
-        lambda: visits(drawn(0, 3)[0], [(np.array([-1]), np.array([0]))]),
+        lambda: visits(drawn(0, 3)[0], [(np.array([9, 1, 1]), np.array([0, 0, 0]))]),
+        lambda: visits(drawn(0, 3)[0], [(np.array([-1, 1, 1]), np.array([0, 0, 0]))]),
         lambda: visits(drawn(0, 3)[0], [(np.array([1, 2]), np.array([0, 1, 1]))]),
+        lambda: visits(drawn(0, 3)[0], [(np.array([1, 2]), np.array([0, 1]))]),
+        lambda: visits(drawn(0, 1)[0], [(np.array([1]), np.array([3]))]),
         lambda: reward_from_visits(drawn(0, 3)[0], np.ones((2, 2))),
         lambda: reward_from_visits(drawn(0, 3)[0], np.full((5, 3), np.nan)),
         lambda: reward_from_visits(drawn(0, 3)[0], np.ones((5, 3)), features=np.ones((4, 2))),

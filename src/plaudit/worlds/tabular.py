@@ -20,6 +20,8 @@ from plaudit.worlds.toy import GridWorld
 Floats = NDArray[np.float64]
 Outcome = tuple[float, int, float, bool]
 """probability, next state, reward, whether the episode is over"""
+Steps = tuple[NDArray[np.integer], NDArray[np.integer]]
+"""states and actions of an episode"""
 EQUAL = 1e-9
 """how far sums of probabilities may be from one"""
 CLOSE = 1e-13
@@ -106,26 +108,55 @@ def occupancy(world: Tabular, policy: Floats) -> Floats:
     return found
 
 
-def visits(world: Tabular, episodes: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]) -> Floats:
-    """Mean discounted visits [state, action] of episodes, each (states [step], actions [step]).
+def visits(world: Tabular, episodes: Sequence[Steps]) -> Floats:
+    """Mean discounted visits [state, action] of episodes, each (states, actions [step]).
+
+    An episode that is over before the horizon names the state that it ended in as one state more, and stays there: for worlds
+    from `of_table` the last one. What it does there counts as anything alike.
 
     Raises:
-        WorldError: there are none, or a state or an action does not exist.
+        WorldError: there are none, a state or an action does not exist, or an episode ends early where one can leave.
     """
-    found = np.zeros(world.shape)
-    try:
-        for states, actions in episodes:
-            if min(states.min(initial=0), actions.min(initial=0)) < 0:
-                raise IndexError(f"a negative number among {states.tolist()}, {actions.tolist()}")
-            np.add.at(found, (states, actions), world.discount ** np.arange(len(states)))
-    except (IndexError, ValueError) as error:
-        raise WorldError("An episode does not fit the world", got=str(error), expected=f"{world.shape}") from error
     if not len(episodes):
         raise WorldError("There are no episodes to count visits in", got=0, expected="at least one")
+    found = np.zeros(world.shape)
+    for states, actions in episodes:
+        steps = len(actions)
+        if not _fits(world, states, actions):
+            raise WorldError(
+                "An episode does not fit the world",
+                got=f"{len(states)} states, {steps} actions: {states.tolist()}, {actions.tolist()}",
+                expected=f"numbers below {world.shape}; {world.horizon or 'some'} steps, or a last state that one cannot leave",
+            )
+        np.add.at(found, (states[:steps], actions), world.discount ** np.arange(steps))
+        if len(states) > steps and _stays(world, states[-1]):
+            found[states[-1]] += _left(world, steps) / world.shape[1]
     return found / len(episodes)
 
 
-def starting_as(world: Tabular, episodes: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]) -> Tabular:
+def _fits(world: Tabular, states: NDArray[np.integer], actions: NDArray[np.integer]) -> bool:
+    steps = len(actions)
+    if steps < 1 or len(states) not in (steps, steps + 1) or min(states.min(), actions.min()) < 0:
+        return False
+    if states.max() >= world.shape[0] or actions.max() >= world.shape[1]:
+        return False
+    if world.horizon is None or steps == world.horizon:
+        return True
+    return steps < world.horizon and len(states) > steps and _stays(world, states[-1])
+
+
+def _stays(world: Tabular, state: np.integer) -> bool:
+    return bool((world.transitions[state, :, state] == 1).all())
+
+
+def _left(world: Tabular, steps: int) -> float:
+    """Discounted steps of an episode after so many."""
+    if world.horizon is None:
+        return world.discount**steps / (1 - world.discount)
+    return float(np.sum(world.discount ** np.arange(steps, world.horizon)))
+
+
+def starting_as(world: Tabular, episodes: Sequence[Steps]) -> Tabular:
     """The world with the starts of these episodes: a few demonstrations say more when luck in their starts is no riddle."""
     first = np.array([states[0] for states, _ in episodes], dtype=np.intp)
     return replace(world, starts=np.bincount(first, minlength=world.shape[0]) / len(first))
