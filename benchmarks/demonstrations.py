@@ -34,16 +34,16 @@ from plaudit.worlds.tabular import Floats, Tabular, occupancy, of_grid, soft_opt
 from plaudit.worlds.toy import GridWorld, PointMass
 from plaudit.worlds.vector import VectorWorld
 
-SIZE, STEPS, RIDGE = 8, 20, 1e-2
+SIZE, STEPS, RIDGE = 8, 20, 0.1
 COUNTS, GRID_SEEDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000), 20
-SEEDS = range(5)
 SAC = PolicyConfig(sac=SACConfig(net=(32, 32), gamma=0.95))
 POINT = WorldConfig(id="plaudit.worlds.toy:PointMass", envs=5, options={"steps": STEPS})
 PENDULUM = WorldConfig(id="Pendulum-v1", envs=5)
-CONTROL = {
-    "point-mass": (POINT, SAC, DemonstrationConfig(steps=6000), (2, 5, 10)),
-    "pendulum": (PENDULUM, PolicyConfig(), DemonstrationConfig(steps=24_000, rounds=8, samples=5), (2, 5)),
+CONTROL: dict[str, tuple[WorldConfig, PolicyConfig, DemonstrationConfig, tuple[int, ...], int]] = {
+    "point-mass": (POINT, SAC, DemonstrationConfig(steps=6000), (2, 5), 5),
+    "pendulum": (PENDULUM, PolicyConfig(), DemonstrationConfig(steps=24_000, rounds=8, samples=5), (2,), 3),
 }
+"""world, policy, budget, numbers of demonstrations, seeds"""
 RANDOM_PENDULUM = -1239.0
 """mean return of uniformly random actions, as in benchmarks.efficiency"""
 PEER = """
@@ -158,7 +158,7 @@ def few() -> list[Row]:
         for seed in range(GRID_SEEDS):
             episodes = rolled(world, policy, count, generator(seed, "demonstrations", count))
             seen = visits(world, episodes)
-            found = reward_from_visits(starting_as(world, episodes), seen, ridge=RIDGE)
+            found = reward_from_visits(starting_as(world, episodes), seen, ridge=RIDGE / count)
             reached = occupancy(world, soft_optimal(world, found.reward).policy)
             errors[seed], counted[seed] = (np.abs((one - shown).sum(axis=1)).max() for one in (reached, seen))
             shares[seed] = (np.sum(true * reached) - bottom) / (top - bottom)
@@ -242,14 +242,14 @@ class _Random:
 
 def control() -> list[Row]:
     """From K demonstrations: the learner, and a clone of the same form; appends to the raw rows, and resumes."""
-    cells = [{"world": name, "count": k, "seed": s} for name, (*_, counts) in CONTROL.items() for k in counts for s in SEEDS]  # fmt: skip
+    cells = [{"world": name, "count": k, "seed": s} for name, (*_, counts, seeds) in CONTROL.items() for k in counts for s in range(seeds)]  # fmt: skip
     waiting = list(missing(cells, read_raw("demonstrations"), ("world", "count", "seed")))
     shown = demonstrators() if waiting else {}
     for cell in waiting:
         append_raw("demonstrations", cell | learned(cell["world"], cell["count"], cell["seed"], *shown[cell["world"]]))
         print(json.dumps(read_raw("demonstrations")[-1]), flush=True)
     found, rows = read_raw("demonstrations"), list[Row]()
-    for name, (*_, counts) in CONTROL.items():
+    for name, (*_, counts, _) in CONTROL.items():
         for count in counts:
             these = [row for row in found if (row["world"], row["count"]) == (name, count)]
             case = f"{name}/{count} demonstrations"
@@ -261,7 +261,7 @@ def control() -> list[Row]:
 
 def learned(name: str, count: int, seed: int, shown: list[Episode], random: float, best: float) -> dict[str, float]:
     """One run."""
-    config, policy, settings, _ = CONTROL[name]
+    config, policy, settings, *_ = CONTROL[name]
     began, world = time.process_time(), VectorWorld(config, seed)
     order = generator(seed, "which").permutation(len(shown))[:count]
     copy, learner = make_learner(policy, world, seed + 100), make_learner(policy, world, seed)

@@ -24,6 +24,7 @@ from plaudit.control.config_offline import CloneConfig
 from plaudit.control.density import Density, density, uniform
 from plaudit.control.learner import Learner
 from plaudit.control.logged import Episode
+from plaudit.control.rewards import RewardFn
 from plaudit.errors import ConfigError, LearningError
 from plaudit.ops.aggregate import mean
 from plaudit.records import StepBatch
@@ -152,8 +153,11 @@ def _edges(config: DemonstrationConfig, acting: int, envs: int) -> list[int]:
     return [round(k * left / config.rounds / envs) * envs for k in range(config.rounds + 1)]
 
 
-def _paying(model: RewardModel) -> Remembering:
-    return Remembering(lambda batch: mean(model.per_step(batch)))
+def _paying(model: RewardModel) -> RewardFn:
+    def learned(batch: StepBatch) -> NDArray[np.float64]:
+        return mean(model.per_step(batch))
+
+    return Remembering(learned) if model.config.trunk.remembers else learned
 
 
 def _fit(

@@ -58,8 +58,8 @@ def reward_from_visits(
         world: the dynamics.
         demonstrated: [state, action] discounted visits of an episode, see `occupancy` and `visits`.
         features: [state, feature] or [state, action, feature]; None: each state has its own reward.
-        ridge: weight of half the squared weights. With few demonstrations a little (1e-2) keeps the rewards of what they
-            never visit finite.
+        ridge: weight of half the squared weights. With few demonstrations a little (0.1 / their number) keeps the rewards
+            of what they never visit finite.
         tolerance: the error (visits of an episode) at which to stop.
 
     Raises:
