@@ -35,7 +35,7 @@ def starting(logged, **changes) -> RunConfig:
         "check": {"episodes": 2, "videos": False},
     }
     for name, settings in changes.items():
-        table[name] = {**({} if name == "policy" else table[name]), **settings}
+        table[name] = settings if name == "policy" else table[name] | settings
     return from_table(RunConfig, json.loads(json.dumps(table)))
 
 
@@ -85,8 +85,10 @@ def _table(settings) -> dict:
 
 
 def test_settings_that_do_not_fit_are_refused(logged, tmp_path):
-    with pytest.raises(ConfigError, match=r"no density"):
+    with pytest.raises(ConfigError, match="without a density"):
         starting(logged, policy={"td3": {}})
+    with pytest.raises(ConfigError, match="any trunk but cnn"):
+        starting(logged, reward={"trunk": "cnn"})
     with pytest.raises(ConfigError, match="budget of the run"):
         starting(logged, loop={"steps": 200})
     with pytest.raises(WorldError, match="no logged behaviour"), Run.create(starting(""), tmp_path / "run") as run:

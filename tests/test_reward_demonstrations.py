@@ -123,3 +123,5 @@ def test_without_demonstrations_samples_or_densities_it_is_refused():
     for pair in ((none, fine), (fine, none), (fine, chosen([1, 1, 1], np.array([0, -np.inf, 0])))):
         with pytest.raises(LearningError, match="demonstrations"):
             fit_demonstrations(*pair, config=EXACT, seed=0)
+    with pytest.raises(LearningError, match="pictures"):
+        fit_demonstrations(fine, fine, config=RewardConfig(trunk=Trunk.CNN), seed=0)

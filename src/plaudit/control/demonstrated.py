@@ -84,7 +84,7 @@ def learn_from(
     """Fit a reward and train the learner on it, in turns.
 
     Exact where the world is deterministic; where chance decides, the learned reward also likes luck (Levine 2018,
-    https://arxiv.org/abs/1805.00909, section 2.4). Demonstrations should be as long as episodes of the world.
+    https://arxiv.org/abs/1805.00909). Demonstrations should be as long as episodes of the world.
 
     Args:
         learner: its world gathers the samples.

@@ -134,11 +134,12 @@ class RunConfig:
                 got=f"steps {loop.steps}, warmup {loop.warmup}, pretrain {loop.pretrain}, rounds {loop.rounds}",
                 expected="rounds >= 1, warmup >= 1, pretrain >= 0 and warmup + pretrain < steps",
             )
-        if loop.demonstrations is not None and (self.policy.dqn or self.policy.td3 or self.policy.iql):
+        without_density = self.policy.dqn or self.policy.td3 or self.policy.iql
+        if loop.demonstrations is not None and (without_density or self.reward.trunk.sees):
             raise ConfigError(
-                "This algorithm cannot learn a reward from demonstrations",
-                got="policy.dqn, .td3 or .iql, whose actions have no density",
-                expected="sac, ppo, a2c, trpo or reinforce",
+                "A reward cannot be learned from demonstrations like this",
+                got=f"reward.trunk = {self.reward.trunk.value}, a policy {'without' if without_density else 'with'} a density",
+                expected="sac, ppo, a2c, trpo or reinforce, whose actions have a density, and any trunk but cnn",
             )
         bonus = self.explore.uncertainty > 0 or self.explore.entropy > 0
         if (bonus and ask.labels == 0) or (self.policy.iql is not None and (bonus or loop.pretrain > 0)):

@@ -95,8 +95,14 @@ def fit_demonstrations(
         go_on: an earlier fit to go on from, with its scaling of inputs.
 
     Raises:
-        LearningError: there are no demonstrations or no samples, densities are not finite, or the fit diverged.
+        LearningError: there are no demonstrations or no samples, densities are not finite, the fit diverged, or the network
+            reads pictures.
     """
+    if config.trunk.sees:
+        raise LearningError(
+            "A reward that reads pictures cannot be learned from demonstrations yet",
+            got=f"reward.trunk = {config.trunk.value}", next_step="set reward.trunk to mlp, linear, gru or transformer",
+        )  # fmt: skip
     _require(demonstrated, sampled)
     fitter = _Fitter(demonstrated, sampled, config, seed)
     inputs = fitter.inputs if go_on is None else go_on.model.inputs
@@ -106,7 +112,8 @@ def fit_demonstrations(
     starts = Ensemble.create(config.members, width, (), generator(seed, "starts")) if go_on is None else go_on.starts
     if go_on is None:
         starts.head.zero_()
-    network, starts = fitter.train(network, starts, shown, _beginnings(inputs, shown))
+    first = _beginnings(inputs, shown)
+    network, starts = fitter.train(network, starts, shown, first)
     raw = evaluate(network, shown)[:, fitter.batch.mask].astype(np.float64)
     if not np.isfinite(raw).all():
         raise LearningError("The fit to demonstrations diverged", next_step="lower reward.learning_rate")
@@ -114,7 +121,7 @@ def fit_demonstrations(
     model = RewardModel(
         config, inputs, arrays, *normalisation(raw), AnswerModel(lapse=config.lapse), fitter.held_out.any().item()
     )
-    return DemonstrationFit(model, starts, fitter.metrics(model, starts, _beginnings(inputs, shown)))
+    return DemonstrationFit(model, starts, fitter.metrics(model, starts, first))
 
 
 class _Fitter:
