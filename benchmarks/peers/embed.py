@@ -27,7 +27,9 @@ def main() -> None:
     with torch.inference_mode():
         for start in range(0, len(texts), 16):
             rows = order[start : start + 16]
-            given = tokenizer([texts[i] for i in rows], padding=True, truncation=True, max_length=256, return_tensors="pt")
+            given = tokenizer(
+                [texts[i] for i in rows], padding=True, truncation=True, max_length=256, return_tensors="pt"
+            )
             mask = given["attention_mask"][..., None]
             mean = (model(**given).last_hidden_state * mask).sum(1) / mask.sum(1)
             found[rows] = torch.nn.functional.normalize(mean, dim=1).numpy()

@@ -12,6 +12,7 @@ from plaudit.ask.panel import AnnotatorConfig
 from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.teachers import TeacherConfig
 from plaudit.control.config import PolicyConfig
+from plaudit.control.config_demonstrations import DemonstrationConfig
 from plaudit.control.config_offline import ExploreConfig
 from plaudit.errors import ConfigError
 from plaudit.quality.gold import SequentialConfig
@@ -145,6 +146,8 @@ class LoopConfig:
     """steps after the warm-up, still before the first question, in which the policy only seeks new states; 0 leaves it out"""
     rounds: int = 12
     """turns of act, ask, learn, improve, check"""
+    demonstrations: DemonstrationConfig | None = None
+    """after the warm-up, find a reward that explains demonstrations, and train on it; the questions then refine what it says"""
     environment_weight: float = 0.0
     """weight of the environment's own reward, added to the learned one"""
     threads: int = 1
@@ -153,7 +156,8 @@ class LoopConfig:
     @property
     def before(self) -> int:
         """Environment steps before the first question."""
-        return self.warmup + self.pretrain
+        shown = 0 if self.demonstrations is None else self.demonstrations.steps
+        return self.warmup + self.pretrain + shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,13 @@ class RunConfig:
                 "The budget of the run does not fit together",
                 got=f"steps {loop.steps}, warmup {loop.warmup}, pretrain {loop.pretrain}, rounds {loop.rounds}",
                 expected="rounds >= 1, warmup >= 1, pretrain >= 0 and warmup + pretrain < steps",
+            )
+        without_density = self.policy.dqn or self.policy.td3 or self.policy.iql
+        if loop.demonstrations is not None and (without_density or self.reward.trunk.sees):
+            raise ConfigError(
+                "A reward cannot be learned from demonstrations like this",
+                got=f"reward.trunk = {self.reward.trunk.value}, a policy {'without' if without_density else 'with'} a density",
+                expected="sac, ppo, a2c, trpo or reinforce, whose actions have a density, and any trunk but cnn",
             )
         bonus = self.explore.uncertainty > 0 or self.explore.entropy > 0
         if (bonus and ask.labels == 0) or (self.policy.iql is not None and (bonus or loop.pretrain > 0)):
