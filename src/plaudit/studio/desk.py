@@ -208,7 +208,7 @@ class Desk:
 
     def _question(self, query: Query) -> Question:
         clips = [self._clip(query.segments[index]) for index in query.shown]
-        return Question(id=query.id, kind=query.kind.value, levels=query.levels, clips=clips)
+        return Question(id=query.id, kind=query.kind, levels=query.levels, clips=clips)
 
     def _clip(self, segment: str) -> Clip:
         key = f"render/{segment}"

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from plaudit.ask.session import Pick, Submission
+from plaudit.records import QueryKind
 
 
 class Shape(BaseModel):
@@ -26,7 +27,7 @@ class Question(Shape):
     """A question, with its clips in the order on the screen."""
 
     id: str
-    kind: Literal["comparison", "rating", "steps", "ranking", "critique"]
+    kind: QueryKind
     levels: int | None
     clips: list[Clip]
 
