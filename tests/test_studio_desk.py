@@ -211,7 +211,7 @@ def test_store_that_refuses_loses_nothing(desk: Desk, store: Store, monkeypatch:
 def test_ratings_show_one_clip_and_their_scale(tmp_path: Path, clock: Clock) -> None:
     with make_store(tmp_path, kind=QueryKind.RATING) as store:
         question = Desk(store, instruction="", clock=clock).view("ann").questions[0]
-        assert (question.kind, question.levels, len(question.clips)) == ("rating", 5, 1)
+        assert (question.kind.value, question.levels, len(question.clips)) == ("rating", 5, 1)
 
 
 def complete(store: Store, round_: int, *stages: str) -> None:

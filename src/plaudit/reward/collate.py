@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from plaudit.records import (
     Flag,
     Query,
     Ranking,
-    Segment,
     SegmentData,
     StepBatch,
     StepFeedback,
@@ -29,19 +28,21 @@ from plaudit.records import (
 from plaudit.reward.dispatch import OVERALL, Given, evidence_of, head_of, informs
 from plaudit.reward.evidence import Evidence
 
+S = TypeVar("S")
 
-class Source(Protocol):
-    """Where records are looked up; `plaudit.store.Store` is one."""
+
+class Source(Protocol[S]):
+    """Where records are looked up; `plaudit.store.Store` is one, for behaviour, and `plaudit.reward.texts.Texts`."""
 
     def queries(self) -> list[Query]:
         """All queries."""
         ...
 
-    def segments(self, ids: Sequence[str]) -> Mapping[str, Segment]:
+    def segments(self, ids: Sequence[str]) -> Mapping[str, S]:
         """Segments by id."""
         ...
 
-    def segment_data(self, segment: Segment) -> SegmentData:
+    def segment_data(self, segment: S) -> SegmentData:
         """The arrays of a segment."""
         ...
 
@@ -70,7 +71,7 @@ class FeedbackData:
         return FeedbackData(self.segments, self.heads[head])
 
 
-def collate(answers: Sequence[Feedback], source: Source, *, implied_weight: float = 0.0) -> FeedbackData:
+def collate(answers: Sequence[Feedback], source: Source[Any], *, implied_weight: float = 0.0) -> FeedbackData:
     """Look up what answers are about, and put them into arrays. Answers that say nothing about rewards are left out.
 
     Args:
