@@ -19,8 +19,10 @@ from sqlalchemy.engine import Row
 
 from plaudit.errors import IntegrityError, StoreError
 from plaudit.records import canonical_json, digest
+from plaudit.store.database import hold_log
 from plaudit.store.schema import GENESIS, PROJECTIONS, about, event, feedback, query
 
+RETRACTED = "feedback.retracted"
 PAGE = 1000
 """events read at a time; keeps memory flat"""
 
@@ -44,6 +46,8 @@ class Entry:
     kind: str
     payload: dict[str, Any]
     key: str | None = None
+    recorded_at: float | None = None
+    """seconds since 1970 at which it was first written, for copies; None: now"""
 
 
 def hash_of(prev_hash: str, seq: int, *, kind: str, key: str | None, payload: bytes) -> str:
@@ -66,6 +70,7 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
     Raises:
         StoreError: a key is there with another payload, a record lacks a field, or feedback does not fit its query.
     """
+    hold_log(connection)
     seq, prev_hash = head(connection)
     found: list[int] = []
     for entry in entries:
@@ -92,7 +97,7 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
                 payload=text,
                 prev_hash=prev_hash,
                 hash=row_hash,
-                recorded_at=time.time(),
+                recorded_at=time.time() if entry.recorded_at is None else entry.recorded_at,
             )
         )
         project(connection, seq, entry)
@@ -134,6 +139,20 @@ def _require_fit(connection: Connection, payload: dict[str, Any]) -> None:
         raise StoreError("Feedback answers a query that nobody asked", got=payload["query"])
     if asked.kind != payload["kind"]:
         raise StoreError("Feedback does not fit its query", got=payload["kind"], expected=asked.kind)
+
+
+def require_answer(connection: Connection, id_: str) -> None:
+    """Raise StoreError unless there is an answer of that id."""
+    if connection.execute(select(feedback.c.id).where(feedback.c.id == id_)).first() is None:
+        raise StoreError("There is no such answer", got=id_, next_step="see the ids in the log, or in an export")
+
+
+def retracted(connection: Connection, upto: int | None = None) -> frozenset[str]:
+    """Ids of the answers that were retracted up to a log position."""
+    wanted = select(event.c.payload).where(event.c.kind == RETRACTED)
+    if upto is not None:
+        wanted = wanted.where(event.c.seq <= upto)
+    return frozenset(json.loads(payload)["feedback"] for payload in connection.execute(wanted).scalars())
 
 
 def page(
