@@ -75,19 +75,17 @@ def text(number: int) -> TextSegment:
     return TextSegment(f"Question {number // 2}: how do I fold a map?", f"Answer {number}: along the old creases.")
 
 
-def question(number: int) -> Query:
-    pair = (text(2 * number).id, text(2 * number + 1).id)
-    return Query(QueryKind.COMPARISON, pair, (0, 1), number // 1000, number % 1000, "uniform")
-
-
 def fill(store: Store, questions: int, *, answered: bool) -> None:
-    """Texts and questions, and answers of ten annotators."""
+    """Questions and, about texts of their own, answers of ten annotators; without answers all are about the same two."""
     for one in range(10):
         store.add_annotator(AnnotatorProfile(f"a{one}", AnnotatorKind.PERSON))
     items: list[tuple[str, dict[str, Any], str | None]] = []
     for number in range(questions):
-        asked = question(number)
-        items += [("segment.added", to_json(one), one.id) for one in (text(2 * number), text(2 * number + 1))]
+        about = number if answered else 0
+        pair = (text(2 * about), text(2 * about + 1))
+        asked = Query(QueryKind.COMPARISON, (pair[0].id, pair[1].id), (0, 1), number // 1000, number % 1000, "uniform")
+        if number == about:
+            items += [("segment.added", to_json(one), one.id) for one in pair]
         items.append(("query.asked", to_json(asked), asked.id))
         if answered:
             given = Comparison(f"fb/{number}", asked.id, f"a{number % 10}", choice=list(Choice)[number % 3])
@@ -109,14 +107,18 @@ class Labelling(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Answer requests until the client goes."""
+        with suppress(ConnectionError):  # the client was killed
+            self.converse()
+
+    def converse(self) -> None:
+        """Request and reply, in turn."""
         for line in self.rfile:
             request = json.loads(line)
             try:
                 reply = self.next(request) if request["op"] == "next" else self.answer(request)
             except PlauditError as error:
                 reply = {"error": str(error)}
-            with suppress(BrokenPipeError):
-                self.wfile.write(json.dumps(reply).encode() + b"\n")
+            self.wfile.write(json.dumps(reply).encode() + b"\n")
 
     def next(self, request: dict[str, Any]) -> dict[str, Any]:
         """Lease a question."""

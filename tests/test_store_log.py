@@ -282,7 +282,7 @@ def test_the_database_refuses_to_change_the_past(sqlite_store):
 
 
 def test_migrations_make_exactly_the_schema(store):
-    with store._reading() as connection:
+    with store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
     for version in (v0001_initial, v0002_people):

@@ -151,7 +151,7 @@ def test_processes_that_stand_in_each_others_way_begin_again(store):
             connection.exec_driver_sql(f"UPDATE wait SET times = times + 1 WHERE n = {1 - first}")
 
         with Store.open(store.place) as mine:
-            mine._write(change)
+            mine.change(change)
 
     threads = [threading.Thread(target=cross, args=(first,)) for first in (0, 1)]
     for thread in threads:
@@ -170,7 +170,7 @@ def test_clashes_without_end_are_told(store, monkeypatch):
         raise database.ClashError("Two processes stood in each other's way")
 
     with pytest.raises(StoreError, match="each other's way"):
-        store._write(clash)
+        store.change(clash)
     assert len(tried) == MOST_CLASHES + 1
     assert store.append("note", {}) == 9
 

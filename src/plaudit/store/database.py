@@ -110,6 +110,23 @@ def copy_file(engine: Engine, to: Path) -> None:
         connection.exec_driver_sql("VACUUM INTO ?", (str(to),))
 
 
+def overwrite_deleted(connection: Connection) -> None:
+    """Fill with zeros what this connection deletes from a SQLite file; other databases decide for themselves."""
+    if is_sqlite(connection):
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
+
+def sweep(engine: Engine, *tables: Table) -> None:
+    """Let nothing remain of deleted rows in the write-ahead log (SQLite) or in the tables' pages (PostgreSQL)."""
+    if is_sqlite(engine):
+        with explained(), engine.connect() as connection:
+            connection.exec_driver_sql("ROLLBACK")  # this is possible outside of transactions only
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    else:
+        with explained(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM " + ", ".join(table.name for table in tables))
+
+
 def hold_log(connection: Connection) -> None:
     """Wait until no other process appends, and keep others from it until the transaction ends; SQLite does so itself."""
     if not is_sqlite(connection):

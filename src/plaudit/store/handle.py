@@ -10,16 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, Table
 
 from plaudit.errors import StoreError
 from plaudit.run.checkpoint import flush_folder
 from plaudit.store import log
 from plaudit.store.blobs import BlobStore
 from plaudit.store.blobs_url import blobs_at
-from plaudit.store.database import connect, explained, for_writing, share
+from plaudit.store.database import connect, copy_file, explained, for_writing, is_sqlite, share, sweep
 from plaudit.store.log import Entry
 from plaudit.store.place import Place, place_of
+from plaudit.store.schema import about
 from plaudit.store.tables import format_of, make_tables, note, noted, require_format
 from plaudit.store.writer import Writer
 
@@ -54,15 +55,20 @@ class Handle:
 
         Raises StoreError when one is there, or the disk refuses. Two processes must not create the same one at once.
         """
+        return cls.begin(place, Entry("run.created", run, "run"), blobs=blobs)
+
+    @classmethod
+    def begin(cls, place: Path | str, first: Entry, *, blobs: Path | str | None) -> Self:
+        """As `create`, with any first event."""
         there = place_of(place)
         if isinstance(blobs, Path) or (blobs is not None and "://" not in blobs):
             blobs = str(Path(blobs).absolute())
         if blobs is None and there.home is None:
             raise StoreError("Say where blobs are to lie", got=str(there), expected="a folder, or a URL as of fsspec")
         if isinstance(there.address, Path):
-            _create_file(there.address, run, blobs)
+            _create_file(there.address, first, blobs)
         else:
-            _fill(there.address, run, blobs)
+            _fill(there.address, first, blobs)
         return cls.open(place)
 
     @classmethod
@@ -127,15 +133,37 @@ class Handle:
         if self._closed:
             raise StoreError("The store is closed", next_step="open it again")
 
-    def _write(self, change: Callable[[Connection], T]) -> T:
+    def change(self, change: Callable[[Connection], T]) -> T:
+        """Run a change in a transaction, alone or with others, and return its result once it is on disk.
+
+        The change may run more than once, after all that it did was rolled back.
+        """
         self._require_open()
         return self._writer.write(change)
 
     @contextmanager
-    def _reading(self) -> Generator[Connection]:
+    def reading(self) -> Generator[Connection]:
+        """A connection that sees one moment of the store."""
         self._require_open()
         with explained(), self._engine.connect() as connection:
             yield connection
+
+    def copy_file(self, path: Path) -> bool:
+        """SQLite's own copy of the whole store, blobs expected beside it. False, and no copy, for another database."""
+        self._require_open()
+        if not is_sqlite(self._engine):
+            return False
+        copy_file(self._engine, path)
+        copied = connect(path)
+        with explained(), for_writing(copied).connect() as connection, connection.begin():
+            connection.execute(about.delete().where(about.c.name == BLOBS))
+        copied.dispose()
+        return True
+
+    def sweep(self, *tables: Table) -> None:
+        """Let nothing remain on disk of rows that were deleted from these tables, as far as the database can tell."""
+        self._require_open()
+        sweep(self._engine, *tables)
 
     def __enter__(self) -> Self:
         return self
@@ -152,13 +180,13 @@ def _beside(there: Place) -> Path:
     return there.home / BLOBS
 
 
-def _create_file(path: Path, run: dict[str, Any], blobs: str | None) -> None:
+def _create_file(path: Path, first: Entry, blobs: str | None) -> None:
     if path.exists():
         raise StoreError("There is a store already", got=str(path), next_step="open it, or choose another place")
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _fill(temporary, run, blobs)
+        _fill(temporary, first, blobs)
         os.replace(temporary, path)
         flush_folder(path.parent)
     except OSError as error:
@@ -168,7 +196,7 @@ def _create_file(path: Path, run: dict[str, Any], blobs: str | None) -> None:
             temporary.unlink()
 
 
-def _fill(address: Path | URL, run: dict[str, Any], blobs: str | None) -> None:
+def _fill(address: Path | URL, first: Entry, blobs: str | None) -> None:
     """Make the tables and log the first event, in one transaction."""
     engine = connect(address)
     try:
@@ -176,6 +204,6 @@ def _fill(address: Path | URL, run: dict[str, Any], blobs: str | None) -> None:
             make_tables(connection)
             if blobs is not None:
                 note(connection, BLOBS, blobs)
-            log.append(connection, [Entry("run.created", run, "run")])
+            log.append(connection, [first])
     finally:
         engine.dispose()

@@ -37,6 +37,8 @@ class Event:
     key: str | None
     prev_hash: str
     hash: str
+    recorded_at: float
+    """seconds since 1970 at which it was written; outside the hash"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +143,6 @@ def _require_fit(connection: Connection, payload: dict[str, Any]) -> None:
         raise StoreError("Feedback does not fit its query", got=payload["kind"], expected=asked.kind)
 
 
-def require_answer(connection: Connection, id_: str) -> None:
-    """Raise StoreError unless there is an answer of that id."""
-    if connection.execute(select(feedback.c.id).where(feedback.c.id == id_)).first() is None:
-        raise StoreError("There is no such answer", got=id_, next_step="see the ids in the log, or in an export")
-
-
 def retracted(connection: Connection, upto: int | None = None) -> frozenset[str]:
     """Ids of the answers that were retracted up to a log position."""
     wanted = select(event.c.payload).where(event.c.kind == RETRACTED)
@@ -201,4 +197,4 @@ def _event(row: Row[Any]) -> Event:
         raise IntegrityError(
             f"The payload of event {row.seq} is damaged", got=str(error), next_step="see `plaudit audit verify`"
         ) from error
-    return Event(row.seq, row.kind, payload, row.key, row.prev_hash, row.hash)
+    return Event(row.seq, row.kind, payload, row.key, row.prev_hash, row.hash, row.recorded_at)

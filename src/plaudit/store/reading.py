@@ -32,16 +32,16 @@ class Reading(Handle):
 
     def events(self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None) -> Iterator[Event]:
         """Events with after < seq <= upto, oldest first, with flat memory."""
-        return log.read(self._reading, after=after, upto=upto, kinds=kinds)
+        return log.read(self.reading, after=after, upto=upto, kinds=kinds)
 
     def head(self) -> tuple[int, str]:
         """Seq and hash of the newest event."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return log.head(connection)
 
     def verify(self) -> Verification:
         """Check the chain, the projections and the blobs of all segments."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return verify.verify(connection, self.blobs)
 
     def segment(self, id: str) -> Segment:
@@ -95,12 +95,12 @@ class Reading(Handle):
     def queries(self, round: int | None = None) -> list[Query]:
         """Questions of a round, or all, in log order."""
         wanted = select(query.c.record).order_by(query.c.seq)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _queries(connection, wanted if round is None else wanted.where(query.c.round == round))
 
     def unanswered(self, limit: int | None = None) -> list[Query]:
         """Questions without any answer, oldest first; one whose answer was retracted is not asked again."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             wanted = work.open_questions(select(query.c.record), self._look_ahead(connection))
             return _queries(connection, wanted.order_by(query.c.seq).limit(limit))
 
@@ -122,7 +122,7 @@ class Reading(Handle):
         wanted = select(feedback).where(feedback.c.seq > after).order_by(feedback.c.seq)
         if upto is not None:
             wanted = wanted.where(feedback.c.seq <= upto)
-        with self._reading() as connection:
+        with self.reading() as connection:
             gone = frozenset[str]() if retracted else log.retracted(connection, upto)
             rows = connection.execute(wanted).yield_per(log.PAGE)
             return [
@@ -131,9 +131,17 @@ class Reading(Handle):
                 if row.id not in gone
             ]
 
+    def answer(self, id: str) -> tuple[int, Feedback]:
+        """Log position and record of an answer, retracted or not. Raises StoreError when there is none."""
+        with self.reading() as connection:
+            row = connection.execute(select(feedback).where(feedback.c.id == id)).first()
+        if row is None:
+            raise StoreError("There is no such answer", got=id, next_step="see the ids in the log, or in an export")
+        return row.seq, from_json(FEEDBACK_KINDS[row.kind], json.loads(row.record))
+
     def _records(self, table: Table, ids: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
-        with self._reading() as connection:
+        with self.reading() as connection:
             for first in range(0, len(ids), MOST_VARIABLES):
                 wanted = select(table.c.id, table.c.record).where(table.c.id.in_(ids[first : first + MOST_VARIABLES]))
                 found |= {row.id: row.record for row in connection.execute(wanted)}

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from plaudit.errors import RecordError
 from plaudit.records import (
@@ -53,11 +53,11 @@ class Store(Reading):
     def append_many(self, items: Sequence[tuple[str, dict[str, Any], str | None]]) -> list[int]:
         """Append several events in one transaction, in order; all or none."""
         entries = [Entry(*item) for item in items]
-        return self._write(lambda connection: log.append(connection, entries))
+        return self.change(lambda connection: log.append(connection, entries))
 
     def rebuild_projections(self) -> None:
         """Fill all projections from the log again."""
-        self._write(verify.rebuild)
+        self.change(verify.rebuild)
 
     # records
 
@@ -104,13 +104,9 @@ class Store(Reading):
 
         Raises StoreError when there is no such answer, or it was retracted for another reason.
         """
-        entry = Entry(log.RETRACTED, {"feedback": feedback, "reason": reason}, f"retracted/{digest(feedback.encode())}")
-
-        def change(connection: Connection) -> int:
-            log.require_answer(connection, feedback)
-            return log.append(connection, [entry])[0]
-
-        return self._write(change)
+        self.answer(feedback)
+        payload = {"feedback": feedback, "reason": reason}
+        return self.append(log.RETRACTED, payload, f"retracted/{digest(feedback.encode())}")
 
     def _add(self, kind: str, records: Sequence[Segment | TextSegment | Query | AnnotatorProfile]) -> list[int]:
         return self.append_many([(kind, to_json(record), record.id) for record in records])
@@ -119,38 +115,38 @@ class Store(Reading):
 
     def add_job(self, kind: str, payload: dict[str, Any], key: str) -> None:
         """Ask another process for a job; a key that is there changes nothing."""
-        self._write(lambda connection: work.add_job(connection, kind, payload, key))
+        self.change(lambda connection: work.add_job(connection, kind, payload, key))
 
     def claim_job(self, kind: str, worker: str, lease_seconds: float, *, now: float | None = None) -> Job | None:
         """The oldest open job of a kind that nobody holds; it is the worker's for that long."""
         moment = time.time() if now is None else now
-        return self._write(
+        return self.change(
             lambda connection: work.claim_job(connection, kind, worker, until=moment + lease_seconds, now=moment)
         )
 
     def finish_job(self, id: int, result: dict[str, Any] | None = None, error: str | None = None) -> None:
         """End a job with its result, or with what went wrong; the first end counts."""
-        self._write(lambda connection: work.finish_job(connection, id, result, error))
+        self.change(lambda connection: work.finish_job(connection, id, result, error))
 
     def job(self, key: str) -> Job | None:
         """A job by key."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(select(work.job).where(work.job.c.key == key)).first()
         return None if row is None else work.job_of(row)
 
     def lease_query(self, annotator: str, seconds: float, *, now: float | None = None) -> Query | None:
         """The oldest question that nobody answered and nobody holds; it is the annotator's for that long."""
         moment = time.time() if now is None else now
-        with self._reading() as connection:
+        with self.reading() as connection:
             after = self._look_ahead(connection)
-        record = self._write(
+        record = self.change(
             lambda connection: work.lease_query(connection, annotator, until=moment + seconds, now=moment, after=after)
         )
         return None if record is None else from_json(Query, json.loads(record))
 
     def release(self, query: str, annotator: str) -> None:
         """Give a leased question back."""
-        self._write(lambda connection: work.release(connection, query, annotator))
+        self.change(lambda connection: work.release(connection, query, annotator))
 
 
 def _given(answer: Feedback) -> tuple[str, dict[str, Any], str]:
