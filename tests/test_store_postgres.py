@@ -1,18 +1,21 @@
 """What only PostgreSQL does: its triggers, its locks, its errors, places that are URLs; and migrations on both databases."""
 
 import gzip
+import json
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import event as listen
 from sqlalchemy import exc, inspect
 
 from plaudit.errors import MissingExtra, StoreError
-from plaudit.store import database, place, schema
+from plaudit.store import database, place, schema, work
 from plaudit.store.migrate import migrate, upgrade
 from plaudit.store.store import Store
 from plaudit.store.writer import MOST_CLASHES
@@ -135,6 +138,39 @@ def test_a_lock_that_is_held_too_long_is_named(store, monkeypatch):
         assert impatient.claim_job("render", "w", 10) is not None
         with pytest.raises(StoreError, match="locked by another process"):
             impatient.append("note", {})
+
+
+def test_a_job_that_somebody_else_asks_for_at_the_same_time_is_there_once(store):
+    with database.for_writing(store._engine).connect() as other, other.begin() as transaction:
+        work.add_job(other, "render", {"by": "other"}, "a")
+        mine = threading.Thread(target=store.add_job, args=("render", {"by": "mine"}, "a"))
+        mine.start()
+        mine.join(0.5)
+        assert mine.is_alive()  # it waits for what becomes of the other
+        transaction.commit()
+        mine.join(30)
+    assert store.job("a").payload == {"by": "other"}
+    assert sql(store, "SELECT count(*) FROM job") == [(1,)]
+
+
+def test_a_question_that_was_leased_while_somebody_looked_is_passed_over(store):
+    """The one statement that finds a free question sees a state before the other's commit; the second look does not."""
+    segments = add_segments(store, 2, "more")
+    asked = [question(i, *segments, round_=3) for i in range(2)]
+    store.add_queries(asked)
+    slow = database.for_writing(store._engine)
+    seen = []
+
+    @listen.listens_for(slow, "after_cursor_execute")
+    def meanwhile(connection, cursor, statement, parameters, context, many):
+        if "SKIP LOCKED" in statement and not seen:
+            seen.append(statement)
+            sql(store, f"INSERT INTO lease VALUES ('{asked[0].id}', 'quick', 1e12)")
+
+    with slow.connect() as connection, connection.begin():
+        record = work.lease_query(connection, "slow", until=time.time() + 60, now=time.time())
+    assert seen
+    assert json.loads(record)["id"] == asked[1].id
 
 
 def test_processes_that_stand_in_each_others_way_begin_again(store):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from plaudit.errors import StoreError
 from plaudit.store.optional import require
@@ -135,8 +134,8 @@ def hold_log(connection: Connection) -> None:
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     """Insert a row unless one with a key of it is there, also when others insert it at the same time."""
-    insert = sqlite.insert if is_sqlite(connection) else postgresql.insert
-    connection.execute(insert(table).values(row).on_conflict_do_nothing())
+    with suppress(exc.IntegrityError), connection.begin_nested():
+        connection.execute(table.insert().values(row))
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def erase(store: Store, annotator: str) -> int:
 
 def everything(store: Store, annotator: str) -> dict[str, Any]:
     """All that is stored about an annotator, for the annotator to read."""
-    gone = {event.payload["feedback"] for event in store.events(kinds={log.RETRACTED})}
+    gone = store.retracted()
     answers = [(seq, one) for seq, one in store.feedback(retracted=True) if one.annotator == annotator]
     kinds = {"annotator.added", "consent.given", "consent.withdrawn", KEPT, ERASED}
     return {

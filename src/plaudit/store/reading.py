@@ -131,6 +131,11 @@ class Reading(Handle):
                 if row.id not in gone
             ]
 
+    def retracted(self, upto: int | None = None) -> frozenset[str]:
+        """Ids of the answers that were retracted up to a log position."""
+        with self.reading() as connection:
+            return log.retracted(connection, upto)
+
     def answer(self, id: str) -> tuple[int, Feedback]:
         """Log position and record of an answer, retracted or not. Raises StoreError when there is none."""
         with self.reading() as connection:
