@@ -65,6 +65,8 @@ CALM_SECONDS = 10.0
 """mean time between two kills"""
 DIE_AFTER_WRITE = 1 / 2000
 """chance that a server kills itself between write and reply"""
+STOP = "stop"
+"""a file that lets the clients come to an end"""
 RAW = "store_faults"
 BATCH = 2000
 FLOORS = {"sqlite": 89.0, "postgresql": 74.0}
@@ -88,7 +90,8 @@ def fill(store: Store, questions: int, *, answered: bool) -> None:
             items += [("segment.added", to_json(one), one.id) for one in pair]
         items.append(("query.asked", to_json(asked), asked.id))
         if answered:
-            given = Comparison(f"fb/{number}", asked.id, f"a{number % 10}", choice=list(Choice)[number % 3])
+            choice = (Choice.FIRST, Choice.SECOND, Choice.TIE)[number % 3]
+            given = Comparison(id=f"fb/{number}", query=asked.id, annotator=f"a{number % 10}", choice=choice)
             items.append(("feedback.given", {"kind": kind_of(given), **to_json(given)}, given.id))
         if len(items) >= BATCH or number == questions - 1:
             store.append_many(items)
@@ -181,7 +184,7 @@ class Client:
         while True:
             began = time.monotonic()
             found, _ = ask({"op": "next", "annotator": annotator})
-            if found["done"]:
+            if found["done"] or (self.folder / STOP).exists():
                 return
             if found["query"] is None:
                 time.sleep(0.2)
@@ -264,7 +267,9 @@ class Troupe:
 
 
 def trial(database: str, labels: int, *, kills: bool, servers: int, clients: int, annotators: int) -> dict[str, Any]:
-    """One store, filled by concurrent clients, and what is wrong with it afterwards."""
+    """One store, filled by concurrent clients until all is answered or somebody puts a file `stop` into its folder, and what
+    is wrong with it afterwards.
+    """
     folder = Path(tempfile.mkdtemp(prefix="plaudit-faults-"))
     server = Server(durable=True) if database == "postgresql" else None
     place = str(folder / "store.sqlite") if server is None else server.new_database()

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,51 @@ def test_a_server_that_was_killed_is_found_again(postgres, tmp_path):
             sql(made, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user")
         assert made.append("note", {}, "a") == 9
         assert made.verify().ok
+
+
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed(postgres, tmp_path):
+    with make_store(postgres.new_database(), tmp_path / "blobs") as made:
+        said, enough = {}, threading.Event()
+
+        def write():
+            for i in range(100_000):
+                said[str(i)] = made.append("note", {"i": i}, str(i))
+                if i == 20:
+                    enough.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write)
+            assert enough.wait(60)
+            postgres.kill()
+            with pytest.raises(StoreError, match="cannot be reached"):
+                writing.result(60)
+        postgres.start()
+        there = {event.key: event.seq for event in made.events(after=8)}
+        assert said.items() <= there.items()
+        assert len(there) <= len(said) + 1  # the one whose acknowledgement was on its way
+        again = len(said)
+        assert made.append("note", {"i": again}, str(again)) == there.get(str(again), made.head()[0])
+        assert made.verify().ok
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "words"),
+    [
+        ("53100", StoreError, "disk is full"),
+        ("55P03", StoreError, "locked by another process"),
+        ("40P01", database.ClashError, "each other's way"),
+        ("40001", database.ClashError, "each other's way"),
+        ("57P01", StoreError, "cannot be reached"),
+        (None, StoreError, "cannot be reached"),
+    ],
+)
+def test_errors_of_the_server_are_explained(state, kind, words):
+    failure = Exception("words of the server")
+    failure.sqlstate = state
+    told = database.meaning(exc.OperationalError("SELECT 1", {}, failure))
+    assert type(told) is kind
+    assert words in str(told)
+    assert "words of the server" in str(told)
 
 
 # places
