@@ -364,7 +364,7 @@ def _examine(place: str, folder: Path, labels: int) -> dict[str, Any]:
 
 def labels(count: int, databases: list[str]) -> None:
     many = {"kills": True, "servers": SERVERS, "clients": CLIENTS, "annotators": ANNOTATORS, "labels": count}
-    calm = {"kills": False, "servers": 1, "clients": 2, "annotators": 25, "labels": min(count, 5000)}
+    calm = {"kills": False, "servers": 1, "clients": 2, "annotators": 25, "labels": min(count, 2000)}
     cells = [{"case": "labels", "database": database, **one} for database in databases for one in (calm, many)]
     keys = ("case", "database", "kills", "labels")
     for cell in missing(cells, read_raw(RAW), keys):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
@@ -23,6 +23,8 @@ from plaudit.store.database import hold_log
 from plaudit.store.schema import GENESIS, PROJECTIONS, about, event, feedback, query
 
 RETRACTED = "feedback.retracted"
+MOST_VARIABLES = 500
+"""ids in one SELECT; databases limit them"""
 PAGE = 1000
 """events read at a time; keeps memory flat"""
 
@@ -74,50 +76,77 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
     """
     hold_log(connection)
     seq, prev_hash = head(connection)
+    there = _there(connection, [entry.key for entry in entries if entry.key is not None])
     found: list[int] = []
+    fresh: list[tuple[int, Entry]] = []
+    rows: list[dict[str, Any]] = []
     for entry in entries:
         data = canonical_json(entry.payload)
         text = data.decode()
-        there = None if entry.key is None else connection.execute(select(event).where(event.c.key == entry.key)).first()
-        if there is not None:
-            if (there.kind, there.payload) != (entry.kind, text):
-                raise StoreError(
-                    "An event with this key is there already, with another payload",
-                    got=f"{entry.kind} {entry.key}",
-                    expected=there.payload[:200],
-                    next_step="a repeated stage came to another result, or an id was used twice; see `plaudit audit verify`",
-                )
-            found.append(there.seq)
+        old = None if entry.key is None else there.get(entry.key)
+        if old is not None:
+            _require_same(entry, text, old)
+            found.append(old.seq)
             continue
         seq += 1
         row_hash = hash_of(prev_hash, seq, kind=entry.kind, key=entry.key, payload=data)
-        connection.execute(
-            event.insert().values(
-                seq=seq,
-                kind=entry.kind,
-                key=entry.key,
-                payload=text,
-                prev_hash=prev_hash,
-                hash=row_hash,
-                recorded_at=time.time() if entry.recorded_at is None else entry.recorded_at,
-            )
-        )
-        project(connection, seq, entry)
+        row = {"seq": seq, "kind": entry.kind, "key": entry.key, "payload": text, "prev_hash": prev_hash}
+        recorded_at = time.time() if entry.recorded_at is None else entry.recorded_at
+        rows.append(row | {"hash": row_hash, "recorded_at": recorded_at})
+        fresh.append((seq, entry))
+        if entry.key is not None:
+            there[entry.key] = _Old(seq, entry.kind, text)
         prev_hash = row_hash
         found.append(seq)
-    connection.execute(about.update().where(about.c.name == "head").values(value=f"{seq} {prev_hash}"))
+    if rows:
+        connection.execute(event.insert(), rows)
+        project(connection, fresh)
+        connection.execute(about.update().where(about.c.name == "head").values(value=f"{seq} {prev_hash}"))
     return found
 
 
-def project(connection: Connection, seq: int, entry: Entry) -> None:
-    """Fill the projection of one event."""
-    table = PROJECTIONS.get(entry.kind)
-    if table is None:
-        return
-    row = projected(seq, entry)
-    if table is feedback:
-        _require_fit(connection, entry.payload)
-    connection.execute(table.insert().values(row))
+class _Old(NamedTuple):
+    """An event that is there under a key."""
+
+    seq: int
+    kind: str
+    payload: str
+
+
+def _there(connection: Connection, keys: list[str]) -> dict[str, _Old]:
+    """The events that have these keys."""
+    columns = (event.c.key, event.c.seq, event.c.kind, event.c.payload)
+    found: dict[str, _Old] = {}
+    for some in portions(keys):
+        for row in connection.execute(select(*columns).where(event.c.key.in_(some))):
+            found[row.key] = _Old(row.seq, row.kind, row.payload)
+    return found
+
+
+def _require_same(entry: Entry, text: str, old: _Old) -> None:
+    if (old.kind, old.payload) != (entry.kind, text):
+        raise StoreError(
+            "An event with this key is there already, with another payload",
+            got=f"{entry.kind} {entry.key}",
+            expected=old.payload[:200],
+            next_step="a repeated stage came to another result, or an id was used twice; see `plaudit audit verify`",
+        )
+
+
+def portions(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Names in portions that one statement takes."""
+    return (names[first : first + MOST_VARIABLES] for first in range(0, len(names), MOST_VARIABLES))
+
+
+def project(connection: Connection, events: Sequence[tuple[int, Entry]]) -> None:
+    """Fill the projections of events that follow each other."""
+    for kind, table in PROJECTIONS.items():
+        entries = [(seq, entry) for seq, entry in events if entry.kind == kind]
+        rows = [projected(seq, entry) for seq, entry in entries]
+        if table is feedback:
+            _require_fit(connection, entries)
+        if rows:
+            connection.execute(table.insert(), rows)
 
 
 def projected(seq: int, entry: Entry) -> dict[str, Any]:
@@ -135,12 +164,18 @@ def projected(seq: int, entry: Entry) -> dict[str, Any]:
         ) from error
 
 
-def _require_fit(connection: Connection, payload: dict[str, Any]) -> None:
-    asked = connection.execute(select(query.c.kind).where(query.c.id == payload["query"])).first()
-    if asked is None:
-        raise StoreError("Feedback answers a query that nobody asked", got=payload["query"])
-    if asked.kind != payload["kind"]:
-        raise StoreError("Feedback does not fit its query", got=payload["kind"], expected=asked.kind)
+def _require_fit(connection: Connection, answers: Sequence[tuple[int, Entry]]) -> None:
+    """Raise StoreError unless each answer follows its question, and has its form."""
+    asked: dict[str, Row[Any]] = {}
+    for some in portions([entry.payload["query"] for _, entry in answers]):
+        wanted = select(query.c.id, query.c.seq, query.c.kind).where(query.c.id.in_(some))
+        asked |= {row.id: row for row in connection.execute(wanted)}
+    for seq, entry in answers:
+        there = asked.get(entry.payload["query"])
+        if there is None or there.seq > seq:
+            raise StoreError("Feedback answers a query that nobody asked", got=entry.payload["query"])
+        if there.kind != entry.payload["kind"]:
+            raise StoreError("Feedback does not fit its query", got=entry.payload["kind"], expected=there.kind)
 
 
 def retracted(connection: Connection, upto: int | None = None) -> frozenset[str]:

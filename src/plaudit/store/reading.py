@@ -19,9 +19,6 @@ from plaudit.store.place import Place
 from plaudit.store.schema import feedback, query
 from plaudit.store.verify import Verification
 
-MOST_VARIABLES = 500
-"""ids in one SELECT; databases limit them"""
-
 
 class Reading(Handle):
     """Everything that can be asked of a store without changing it."""
@@ -29,6 +26,7 @@ class Reading(Handle):
     def __init__(self, engine: Engine, place: Place, blobs: BlobStore) -> None:
         super().__init__(engine, place, blobs)
         self._answered_upto = 0
+        self._leased = 0
 
     def events(self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None) -> Iterator[Event]:
         """Events with after < seq <= upto, oldest first, with flat memory."""
@@ -105,7 +103,7 @@ class Reading(Handle):
             return _queries(connection, wanted.order_by(query.c.seq).limit(limit))
 
     def _look_ahead(self, connection: Connection) -> int:
-        """Log position up to which every question is answered, and will be: only ever read from what is committed."""
+        """Log position up to which every question is answered, and stays so: only ever read from what is committed."""
         self._answered_upto = work.answered_upto(connection, self._answered_upto)
         return self._answered_upto
 
@@ -147,8 +145,8 @@ class Reading(Handle):
     def _records(self, table: Table, ids: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
         with self.reading() as connection:
-            for first in range(0, len(ids), MOST_VARIABLES):
-                wanted = select(table.c.id, table.c.record).where(table.c.id.in_(ids[first : first + MOST_VARIABLES]))
+            for some in log.portions(ids):
+                wanted = select(table.c.id, table.c.record).where(table.c.id.in_(some))
                 found |= {row.id: row.record for row in connection.execute(wanted)}
         return found
 

@@ -32,6 +32,8 @@ from plaudit.store.work import Job
 
 TAKEN = re.compile(r"run|(stage|submission|retracted|person)/.*|(seg|qry|fbk)_[0-9a-f]{32}", re.DOTALL)
 """keys of other events: all kinds share one space of keys, and a key is logged once"""
+LOOK_AHEAD = 50
+"""questions leased between two looks at how far all are answered"""
 
 
 class Store(Reading):
@@ -137,8 +139,11 @@ class Store(Reading):
     def lease_query(self, annotator: str, seconds: float, *, now: float | None = None) -> Query | None:
         """The oldest question that nobody answered and nobody holds; it is the annotator's for that long."""
         moment = time.time() if now is None else now
-        with self.reading() as connection:
-            after = self._look_ahead(connection)
+        self._leased += 1
+        if self._leased % LOOK_AHEAD == 1:
+            with self.reading() as connection:
+                self._look_ahead(connection)
+        after = self._answered_upto
         record = self.change(
             lambda connection: work.lease_query(connection, annotator, until=moment + seconds, now=moment, after=after)
         )

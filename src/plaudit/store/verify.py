@@ -79,8 +79,7 @@ def rebuild(connection: Connection) -> None:
         connection.execute(table.delete())
     after = 0
     while events := page(connection, after=after):
-        for one in events:
-            project(connection, one.seq, Entry(one.kind, one.payload, one.key))
+        project(connection, [(one.seq, Entry(one.kind, one.payload, one.key)) for one in events])
         after = events[-1].seq
 
 
