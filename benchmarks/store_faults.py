@@ -471,6 +471,8 @@ def main() -> None:
     for name, words in (("serve", 3), ("client", 4), ("measure", 3)):  # the script's own processes
         verbs.add_parser(name).add_argument("words", nargs=words)
     given = parser.parse_args()
+    if given.verb == "labels":  # end the others too
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     match given.verb:
         case "labels":
             labels(given.labels, given.databases)

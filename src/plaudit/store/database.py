@@ -133,9 +133,12 @@ def hold_log(connection: Connection) -> None:
 
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Insert a row unless one with a key of it is there, also when others insert it at the same time."""
-    with suppress(exc.IntegrityError), connection.begin_nested():
+    """Insert a row that was not there a moment ago, unless another process was faster; in SQLite none can be."""
+    if is_sqlite(connection):
         connection.execute(table.insert().values(row))
+    else:
+        with suppress(exc.IntegrityError), connection.begin_nested():
+            connection.execute(table.insert().values(row))
 
 
 @contextmanager
