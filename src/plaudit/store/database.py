@@ -185,6 +185,8 @@ def state_of(error: exc.DBAPIError) -> str | None:
 
 def in_transaction(connection: Connection) -> bool:
     """Whether the transaction stands; SQLite rolls back all of it, savepoints or not, when the disk is full."""
+    if connection.invalidated:  # the server has gone
+        return False
     driver: Any = connection.connection.driver_connection
     if is_sqlite(connection):
         return bool(driver.in_transaction)
