@@ -442,8 +442,12 @@ def report() -> None:
             if done["peak_mib"] is not None:
                 rows.append(Row(case, f"{step} peak memory", round(done["peak_mib"], 1), unit="MiB"))
     note = "a cycle is two requests over a local socket and two durable transactions: lease a question, submit its answer; "
-    note += "the floor is the survey's prototype with 50 annotators and HTTP, on the same kind of machine under load; unanswered: what was left when "
-    note += "the clients were told to stop"
+    note += "the floor is the survey's prototype with 50 annotators and HTTP, on the same kind of machine under load; "
+    note += "unanswered: what was left when "
+    note += (
+        "the clients were told to stop. The machine was busy with other work, load 5 to 16 on two cores; the committed "
+    )
+    note += "peaks of memory were read with getrusage, which makes them upper bounds"
     write(
         "store_faults",
         asked="Does the store lose or double labels, how fast and how small is it?",
@@ -455,7 +459,9 @@ def report() -> None:
 def _label_rows(one: dict[str, Any]) -> list[Row]:
     people = one["clients"] * one["annotators"]
     what = "random kills" if one["kills"] else "nobody killed"
-    case = f"{one['database']}, {one['servers']} writing processes, {people} annotators, {what}"
+    case = (
+        f"{one['database']}, {one['servers']} writing processes, {people} annotators, {one['answers']} labels, {what}"
+    )
     rows = [
         Row(case, "labels a second", round(one["acknowledged"] / one["seconds"], 1), n=one["acknowledged"], unit="1/s"),
         Row(case, "floor", FLOORS[one["database"]], unit="1/s"),
