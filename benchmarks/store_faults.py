@@ -361,12 +361,17 @@ def _examine(place: str, folder: Path, labels: int) -> dict[str, Any]:
     }
 
 
+def finished(case: str) -> list[dict[str, Any]]:
+    """Finished cells of a case."""
+    return [one for one in read_raw(RAW) if one["case"] == case]
+
+
 def labels(count: int, databases: list[str]) -> None:
     many = {"kills": True, "servers": SERVERS, "clients": CLIENTS, "annotators": ANNOTATORS, "labels": count}
     calm = {"kills": False, "servers": 1, "clients": 2, "annotators": 25, "labels": min(count, 2000)}
     cells = [{"case": "labels", "database": database, **one} for database in databases for one in (calm, many)]
     keys = ("case", "database", "kills", "labels")
-    for cell in missing(cells, read_raw(RAW), keys):
+    for cell in missing(cells, finished("labels"), keys):
         settings = {name: cell[name] for name in ("kills", "servers", "clients", "annotators")}
         done = trial(cell["database"], cell["labels"], **settings)
         print(json.dumps(cell | done), flush=True)
@@ -414,7 +419,7 @@ def _steps(step: str, store: Store, folder: Path) -> Iterator[object]:
 
 def records(count: int) -> None:
     cells = [{"case": "records", "database": "sqlite", "records": one} for one in (count // 10, count)]
-    for cell in missing(cells, read_raw(RAW), ("case", "database", "records")):
+    for cell in missing(cells, finished("records"), ("case", "database", "records")):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             place = str(folder / "store.sqlite")
