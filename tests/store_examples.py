@@ -22,8 +22,10 @@ from plaudit.records import (
     Segment,
     SegmentData,
 )
+from plaudit.store.database import for_writing
 from plaudit.store.store import Store
 
+TABLES = ("segment", "query", "annotator", "feedback")
 RUN = {"format": 1, "config": {"seed": 3}}
 
 
@@ -55,9 +57,11 @@ def answer(query: Query, annotator: str = "ann", choice: Choice = Choice.FIRST) 
     return Comparison(id=f"fb/{query.id}/{annotator}", query=query.id, annotator=annotator, choice=choice)
 
 
-def make_store(folder: Path) -> Store:
-    """Eight events: run, annotator, two segments, two queries, one answer to each."""
-    store = Store.create(folder / "store.sqlite", RUN)
+def make_store(place: Path | str, blobs: Path | None = None) -> Store:
+    """Eight events: run, annotator, two segments, two queries, one answer to each. In a folder, or a database."""
+    store = Store.create(
+        place / "store.sqlite" if isinstance(place, Path) and blobs is None else place, RUN, blobs=blobs
+    )
     store.add_annotator(AnnotatorProfile("ann", AnnotatorKind.PERSON))
     first, second = add_segments(store, 2)
     compare, rate = question(0, first, second), question(1, second)
@@ -69,9 +73,14 @@ def make_store(folder: Path) -> Store:
 
 def projections(store: Store) -> dict[str, list[Any]]:
     """All rows of all projections."""
-    with sqlite3.connect(store.path) as connection:
-        tables = ("segment", "query", "annotator", "feedback")
-        return {table: connection.execute(f"SELECT * FROM {table} ORDER BY id").fetchall() for table in tables}
+    return {table: sql(store, f"SELECT * FROM {table} ORDER BY id") for table in TABLES}
+
+
+def sql(store: Store, statement: str) -> list[tuple[Any, ...]]:
+    """Run a statement in a connection of one's own, as somebody would who has the database."""
+    with for_writing(store._engine).connect() as connection, connection.begin():
+        done = connection.exec_driver_sql(statement)
+        return [tuple(row) for row in done.all()] if done.returns_rows else []
 
 
 def tamper(path: Path, *statements: str) -> None:

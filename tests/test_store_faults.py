@@ -20,7 +20,7 @@ from sqlalchemy import event as listen
 from plaudit.errors import IntegrityError, RecordError, StoreError
 from plaudit.records import to_json
 from plaudit.store import database, schema
-from plaudit.store import store as store_module
+from plaudit.store import handle as store_module
 from plaudit.store.migrate import migrate, upgrade
 from plaudit.store.store import Store
 from plaudit.store.writer import LARGEST_GROUP
@@ -47,9 +47,9 @@ store.close()
 CREATE_AND_DIE = """
 import os, sys
 from pathlib import Path
-from plaudit.store import store
-store.os.replace = lambda source, target: os._exit(9)
-store.Store.create(Path(sys.argv[1]), {})
+from plaudit.store.store import Store
+os.replace = lambda source, target: os._exit(9)
+Store.create(Path(sys.argv[1]), {})
 """
 
 
@@ -465,7 +465,7 @@ def test_another_format_is_not_opened(store, statement):
     with sqlite3.connect(store.path) as connection:
         connection.execute(statement)
     connection.close()
-    with pytest.raises(StoreError, match=r"another format.*Expected: 1.*install a newer plaudit"):
+    with pytest.raises(StoreError, match=r"another format.*Expected: 2.*install a newer plaudit"):
         Store.open(store.path)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from plaudit.errors import IntegrityError, RecordError, StoreError
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Comparison, Rating, canonical_json, kind_of, to_json
 from plaudit.store import log, schema, verify
-from plaudit.store.migrations.versions import v0001_initial
+from plaudit.store.migrations.versions import v0001_initial, v0002_people
 from plaudit.store.store import Store
 from tests import strategies
 from tests.store_examples import (
@@ -28,6 +28,7 @@ from tests.store_examples import (
     make_store,
     projections,
     question,
+    sql,
     tamper,
 )
 
@@ -35,7 +36,13 @@ MODEST = settings(max_examples=15, deadline=None, suppress_health_check=[HealthC
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(places):
+    with make_store(**places()) as made:
+        yield made
+
+
+@pytest.fixture
+def sqlite_store(tmp_path):
     with make_store(tmp_path) as made:
         yield made
 
@@ -260,8 +267,8 @@ def test_an_incomplete_record_is_refused(store, field):
 # the file
 
 
-def test_the_database_refuses_to_change_the_past(store):
-    with sqlite3.connect(store.path) as connection:
+def test_the_database_refuses_to_change_the_past(sqlite_store):
+    with sqlite3.connect(sqlite_store.path) as connection:
         for statement in (
             "UPDATE event SET payload = '{}' WHERE seq = 8",
             "DELETE FROM event WHERE seq = 8",
@@ -271,15 +278,16 @@ def test_the_database_refuses_to_change_the_past(store):
         ):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 connection.execute(statement)
-    assert store.verify().ok
+    assert sqlite_store.verify().ok
 
 
 def test_migrations_make_exactly_the_schema(store):
-    with store._reading() as connection:
+    with store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
-    with pytest.raises(NotImplementedError):
-        v0001_initial.downgrade()
+    for version in (v0001_initial, v0002_people):
+        with pytest.raises(NotImplementedError):
+            version.downgrade()
 
 
 def test_rebuilding_mends_projections_and_keeps_leases(store):
@@ -289,10 +297,8 @@ def test_rebuilding_mends_projections_and_keeps_leases(store):
     store.add_queries([open_question])
     assert store.lease_query("ann", 60) == open_question
     before = projections(store)
-    with sqlite3.connect(store.path) as connection:
-        connection.execute("DELETE FROM feedback")
-        connection.execute("UPDATE query SET round = 9")
-        connection.execute("UPDATE segment SET record = 'x'")
+    for statement in ("DELETE FROM feedback", "UPDATE query SET round = 9", "UPDATE segment SET record = 'x'"):
+        sql(store, statement)
     assert not store.verify().ok
     store.rebuild_projections()
     assert projections(store) == before
@@ -493,6 +499,5 @@ def test_one_flipped_bit_anywhere_in_the_file_is_found_or_means_nothing(template
 
 
 def test_payloads_are_stored_as_canonical_json(store):
-    with sqlite3.connect(store.path) as connection:
-        texts = [text for (text,) in connection.execute("SELECT payload FROM event")]
+    texts = [text for (text,) in sql(store, "SELECT payload FROM event")]
     assert texts == [canonical_json(json.loads(text)).decode() for text in texts]

@@ -15,8 +15,8 @@ from tests.store_examples import RUN, add_segments, answer, question
 
 
 @pytest.fixture
-def store(tmp_path):
-    with Store.create(tmp_path / "store.sqlite", RUN) as made:
+def store(places):
+    with Store.create(**places(), run=RUN) as made:
         yield made
 
 
@@ -90,7 +90,7 @@ def test_leases_run_by_the_clock_when_no_time_is_given(store, asked):
 
 
 def test_no_double_lease_between_threads_and_connections(store, asked):
-    with Store.open(store.path) as other:
+    with Store.open(store.place) as other:
         got = at_once(6, lambda i: (store, other)[i % 2].lease_query(f"a{i}", 60, now=0))
     leased = [query.id for query in got if query is not None]
     assert sorted(leased) == sorted(query.id for query in asked)
@@ -104,7 +104,7 @@ def test_jobs_are_claimed_once_oldest_first(store):
         store.add_job("render", {"segment": i}, f"render/{i}")
     store.add_job("render", {"segment": "other"}, "render/0")
     store.add_job("export", {}, "export")
-    with Store.open(store.path) as other:
+    with Store.open(store.place) as other:
         got = at_once(5, lambda i: (store, other)[i % 2].claim_job("render", f"w{i}", 60, now=0))
     assert sorted(job.payload["segment"] for job in got if job) == [0, 1, 2]
     job = store.claim_job("export", "w", 60)
@@ -155,10 +155,14 @@ class Labelling(RuleBasedStateMachine):
 
     people = st.sampled_from("abc")
 
+    @staticmethod
+    def place(folder):
+        return {"place": folder / "store.sqlite"}
+
     def __init__(self):
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.store = Store.create(Path(self.folder.name) / "store.sqlite", RUN)
+        self.store = Store.create(**self.place(Path(self.folder.name)), run=RUN)
         self.segments = add_segments(self.store, 2)
         self.now = 0.0
         self.asked = []
@@ -232,7 +236,25 @@ class Labelling(RuleBasedStateMachine):
         assert self.store.unanswered() == [query for query in self.asked if query.id not in done]
 
 
+SOME = settings(max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
 TestLabelling = Labelling.TestCase
-TestLabelling.settings = settings(
-    max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestLabelling.settings = SOME
+
+
+class LabellingInPostgres(Labelling):
+    """The same, in the other database."""
+
+    server = None
+
+    def place(self, folder):
+        return {"place": self.server.new_database(), "blobs": folder / "blobs"}
+
+
+@pytest.mark.usefixtures("labelling_server")
+class TestLabellingInPostgres(LabellingInPostgres.TestCase):
+    settings = settings(SOME, max_examples=6)
+
+
+@pytest.fixture
+def labelling_server(postgres, monkeypatch):
+    monkeypatch.setattr(LabellingInPostgres, "server", postgres)

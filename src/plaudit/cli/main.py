@@ -23,6 +23,12 @@ VERBS = {
     "gc": "delete checkpoints that are no longer needed",
     "import": "bring published feedback about texts, or recorded episodes, into a store",
     "export": "write feedback about texts as a file that others read, with a manifest",
+    "copy": "carry a store to another place: SQLite to PostgreSQL, and back",
+    "backup": "copy everything that a run has, also while it goes on",
+    "restore": "make a run's directory from its backup",
+    "rm": "delete a run with everything in it, after asking",
+    "retract": "take an answer out of later fits, and say which models learned from it",
+    "person": "keep, write out or erase the personal data of an annotator",
     "migrate": "bring an older run to the present format",
 }
 

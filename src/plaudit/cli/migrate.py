@@ -48,7 +48,8 @@ def main(arguments: Sequence[str]) -> int:
             console.print(f"would copy the store to {backup} and go from format {found} to {FORMAT}")
             return 0
         migrate(directory.store, backup)
-        console.print(f"{directory.path} has format {FORMAT} now; the store as it was lies in {backup}")
+        kept = f"; the store as it was lies in {backup}" if backup.exists() else ""  # a database server has its own
+        console.print(f"{directory.path} has format {FORMAT} now{kept}")
         return 0
     finally:
         directory.release()

@@ -15,6 +15,16 @@ def given(annotator: str, version: str) -> Entry:
     return GIVEN, payload, f"consent/{digest(canonical_json(payload))}"
 
 
+def give(store: Store, annotator: str, version: str) -> int:
+    """Log that an annotator agrees to a version now, also after having taken it back; a standing consent changes nothing."""
+    kind, payload, key = given(annotator, version)
+    withdrawn = [event.seq for event in store.events(kinds={WITHDRAWN}) if event.payload["annotator"] == annotator]
+    if withdrawn:
+        payload |= {"after": withdrawn[-1]}
+        key = f"consent/{digest(canonical_json(payload))}"
+    return store.append(kind, payload, key)
+
+
 def withdraw(store: Store, annotator: str) -> int:
     """Log that an annotator took back what was agreed to so far; exports made for a consent leave the answers out."""
     seq = store.head()[0]

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import Row
 
 from plaudit.errors import IntegrityError, StoreError
 from plaudit.records import canonical_json, digest
+from plaudit.store.database import hold_log
 from plaudit.store.schema import GENESIS, PROJECTIONS, about, event, feedback, query, segment
 
+RETRACTED = "feedback.retracted"
+MOST_VARIABLES = 500
+"""ids in one SELECT; databases limit them"""
 PAGE = 1000
 """events read at a time; keeps memory flat"""
 
@@ -35,6 +39,8 @@ class Event:
     key: str | None
     prev_hash: str
     hash: str
+    recorded_at: float
+    """seconds since 1970 at which it was written; outside the hash"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class Entry:
     kind: str
     payload: dict[str, Any]
     key: str | None = None
+    recorded_at: float | None = None
+    """seconds since 1970 at which it was first written, for copies; None: now"""
 
 
 def hash_of(prev_hash: str, seq: int, *, kind: str, key: str | None, payload: bytes) -> str:
@@ -67,53 +75,81 @@ def append(connection: Connection, entries: Collection[Entry]) -> list[int]:
         StoreError: a key is there with another payload, a record lacks a field, or feedback does not fit its query or
             was derived from other records and confirmed by nobody.
     """
+    hold_log(connection)
     seq, prev_hash = head(connection)
+    there = _there(connection, [entry.key for entry in entries if entry.key is not None])
     found: list[int] = []
+    fresh: list[tuple[int, Entry]] = []
+    rows: list[dict[str, Any]] = []
     for entry in entries:
         data = canonical_json(entry.payload)
         text = data.decode()
-        there = None if entry.key is None else connection.execute(select(event).where(event.c.key == entry.key)).first()
-        if there is not None:
-            if (there.kind, there.payload) != (entry.kind, text):
-                raise StoreError(
-                    "An event with this key is there already, with another payload",
-                    got=f"{entry.kind} {entry.key}",
-                    expected=there.payload[:200],
-                    next_step="a repeated stage came to another result, or an id was used twice; see `plaudit audit verify`",
-                )
-            found.append(there.seq)
+        old = None if entry.key is None else there.get(entry.key)
+        if old is not None:
+            _require_same(entry, text, old)
+            found.append(old.seq)
             continue
         if entry.kind == "feedback.given":
             _require_confirmed(entry.payload)
         seq += 1
         row_hash = hash_of(prev_hash, seq, kind=entry.kind, key=entry.key, payload=data)
-        connection.execute(
-            event.insert().values(
-                seq=seq,
-                kind=entry.kind,
-                key=entry.key,
-                payload=text,
-                prev_hash=prev_hash,
-                hash=row_hash,
-                recorded_at=time.time(),
-            )
-        )
-        project(connection, seq, entry)
+        row = {"seq": seq, "kind": entry.kind, "key": entry.key, "payload": text, "prev_hash": prev_hash}
+        recorded_at = time.time() if entry.recorded_at is None else entry.recorded_at
+        rows.append(row | {"hash": row_hash, "recorded_at": recorded_at})
+        fresh.append((seq, entry))
+        if entry.key is not None:
+            there[entry.key] = _Old(seq, entry.kind, text)
         prev_hash = row_hash
         found.append(seq)
-    connection.execute(about.update().where(about.c.name == "head").values(value=f"{seq} {prev_hash}"))
+    if rows:
+        connection.execute(event.insert(), rows)
+        project(connection, fresh)
+        connection.execute(about.update().where(about.c.name == "head").values(value=f"{seq} {prev_hash}"))
     return found
 
 
-def project(connection: Connection, seq: int, entry: Entry) -> None:
-    """Fill the projection of one event."""
-    table = PROJECTIONS.get(entry.kind)
-    if table is None:
-        return
-    row = projected(seq, entry)
-    if table is feedback:
-        _require_fit(connection, entry.payload)
-    connection.execute(table.insert().values(row))
+class _Old(NamedTuple):
+    """An event that is there under a key."""
+
+    seq: int
+    kind: str
+    payload: str
+
+
+def _there(connection: Connection, keys: list[str]) -> dict[str, _Old]:
+    """The events that have these keys."""
+    columns = (event.c.key, event.c.seq, event.c.kind, event.c.payload)
+    found: dict[str, _Old] = {}
+    for some in portions(keys):
+        for row in connection.execute(select(*columns).where(event.c.key.in_(some))):
+            found[row.key] = _Old(row.seq, row.kind, row.payload)
+    return found
+
+
+def _require_same(entry: Entry, text: str, old: _Old) -> None:
+    if (old.kind, old.payload) != (entry.kind, text):
+        raise StoreError(
+            "An event with this key is there already, with another payload",
+            got=f"{entry.kind} {entry.key}",
+            expected=old.payload[:200],
+            next_step="a repeated stage came to another result, or an id was used twice; see `plaudit audit verify`",
+        )
+
+
+def portions(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Names in portions that one statement takes."""
+    return (names[first : first + MOST_VARIABLES] for first in range(0, len(names), MOST_VARIABLES))
+
+
+def project(connection: Connection, events: Sequence[tuple[int, Entry]]) -> None:
+    """Fill the projections of events that follow each other."""
+    for kind, table in PROJECTIONS.items():
+        entries = [(seq, entry) for seq, entry in events if entry.kind == kind]
+        rows = [projected(seq, entry) for seq, entry in entries]
+        if table is feedback:
+            _require_fit(connection, entries)
+        if rows:
+            connection.execute(table.insert(), rows)
 
 
 def projected(seq: int, entry: Entry) -> dict[str, Any]:
@@ -131,15 +167,29 @@ def projected(seq: int, entry: Entry) -> dict[str, Any]:
         ) from error
 
 
-def _require_fit(connection: Connection, payload: dict[str, Any]) -> None:
-    asked = connection.execute(select(query.c.kind).where(query.c.id == payload["query"])).first()
-    if asked is None:
-        raise StoreError("Feedback answers a query that nobody asked", got=payload["query"])
-    if asked.kind != payload["kind"]:
-        raise StoreError("Feedback does not fit its query", got=payload["kind"], expected=asked.kind)
-    brings = payload.get("segment")  # a demonstration or correction
-    if brings and connection.execute(select(segment.c.id).where(segment.c.id == brings)).first() is None:
-        raise StoreError("Feedback brings a segment that is not there", got=brings, next_step="add the segment first")
+def _require_fit(connection: Connection, answers: Sequence[tuple[int, Entry]]) -> None:
+    """Raise StoreError unless each answer follows its question, and has its form."""
+    asked: dict[str, Row[Any]] = {}
+    for some in portions([entry.payload["query"] for _, entry in answers]):
+        wanted = select(query.c.id, query.c.seq, query.c.kind).where(query.c.id.in_(some))
+        asked |= {row.id: row for row in connection.execute(wanted)}
+    for seq, entry in answers:
+        there = asked.get(entry.payload["query"])
+        if there is None or there.seq > seq:
+            raise StoreError("Feedback answers a query that nobody asked", got=entry.payload["query"])
+        if there.kind != entry.payload["kind"]:
+            raise StoreError("Feedback does not fit its query", got=entry.payload["kind"], expected=there.kind)
+    brought = {entry.payload["segment"]: seq for seq, entry in reversed(answers) if entry.payload.get("segment")}
+    known: dict[str, int] = {}
+    for some in portions(list(brought)):  # of demonstrations and corrections
+        known |= dict(
+            connection.execute(select(segment.c.id, segment.c.seq).where(segment.c.id.in_(some))).tuples().all()
+        )
+    missing = [id_ for id_, seq in brought.items() if known.get(id_, seq) >= seq]
+    if missing:
+        raise StoreError(
+            "Feedback brings a segment that is not there", got=missing[0], next_step="add the segment first"
+        )
 
 
 def _require_confirmed(payload: dict[str, Any]) -> None:
@@ -151,6 +201,14 @@ def _require_confirmed(payload: dict[str, Any]) -> None:
             expected="confirmed_by: the person who looked at it",
             next_step="let a person confirm the proposal",
         )
+
+
+def retracted(connection: Connection, upto: int | None = None) -> frozenset[str]:
+    """Ids of the answers that were retracted up to a log position."""
+    wanted = select(event.c.payload).where(event.c.kind == RETRACTED)
+    if upto is not None:
+        wanted = wanted.where(event.c.seq <= upto)
+    return frozenset(json.loads(payload)["feedback"] for payload in connection.execute(wanted).scalars())
 
 
 def page(
@@ -199,4 +257,4 @@ def _event(row: Row[Any]) -> Event:
         raise IntegrityError(
             f"The payload of event {row.seq} is damaged", got=str(error), next_step="see `plaudit audit verify`"
         ) from error
-    return Event(row.seq, row.kind, payload, row.key, row.prev_hash, row.hash)
+    return Event(row.seq, row.kind, payload, row.key, row.prev_hash, row.hash, row.recorded_at)

@@ -12,27 +12,36 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
     Text,
 )
+from sqlalchemy.types import TypeEngine
 
-FORMAT = 1
+FORMAT = 2
 """number of the store's format, kept in `about`"""
-REVISION = "0001"
+REVISION = "0002"
 """the newest migration, whose tables these are"""
 GENESIS = "0" * 64
 """what stands before the first event"""
 
 metadata = MetaData()
 
-# `format`, and `head`: seq and hash of the newest event, as a chain alone cannot tell that its end was cut off
+
+def short(length: int) -> TypeEngine[str]:
+    """Text of about so many characters; neither database refuses longer ones, as SQLite knows no lengths."""
+    return String(length).with_variant(Text(), "postgresql")
+
+
+# `format`; `blobs`, if they do not lie beside the file; and `head`: seq and hash of the newest event, as a chain alone
+# cannot tell that its end was cut off
 about = Table(
     "about",
     metadata,
-    Column("name", String(32), primary_key=True),
+    Column("name", short(32), primary_key=True),
     Column("value", Text, nullable=False),
 )
 
@@ -43,11 +52,11 @@ event = Table(
     "event",
     metadata,
     Column("seq", SEQ, primary_key=True, autoincrement=False),
-    Column("kind", String(64), nullable=False),
-    Column("key", String(128), nullable=True, unique=True),
+    Column("kind", short(64), nullable=False),
+    Column("key", short(128), nullable=True, unique=True),
     Column("payload", Text, nullable=False),
-    Column("prev_hash", String(64), nullable=False),
-    Column("hash", String(64), nullable=False),
+    Column("prev_hash", short(64), nullable=False),
+    Column("hash", short(64), nullable=False),
     Column("recorded_at", Float, nullable=False),
     Index("event_kind_seq", "kind", "seq"),
 )
@@ -55,26 +64,26 @@ event = Table(
 segment = Table(
     "segment",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", short(64), primary_key=True),
     Column("seq", SEQ, ForeignKey("event.seq"), nullable=False),
-    Column("blob", String(64), nullable=False),
+    Column("blob", short(64), nullable=False),
     Column("record", Text, nullable=False),
 )
 
 query = Table(
     "query",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", short(64), primary_key=True),
     Column("seq", SEQ, ForeignKey("event.seq"), nullable=False, index=True),
     Column("round", Integer, nullable=False, index=True),
-    Column("kind", String(32), nullable=False),
+    Column("kind", short(32), nullable=False),
     Column("record", Text, nullable=False),
 )
 
 annotator = Table(
     "annotator",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", short(64), primary_key=True),
     Column("seq", SEQ, ForeignKey("event.seq"), nullable=False),
     Column("record", Text, nullable=False),
 )
@@ -82,11 +91,11 @@ annotator = Table(
 feedback = Table(
     "feedback",
     metadata,
-    Column("id", String(128), primary_key=True),
+    Column("id", short(128), primary_key=True),
     Column("seq", SEQ, ForeignKey("event.seq"), nullable=False, unique=True),
-    Column("query", String(64), ForeignKey("query.id"), nullable=False, index=True),
-    Column("annotator", String(64), nullable=False),
-    Column("kind", String(32), nullable=False),
+    Column("query", short(64), ForeignKey("query.id"), nullable=False, index=True),
+    Column("annotator", short(64), nullable=False),
+    Column("kind", short(32), nullable=False),
     Column("record", Text, nullable=False),
 )
 
@@ -94,10 +103,10 @@ job = Table(
     "job",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("kind", String(32), nullable=False),
-    Column("key", String(128), nullable=False, unique=True),
+    Column("kind", short(32), nullable=False),
+    Column("key", short(128), nullable=False, unique=True),
     Column("payload", Text, nullable=False),
-    Column("worker", String(128), nullable=True),
+    Column("worker", short(128), nullable=True),
     Column("lease_until", Float, nullable=False),
     Column("result", Text, nullable=True),
     Column("error", Text, nullable=True),
@@ -106,8 +115,8 @@ job = Table(
 lease = Table(
     "lease",
     metadata,
-    Column("query", String(64), primary_key=True),  # no foreign key: leases outlive a rebuild of the projections
-    Column("annotator", String(64), nullable=False),
+    Column("query", short(64), primary_key=True),  # no foreign key: leases outlive a rebuild of the projections
+    Column("annotator", short(64), nullable=False),
     Column("until", Float, nullable=False),
 )
 
@@ -119,14 +128,48 @@ revision = Table(
 )
 """Alembic's own table: it says which migrations a store has seen"""
 
-GUARDS = {
+# personal data stand outside the log, each person's encrypted with a key of its own: without the key nobody reads them
+person = Table(
+    "person",
+    metadata,
+    Column("annotator", short(64), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+person_key = Table(
+    "person_key",
+    metadata,
+    Column("annotator", short(64), primary_key=True),
+    Column("key", LargeBinary, nullable=False),
+)
+
+_SQLITE_GUARDS = {
     "event_no_update": "UPDATE ON event",
     "event_no_delete": "DELETE ON event",
     # also keeps out INSERT OR REPLACE, which deletes rows without asking the guard above
     "event_in_order": "INSERT ON event WHEN NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM event) "
     "OR EXISTS (SELECT 1 FROM event WHERE key = NEW.key)",
 }
-"""SQLite triggers that keep the log append-only: name -> when they refuse"""
+"""name -> when it refuses"""
+
+_REFUSE = "RAISE EXCEPTION 'the event log is append-only' USING ERRCODE = 'integrity_constraint_violation';"
+_POSTGRES_GUARDS = (
+    f"CREATE FUNCTION event_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_REFUSE} END $$",
+    "CREATE FUNCTION event_require_order() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+    f"IF NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM event) THEN {_REFUSE} END IF; RETURN NEW; END $$",
+    "CREATE TRIGGER event_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON event "
+    "FOR EACH STATEMENT EXECUTE FUNCTION event_refuse()",
+    "CREATE TRIGGER event_in_order BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION event_require_order()",
+)
+
+
+def guards(dialect: str) -> tuple[str, ...]:
+    """Statements that make the triggers which keep the log append-only."""
+    if dialect == "sqlite":
+        refuse = "BEGIN SELECT RAISE(ABORT, 'the event log is append-only'); END"
+        return tuple(f"CREATE TRIGGER {name} BEFORE {when} {refuse}" for name, when in _SQLITE_GUARDS.items())
+    return _POSTGRES_GUARDS
+
 
 PROJECTIONS = {"segment.added": segment, "query.asked": query, "annotator.added": annotator, "feedback.given": feedback}
 """event kind -> the table that it fills"""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from plaudit.errors import StoreError
 from plaudit.store.blobs import BlobStore
-from plaudit.store.database import damage, exact, explained
+from plaudit.store.database import damage, exact, explained, hold_log
 from plaudit.store.log import PAGE, Entry, hash_of, page, project, projected
 from plaudit.store.schema import GENESIS, PROJECTIONS, about, event
 
@@ -65,7 +65,7 @@ def _walk(connection: Connection, blobs: BlobStore) -> Verification:
         there = connection.execute(select(func.count()).select_from(table)).scalar_one()
         if there != counts[kind]:
             problems.append(f"table {table.name} has {there} rows, the log has {counts[kind]} events {kind}")
-    noted = connection.execute(select(*exact(about)).where(about.c.name == "head")).scalars("value").first()
+    noted = connection.execute(select(*exact(connection, about)).where(about.c.name == "head")).scalars("value").first()
     if noted != f"{seq} {prev_hash}".encode():
         problems.append(f"event {seq + 1}: missing; the log ends before it, but was written up to {noted}")
     problems += damage(connection)
@@ -74,17 +74,17 @@ def _walk(connection: Connection, blobs: BlobStore) -> Verification:
 
 def rebuild(connection: Connection) -> None:
     """Empty all projections and fill them from the log again, inside the caller's transaction."""
+    hold_log(connection)
     for table in reversed(PROJECTIONS.values()):
         connection.execute(table.delete())
     after = 0
     while events := page(connection, after=after):
-        for one in events:
-            project(connection, one.seq, Entry(one.kind, one.payload, one.key))
+        project(connection, [(one.seq, Entry(one.kind, one.payload, one.key)) for one in events])
         after = events[-1].seq
 
 
 def _page(connection: Connection, after: int) -> Sequence[Any]:
-    wanted = select(*exact(event)).where(event.c.seq > after).order_by(event.c.seq).limit(PAGE)
+    wanted = select(*exact(connection, event)).where(event.c.seq > after).order_by(event.c.seq).limit(PAGE)
     return connection.execute(wanted).all()
 
 
@@ -108,7 +108,7 @@ def _unequal(connection: Connection, entries: Sequence[tuple[int, Entry]]) -> li
     problems: list[str] = []
     for kind, table in PROJECTIONS.items():
         expected = [projected(seq, entry) for seq, entry in entries if entry.kind == kind]
-        wanted = select(*exact(table)).where(table.c.id.in_([row["id"] for row in expected]))
+        wanted = select(*exact(connection, table)).where(table.c.id.in_([row["id"] for row in expected]))
         found = {row["id"]: dict(row) for row in connection.execute(wanted).mappings()}
         for row in expected:
             there = found.get(row["id"].encode())

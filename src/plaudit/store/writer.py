@@ -15,17 +15,19 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from plaudit.errors import StoreError
-from plaudit.store.database import explained, in_transaction
+from plaudit.store.database import ClashError, explained, for_writing, in_transaction
 
 T = TypeVar("T")
 LARGEST_GROUP = 256
+MOST_CLASHES = 20
+"""how often one write is begun again when other processes stand in its way"""
 
 
 class Writer:
     """Serialises all writes of one process to one database."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine.execution_options(writes=True)
+        self._engine = for_writing(engine)
         self._waiting: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -71,7 +73,7 @@ class Writer:
             if last:
                 return
 
-    def _commit(self, group: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
+    def _commit(self, group: list[tuple[Callable[[Connection], Any], Future[Any]]], clashes: int = 0) -> None:
         """One transaction for all; results are handed out only after it is on disk."""
         begun = False
         try:
@@ -83,6 +85,9 @@ class Writer:
                 # all is rolled back; what one of them could not have, a full disk for example, the others still may
                 for one in group:
                     self._commit([one])
+                return
+            if isinstance(error, ClashError) and clashes < MOST_CLASHES:
+                self._commit(group, clashes + 1)
                 return
             for _, result in group:
                 result.set_exception(error)
@@ -100,6 +105,8 @@ def _attempt(connection: Connection, work: Callable[[Connection], Any]) -> tuple
     try:
         with explained():
             value = work(connection)
+    except ClashError:
+        raise  # what the neighbours hold is in the way too
     except Exception as error:  # a thread boundary: the caller gets it, its neighbours do not
         if not in_transaction(connection):
             raise

@@ -1,0 +1,32 @@
+"""Both databases that a store can lie in."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.postgres_server import NoServerError, Server
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server. Without one its tests are skipped; where CI is set they fail, so that they cannot go missing."""
+    try:
+        server = Server(durable=False)
+    except NoServerError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def places(request, tmp_path):
+    """Makes places for new stores in either database: `places()` -> what `Store.create` takes, and its blobs."""
+    made = iter(range(1_000_000))
+    if request.param == "sqlite":
+        return lambda: {"place": tmp_path / f"{next(made)}" / "store.sqlite"}
+    server = request.getfixturevalue("postgres")
+    return lambda: {"place": server.new_database(), "blobs": tmp_path / f"{next(made)}" / "blobs"}
