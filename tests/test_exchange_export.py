@@ -180,6 +180,16 @@ def test_what_has_no_row_is_counted_by_reason(tmp_path):
     assert manifest.rows == 2
 
 
+def test_retracted_answers_stay_inside(tmp_path):
+    mixed(tmp_path / "store")
+    with open_store(tmp_path / "store") as store:
+        before = export(store, Selection(Shape.TRL_PREFERENCE), tmp_path / "before.jsonl")
+        for _, answer in store.feedback():
+            store.retract(answer.id, "withdrawn")
+        assert export(store, Selection(Shape.TRL_PREFERENCE), tmp_path / "after.jsonl").rows == 0
+        reproduce(store, before, tmp_path / "again")  # as of its own place in the log
+
+
 def test_a_manifest_reproduces_its_file_after_the_log_has_grown(tmp_path):
     mixed(tmp_path / "store")
     with open_store(tmp_path / "store") as store:

@@ -129,3 +129,29 @@ def test_late_and_shuffled_answers_replay_to_equal_bits(tmp_path):
     replayed = fingerprint(tmp_path / "replayed")
     assert replayed["checkpoints"] == live["checkpoints"]
     assert replayed["metrics"] == live["metrics"]
+
+
+def test_a_retracted_answer_leaves_the_next_fit_and_a_replay_retracts_it_too(tmp_path):
+    def until_learned(run, round_):
+        while run.position != (round_, "improve"):
+            run.step()
+        return run.store.events(kinds={"stage.completed"})
+
+    config = small(people=True, patience_seconds=0.5)
+    people = LatePeople(tmp_path / "live" / "store.sqlite")
+    people.start()
+    with Run.create(config, tmp_path / "live") as run:
+        until_learned(run, 0)
+        people.stop()  # nothing is answered any more: but for the retraction, the second fit would have nothing new
+        answers = [answer for _, answer in run.store.feedback()]
+        run.store.retract(answers[0].id, "a slip")
+        learned = [event.payload for event in until_learned(run, 1) if event.payload["stage"] == "learn"]
+        assert learned[1]["metrics"]["reward/labels"] == len(answers) - 1
+        assert learned[0]["versions"]["reward"] != learned[1]["versions"]["reward"]
+        stopped_at = run.store.head()
+    with Run.open(tmp_path / "live") as run:  # knows what the last fit read
+        learned = [event.payload for event in until_learned(run, 2) if event.payload["stage"] == "learn"]
+        assert learned[1]["versions"]["reward"] == learned[2]["versions"]["reward"]
+    with Run.create(config, tmp_path / "replayed", replay=tmp_path / "live") as run:
+        until_learned(run, 1)
+        assert run.store.head() == stopped_at

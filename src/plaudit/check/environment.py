@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from plaudit.check.diagnose import Evidence, Finding, Severity
 from plaudit.errors import PlauditError
-from plaudit.worlds.optional import require
+from plaudit.run.optional import require
 
 PACKAGES = ("plaudit", "numpy", "scipy", "sqlalchemy", "torch", "gymnasium", "stable-baselines3", "mujoco", "sbx-rl")
 EXTRAS = {

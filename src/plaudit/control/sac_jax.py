@@ -15,7 +15,7 @@ from plaudit.control.files import Arrays
 from plaudit.control.replay import Batch
 from plaudit.control.sac_nets import SACNets
 from plaudit.models.kernels import FloatArray
-from plaudit.worlds.optional import require
+from plaudit.run.optional import require
 
 Tree = dict[str, Any]
 

@@ -21,7 +21,7 @@ from plaudit.control.config import TRPOConfig
 from plaudit.control.files import Arrays
 from plaudit.control.rollout import require_finite
 from plaudit.control.sb3 import WorldVecEnv, light_optimizers, own_streams, read_moments, write_moments
-from plaudit.worlds.optional import require
+from plaudit.run.optional import require
 from plaudit.worlds.vector import VectorWorld
 
 LOGGED = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plaudit.errors import ConfigError, RecordError
-from plaudit.worlds.optional import require
+from plaudit.run.optional import require
 
 EXTRA = "parquet"
 PAGE = 256

@@ -194,7 +194,9 @@ def judgements(store: Store, selection: Selection, upto: int) -> Iterator[Judgem
         profile = from_json(AnnotatorProfile, event.payload)
         profiles[profile.id] = profile
     events = store.events(after=selection.after, upto=upto, kinds=kinds)
+    retracted = store.retracted(upto)
     while page := list(islice(events, PAGE)):
+        page = [event for event in page if event.payload["id"] not in retracted]
         answers = [event for event in page if event.kind == "feedback.given"]
         queries = store.queries_by_id([event.payload["query"] for event in answers])
         carried = {event.payload["segment"] for event in answers if "segment" in event.payload}

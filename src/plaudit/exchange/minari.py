@@ -15,8 +15,8 @@ from plaudit.errors import ConfigError, RecordError
 from plaudit.exchange.columnar import arrow, parquet
 from plaudit.exchange.judgement import Entry
 from plaudit.records import Segment, SegmentData, to_json
+from plaudit.run.optional import require
 from plaudit.store.blobs import BlobStore
-from plaudit.worlds.optional import require
 
 EXTRA = "minari"
 HDF5 = "main_data.hdf5"

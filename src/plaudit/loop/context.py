@@ -41,8 +41,8 @@ class Context:
     annotators: tuple[Annotator, ...]
     """simulated ones; empty when people answer"""
     reward: RewardModel | None = None
-    learned_from: int = 0
-    """answers that the reward model was fitted to"""
+    learned_until: int = 0
+    """log position that the last learn stage read answers up to"""
     asked_until: int = 0
     """log position that the last ask stage ended at"""
     recorded: dict[str, int] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from plaudit.errors import RunError
 from plaudit.quality import gold
 from plaudit.records import AnnotatorProfile, Choice, Feedback, Query, Segment, from_json
 from plaudit.records.feedback import FEEDBACK_KINDS
+from plaudit.store.log import RETRACTED
 from plaudit.store.store import Store
 
 
@@ -80,13 +81,13 @@ class Journal:
                 expected="a log of a run with the same run file",
                 next_step="replay with the run file, seed and versions that the log names",
             )
-        kinds = {"annotator.added", "feedback.given", gold.EVENT}
+        kinds = {"annotator.added", "feedback.given", RETRACTED, gold.EVENT}
         for event in self._source.events(after=self._copied, upto=end - 1, kinds=kinds):
             record = event.payload
             if event.kind == "annotator.added":
                 if record["id"] not in self._own:
                     self.store.add_annotator(from_json(AnnotatorProfile, record))
-            elif event.kind == gold.EVENT:
+            elif event.kind in (gold.EVENT, RETRACTED):
                 self.store.append(event.kind, record, event.key)
             elif record["annotator"] not in self._own:
                 fields = {name: value for name, value in record.items() if name != "kind"}

@@ -37,8 +37,8 @@ def take_up(context: Context, store: Store, *, rebuild: bool) -> int:
         restore_policy(context, checkpoint.locate(root, policy))
     if reward is not None:
         context.reward = RewardModel.load(checkpoint.locate(root, reward) / "reward.safetensors")
-        fits = [event.payload["metrics"] for event in finished if event.payload["stage"] == "learn"]
-        context.learned_from = int(fits[-1]["reward/labels"] + fits[-1].get("reward/labels_left_out", 0.0))
+    learned = [event.payload["log_position"] for event in finished if event.payload["stage"] == "learn"]
+    context.learned_until = learned[-1] if learned else 0
     asked = [event.payload["log_position"] for event in finished if event.payload["stage"] == "ask"]
     context.asked_until = asked[-1] if asked else 0
     return len(finished)

@@ -60,7 +60,9 @@ def learn(context: Context, round_: int) -> Outcome:
     given = [answer for _, answer in store.feedback(upto=context.asked_until) if not is_skip(answer)]
     answers = counted(context, given)
     left_out = {"reward/labels_left_out": float(len(given) - len(answers))} if settings.ask.checks else {}
-    if len(given) == context.learned_from:  # nothing new: fitting on would only overfit
+    before = [answer.id for _, answer in store.feedback(upto=context.learned_until) if not is_skip(answer)]
+    context.learned_until = context.asked_until
+    if [answer.id for answer in given] == before:  # nothing new: fitting on would only overfit
         return Outcome({"reward/labels": float(len(answers)), **left_out})
     data = collate(answers, store, implied_weight=settings.ask.list_weight if settings.ask.lists else 0.0)
     behaviour = context.world.behaviour
@@ -72,7 +74,7 @@ def learn(context: Context, round_: int) -> Outcome:
         warm_start=context.reward,
         unlabelled=_unlabelled(context, round_, len(answers)) if settings.reward.pseudo_weight else (),
     )
-    context.reward, context.learned_from = result.model, len(given)
+    context.reward = result.model
     metrics = dict(result.metrics) | left_out
     artefacts = {"history": store.blobs.put_arrays(result.history)}
     if result.calibration:

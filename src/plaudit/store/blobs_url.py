@@ -8,8 +8,8 @@ from typing import Any
 
 from plaudit.errors import StoreError
 from plaudit.records import digest
+from plaudit.run.optional import require
 from plaudit.store.blobs import NAME, BlobStore, FolderBlobs, proven, require_name
-from plaudit.store.optional import require
 
 
 def blobs_at(where: Path | str) -> BlobStore:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from plaudit.errors import StoreError
-from plaudit.store.optional import require
+from plaudit.run.optional import require
 from plaudit.store.schema import about
 
 BUSY_SECONDS = 30

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, select
 
 from plaudit.errors import IntegrityError
 from plaudit.records import canonical_json, is_skip, to_json
+from plaudit.run.optional import require
 from plaudit.store import log
 from plaudit.store.database import overwrite_deleted
 from plaudit.store.log import Entry
-from plaudit.store.optional import require
 from plaudit.store.schema import person, person_key
 from plaudit.store.store import Store
 

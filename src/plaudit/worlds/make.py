@@ -13,11 +13,11 @@ from typing import Any
 import gymnasium
 
 from plaudit.errors import PlauditError, WorldError
+from plaudit.run.optional import missing, require
 from plaudit.worlds.anew import CARRY_OVER, Anew
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.flat import Env, Flat, check_actions
 from plaudit.worlds.horizon import FixedHorizon
-from plaudit.worlds.optional import missing, require
 
 EXTRAS = {"mujoco": "mujoco", "box2d": "box2d", "classic_control": "control", "toy_text": "control"}
 """family of gymnasium.envs -> extra of plaudit that brings what it needs"""
