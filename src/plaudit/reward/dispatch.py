@@ -119,6 +119,7 @@ def _comparisons(given: Sequence[Given], names: tuple[str, ...]) -> Comparisons:
         side=np.array([SIDES[answer.choice] for answer in answers], dtype=np.int64),
         grade=np.array(grade, dtype=np.int64),
         asked=asked(given, names, position=places[:, :1] - places[:, 1:], length=lengths[:, :1] - lengths[:, 1:]),
+        seconds=_seconds(answers),
     )
 
 
@@ -203,6 +204,12 @@ def asked(
     found = {"position": position, "length": length}
     nuisance = {name: np.asarray(values, dtype=np.float64) for name, values in found.items() if values is not None}
     return Asked(names, np.array([number[one.answer.annotator] for one in given], dtype=np.intp), nuisance)
+
+
+def _seconds(answers: Sequence[Feedback]) -> FloatArray | None:
+    """[answer] how long each took, NaN where that is not known; None where it never is."""
+    taken = np.array([one.response_seconds or np.nan for one in answers])
+    return taken if (taken > 0).any() else None
 
 
 def _places(given: Sequence[Given]) -> FloatArray:
