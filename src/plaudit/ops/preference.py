@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from plaudit.stats.choice import FAR, PROBIT, Noise, grade_limits, ranking_chance, tie_weights
+from plaudit.stats.choice import response_time as time_density
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -107,6 +108,27 @@ def ranking(
         gain = _like(logs[size], value) + mean - mass.log()
         total = total + gain.masked_fill(torch.from_numpy(~counts).to(value.device), 0.0)
     return mix_lapse(total, _like(ranking_chance(ranks, stages), value), lapse)
+
+
+def response_time(
+    log_odds: Tensor,
+    seconds: FloatArray,
+    longest_mean: float,
+    *,
+    motor: float = 0.0,
+    outlier: float = 0.0,
+    longest: float = 60.0,
+) -> Tensor:
+    """Log density of response times; see `plaudit.stats.choice.response_time`.
+
+    By Girsanov's theorem the drift changes the density of a passage without drift by cosh(odds / 2) exp(-odds^2 time / 2).
+    """
+    decided = np.maximum(seconds - motor, 0.0)
+    still = time_density(np.zeros(decided.shape), seconds, longest_mean, motor=motor)
+    time = _like(decided / (4.0 * longest_mean), log_odds)
+    drifts = torch.logaddexp(log_odds / 2, -log_odds / 2) - math.log(2.0) - log_odds**2 * time / 2
+    within = np.where((seconds > 0) & (seconds <= longest), 1.0 / longest, 0.0)
+    return mix_lapse(_like(still, log_odds) + drifts, _like(within, log_odds), outlier)
 
 
 def _sets(relative: Tensor, left: Tensor, largest: int) -> list[Tensor]:

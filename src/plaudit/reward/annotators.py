@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from scipy.special import xlogy
 
 from plaudit.reward.config import Nuisance, Trait
 from plaudit.reward.evidence import AnswerModel, Evidence
-from plaudit.reward.likelihood import Ratings
+from plaudit.reward.likelihood import Comparisons, Ratings
 
 FloatArray = NDArray[np.float64]
 WEIGHTS = np.linspace(-4.0, 4.0, 41)
@@ -30,6 +31,14 @@ SHIFTS = np.linspace(-4.0, 4.0, 41)
 """of cut-points; a normal prior of deviation 1"""
 LOG_SCALES = np.linspace(-1.5, 1.5, 16)
 """of cut-points; a normal prior of deviation SPREAD"""
+DECISIONS = np.geomspace(0.2, 4.0, 13)
+"""mean time of a decision between equals, in medians of all times"""
+BESIDES = np.linspace(0.0, 1.0, 6)
+"""time in which nothing is decided, in times that one answer in twenty falls short of"""
+NEARBY = np.array([0.85, 0.92, 1.0, 1.08, 1.15])
+"""where to look again around the best of these"""
+MINUTE = 60.0
+"""seconds: times that have nothing to do with the question are evenly spread to here, or to the longest"""
 SPREAD = 0.5
 LAPSE_ANSWERS = 10.0
 
@@ -79,6 +88,26 @@ def differing(found: Sequence[Judged], annotators: AnswerModel, which: Sequence[
         annotators = replace(annotators, rationality=_named(names, np.exp(logs)))
     rated = [v for v in found if isinstance(v.evidence, Ratings)]
     return _stretched(rated, annotators, names) if rated and Trait.CUTS in which else annotators
+
+
+def timed(found: Sequence[Judged], annotators: AnswerModel) -> AnswerModel:
+    """The mean time of a decision between equals, and the time besides, at which times of comparisons are likeliest."""
+    held = [v for v in found if isinstance(v.evidence, Comparisons) and v.evidence.timed.any()]
+    parts = [v.evidence for v in held if isinstance(v.evidence, Comparisons)]
+    known = [part.seconds[part.timed] for part in parts if part.seconds is not None]
+    if not known:
+        return replace(annotators, timing=None)
+    seconds = np.concatenate(known)
+    soonest, longest = float(np.quantile(seconds, 0.05)), max(MINUTE, float(seconds.max()))
+
+    def fits(timing: tuple[float, float]) -> float:
+        trial = replace(annotators, timing=(*timing, longest))
+        return sum(float(v.fits(trial).sum()) for v in held)
+
+    coarse = product((float(np.median(seconds)) * DECISIONS).tolist(), (soonest * BESIDES).tolist())
+    mean, motor = max(coarse, key=fits)
+    fine = product((mean * NEARBY).tolist(), (motor + soonest * (NEARBY - 1)).clip(0).tolist())
+    return replace(annotators, timing=(*max(fine, key=fits), longest))
 
 
 def _stretched(found: Sequence[Judged], annotators: AnswerModel, names: tuple[str, ...]) -> AnswerModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from plaudit.ask.lists import INSERTION
 from plaudit.errors import RecordError
 from plaudit.records import (
+    AnnotatorProfile,
     Comparison,
     Correction,
     Feedback,
@@ -22,11 +23,13 @@ from plaudit.records import (
     StepBatch,
     StepFeedback,
     brought,
+    from_json,
     kind_of,
     require_confirmed,
 )
 from plaudit.reward.dispatch import OVERALL, Given, evidence_of, head_of, informs
 from plaudit.reward.evidence import Evidence
+from plaudit.store.log import Event
 
 S = TypeVar("S")
 
@@ -60,6 +63,8 @@ class FeedbackData:
     """of all that follows from answers, where all comparisons have 1"""
     heads: dict[str, tuple[Evidence, ...]] = field(default_factory=dict[str, "tuple[Evidence, ...]"])
     """the same of other rewards: `cost/<constraint>` and `aspect/<name>`"""
+    traits: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    """annotator -> trait -> value, of annotators who told"""
 
     @property
     def answers(self) -> int:
@@ -68,16 +73,38 @@ class FeedbackData:
 
     def of(self, head: str) -> FeedbackData:
         """What is said about one of the other rewards, as if it were the overall one."""
-        return FeedbackData(self.segments, self.heads[head])
+        return FeedbackData(self.segments, self.heads[head], traits=self.traits)
 
 
-def collate(answers: Sequence[Feedback], source: Source[Any], *, implied_weight: float = 0.0) -> FeedbackData:
+class Log(Protocol):
+    """Where events are; `plaudit.store.Store` is one."""
+
+    def events(self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None) -> Iterator[Event]:
+        """Events of some kinds, oldest first."""
+        ...
+
+
+def profiles(log: Log, *, upto: int | None = None) -> list[AnnotatorProfile]:
+    """Profiles of all annotators who had come up to an event."""
+    return [from_json(AnnotatorProfile, event.payload) for event in log.events(upto=upto, kinds={"annotator.added"})]
+
+
+def collate(
+    answers: Sequence[Feedback],
+    source: Source[Any],
+    *,
+    implied_weight: float = 0.0,
+    people: Sequence[AnnotatorProfile] = (),
+    size: Callable[[str], float] | None = None,
+) -> FeedbackData:
     """Look up what answers are about, and put them into arrays. Answers that say nothing about rewards are left out.
 
     Args:
         answers: in the order of the log; a question keeps its number when later answers are added.
         source: where queries and segments are found.
         implied_weight: above 0, what follows from the comparisons of ranked lists counts too (`plaudit.reward.implied`).
+        size: of a segment by id, what `reward.nuisance` takes for its length, for example `Texts.size`; by default its steps.
+        people: profiles of annotators, as of `profiles(store)`, where the reward is to depend on their traits.
 
     Raises:
         RecordError: an answer does not fit its query, was derived from others and confirmed by nobody, or is about a segment
@@ -101,12 +128,14 @@ def collate(answers: Sequence[Feedback], source: Source[Any], *, implied_weight:
         about = [*brought(answer), *query.segments]
         lengths = [len(data[one]) for one in about]
         _check_fit(answer, query, lengths)
-        given = Given(answer, query, question[query.id], [row[one] for one in about], lengths)
+        sizes = [float(length) for length in lengths] if size is None else [size(one) for one in about]
+        given = Given(answer, query, question[query.id], [row[one] for one in about], lengths, sizes)
         heads.setdefault(head_of(answer, query), []).append(given)
     names = tuple(dict.fromkeys(answer.annotator for answer in answers))
     evidence = {head: evidence_of(given, names) for head, given in heads.items()}
+    traits = {one.id: one.traits for one in people if one.traits}
     chained = _chained(heads[OVERALL]) if implied_weight else None
-    return FeedbackData(tuple(data.values()), evidence.pop(OVERALL), chained, implied_weight, evidence)
+    return FeedbackData(tuple(data.values()), evidence.pop(OVERALL), chained, implied_weight, evidence, traits)
 
 
 def _chained(given: Sequence[Given]) -> NDArray[np.bool_] | None:

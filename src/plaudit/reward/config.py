@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 from plaudit.errors import ConfigError
 from plaudit.reward.symmetry import Symmetry
@@ -115,6 +116,16 @@ class RewardConfig:
     """do not drop what a step of length is worth: scores then count it, where nuisance has length"""
     traits: tuple[Trait, ...] = ()
     """what is fitted for each annotator, shrunk to what holds for all: rationality, lapse, cuts (of ratings)"""
+    condition_on: tuple[str, ...] = ()
+    """traits of annotators' profiles, for example job, by whose values the reward may differ from everybody's"""
+    condition_rank: int = 2
+    """directions of taste in which all values of these traits differ"""
+    condition_shrinkage: float = 1.0
+    """how strongly tastes are held to everybody's; at 1 a taste moves a typical answer by about one unit of log-odds"""
+    as_traits: dict[str, str] = field(default_factory=dict[str, str])
+    """whose judgement the model gives where nothing else is said, and so what policies learn: trait = value; empty: everybody's"""
+    response_time: bool = False
+    """learn also from how long people took for a comparison: the longer, the closer the two"""
 
     def __post_init__(self) -> None:
         counts = (self.members, self.steps, self.patience, self.batch, self.crop, *self.hidden)
@@ -146,6 +157,18 @@ class RewardConfig:
                 "The lapses of single annotators need one for all to be shrunk to",
                 got='"lapse" in reward.traits',
                 next_step="set reward.fit_lapse = true, or reward.lapse above 0",
+            )
+        if self.condition_rank < 1 or not 0 < self.condition_shrinkage < math.inf:
+            raise ConfigError(
+                "The settings of the reward model are out of range",
+                got=f"condition_rank {self.condition_rank}, condition_shrinkage {self.condition_shrinkage}",
+                expected="condition_rank >= 1, condition_shrinkage above 0 and finite",
+            )
+        if unknown := sorted(set(self.as_traits) - set(self.condition_on)):
+            raise ConfigError(
+                "The reward does not depend on these traits",
+                got=f"{unknown} in reward.as_traits",
+                expected="names in reward.condition_on",
             )
 
     def _check_tricks(self) -> None:

@@ -47,6 +47,8 @@ class Given:
     segments: list[int]
     """what came with the answer first, then the query's segments in its order"""
     lengths: list[int]
+    sizes: list[float]
+    """what counts as their length for `reward.nuisance`"""
 
 
 Build = Callable[[Sequence[Given], tuple[str, ...]], Evidence]
@@ -111,14 +113,15 @@ def _comparisons(given: Sequence[Given], names: tuple[str, ...]) -> Comparisons:
     answers = [one.answer for one in given]
     decided = [answer.choice is not Choice.TIE and answer.strength is not None for answer in answers]
     grade = [math.ceil(GRADES * (a.strength or 1)) if d else 0 for a, d in zip(answers, decided, strict=True)]
-    places, lengths = _places(given), column(given, "lengths")
+    places, sizes, lengths = _places(given), _long(given), column(given, "lengths")
     return Comparisons(
         segments=column(given, "segments"),
         question=column(given, "question"),
         lengths=lengths,
         side=np.array([SIDES[answer.choice] for answer in answers], dtype=np.int64),
         grade=np.array(grade, dtype=np.int64),
-        asked=asked(given, names, position=places[:, :1] - places[:, 1:], length=lengths[:, :1] - lengths[:, 1:]),
+        asked=asked(given, names, position=places[:, :1] - places[:, 1:], length=sizes[:, :1] - sizes[:, 1:]),
+        seconds=_seconds(answers),
     )
 
 
@@ -130,7 +133,7 @@ def _ratings(given: Sequence[Given], names: tuple[str, ...]) -> Ratings:
         lengths=lengths,
         grade=np.array([one.answer.value for one in given], dtype=np.int64),
         levels=given[0].answer.levels,
-        asked=asked(given, names, length=lengths - lengths.mean()),
+        asked=asked(given, names, length=_long(given)),
     )
 
 
@@ -159,7 +162,7 @@ def _rankings(given: Sequence[Given], names: tuple[str, ...]) -> Choices:
         segments=column(given, "segments"),
         question=column(given, "question"),
         lengths=lengths,
-        asked=asked(given, names, position=_places(given), length=lengths - lengths.mean()),
+        asked=asked(given, names, position=_places(given), length=_long(given)),
         ranks=ranks,
         stages=1 + ranks.max(axis=1),
         ties=True,
@@ -173,7 +176,7 @@ def _best(given: Sequence[Given], names: tuple[str, ...]) -> Choices:
         segments=column(given, "segments"),
         question=column(given, "question"),
         lengths=lengths,
-        asked=asked(given, names, length=lengths - lengths.mean()),
+        asked=asked(given, names, length=_long(given)),
         ranks=np.minimum(np.zeros_like(lengths) + np.arange(lengths.shape[1]), 1).astype(np.int64),
         stages=np.ones(len(given), dtype=np.int64),
         ties=False,
@@ -186,7 +189,7 @@ def _flags(given: Sequence[Given], names: tuple[str, ...]) -> Flags:
         segments=column(given, "segments"),
         question=column(given, "question"),
         lengths=lengths,
-        asked=asked(given, names, length=lengths - lengths.mean()),
+        asked=asked(given, names, length=_long(given)),
         severity=np.array([[one.answer.severity] for one in given], dtype=np.float64),
     )
 
@@ -196,7 +199,7 @@ def asked(
     names: tuple[str, ...],
     *,
     position: FloatArray | None = None,
-    length: FloatArray | IndexArray | None = None,
+    length: FloatArray | None = None,
 ) -> Asked:
     """Who answered; `position` and `length` [answer, judgement] as far as they may have played a part."""
     number = {name: index for index, name in enumerate(names)}
@@ -205,10 +208,22 @@ def asked(
     return Asked(names, np.array([number[one.answer.annotator] for one in given], dtype=np.intp), nuisance)
 
 
+def _seconds(answers: Sequence[Feedback]) -> FloatArray | None:
+    """[answer] how long each took, NaN where that is not known; None where it never is."""
+    taken = np.array([one.response_seconds or np.nan for one in answers])
+    return taken if (taken > 0).any() else None
+
+
 def _places(given: Sequence[Given]) -> FloatArray:
     """[answer, segment] place on the screen: 1/2 the first, -1/2 the last, evenly between."""
     order = np.argsort([one.query.shown for one in given], axis=1)
     return 0.5 - order / max(order.shape[1] - 1, 1)
+
+
+def _long(given: Sequence[Given]) -> FloatArray:
+    """[answer, segment] how much longer than the mean of all."""
+    sizes = np.array([one.sizes for one in given], dtype=np.float64)
+    return sizes - sizes.mean()
 
 
 def column(given: Sequence[Given], name: str) -> IndexArray:

@@ -51,6 +51,8 @@ class AnswerModel:
     """by annotator; `lapse` for the population"""
     stretch: dict[str, list[float]] | None = None
     """by annotator, shift of the cut-points of ratings and scale about their middle; 0 and 1 for the population"""
+    timing: tuple[float, float, float] | None = None
+    """of comparisons, in seconds: mean time of a decision between equals, what passes besides deciding, longest time"""
 
     @property
     def flag_at(self) -> float:
@@ -74,6 +76,11 @@ class Densities(Protocol):
 
     def ranking(self, value: Any, ranks: IntArray, stages: IntArray, prevalence: Any, *, lapse: Any) -> Any:
         """Log probability of orders."""
+
+    def response_time(
+        self, log_odds: Any, seconds: FloatArray, longest_mean: float, *, motor: float, outlier: float, longest: float
+    ) -> Any:
+        """Log density of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,7 @@ class Evidence(Protocol):
         ...
 
     def values(self, rewards: Tensor, weights: Tensor, rows: IndexArray) -> Tensor:
-        """[member, answer, segment, step] rewards of a look to [member, answer, judgement] values."""
+        """[member, answer, segment, step] rewards of a look to [member, answer, judgement] values; linear in the rewards."""
         ...
 
     def log_prob(self, values: Any, rows: IndexArray, annotators: AnswerModel, densities: Densities) -> Any:

@@ -15,11 +15,12 @@ from plaudit.ops.aggregate import spread
 from plaudit.records import SegmentData, StepBatch
 from plaudit.reward.collate import FeedbackData, pack
 from plaudit.reward.config import RewardConfig
-from plaudit.reward.heldout import estimate, leave_out, losses, measures, reliability, understood
+from plaudit.reward.heldout import Values, estimate, leave_out, losses, measures, reliability, understood
 from plaudit.reward.implied import Implied, implied
 from plaudit.reward.likelihood import AnswerModel, Comparisons
 from plaudit.reward.model import Inputs, RewardModel, normalisation
 from plaudit.reward.objective import Problem, batches_of, loss, unanswered
+from plaudit.reward.tastes import Judges, Tastes, fit_tastes, judges, shifted
 from plaudit.reward.trunks import Network, Shown, create, evaluate, from_arrays
 from plaudit.run.seeds import derive, generator
 from plaudit.stats.choice import Noise
@@ -89,22 +90,31 @@ def fit(
     annotators = AnswerModel(lapse=config.lapse, noise=noise)
     # a model that learned from every question has nothing left to be measured by: begin anew
     if config.warm_start and warm_start is not None and (warm_start.held_out or not held_out):
-        ensemble, annotators = _same_form(warm_start, ensemble), replace(warm_start.annotators, noise=noise)
+        ensemble, annotators = (
+            _same_form(warm_start, ensemble),
+            replace(warm_start.annotators, noise=noise, timing=None),
+        )
     trains = tuple(leave_out(part, config.members, held_out) for part in data.evidence)
     lengths = np.array([len(one) for one in (*data.segments, *unlabelled)]) if config.pseudo_weight else None
     views = 1 + len(config.symmetries)
     problem = Problem(
         data.evidence, trains, held_out, shown.features, shown.pixels, views, lengths, _implied(data, trains)
     )
-    ensemble, annotators, history = _train(ensemble, problem, annotators, config=config, rng=generator(seed, "order"))
+    known = None
+    if config.condition_on:
+        views_apart, draws = shown.features[: len(data.segments)], generator(seed, "tastes")
+        known = judges(data.evidence, views_apart, data.traits, config=config, rng=draws)
+    rng = generator(seed, "order")
+    ensemble, annotators, tastes, history = _train(ensemble, problem, annotators, known, config=config, rng=rng)
     found = problem.values(ensemble)
+    found = found if known is None or tastes is None else shifted(found, known.shifts(tastes))
     # the reference is made of single steps without pictures, which say little to a network that remembers or sees
     usual = batch if config.trunk.remembers or config.trunk.sees else reference
     raw = evaluate(ensemble, inputs.show(usual, config.trunk))[:, usual.mask].astype(np.float64)
     offset, scale = normalisation(raw)
     heads = _heads(data, config=config, seed=seed, reference=reference, warm_start=warm_start)
     network, others = from_arrays(config.trunk, ensemble.arrays()), {name: one.model for name, one in heads.items()}
-    model = RewardModel(config, inputs, network, offset, scale, annotators, held_out, others)
+    model = RewardModel(config, inputs, network, offset, scale, annotators, held_out, others, tastes)
     metrics = measures(found, annotators)
     groups = reliability(found, annotators)
     calibration = {} if groups is None else {name: getattr(groups, name) for name in ("confidence", "right", "count")}
@@ -166,11 +176,13 @@ def _train(
     start: Network,
     problem: Problem,
     annotators: AnswerModel,
+    known: Judges | None,
     *,
     config: RewardConfig,
     rng: np.random.Generator,
-) -> tuple[Network, AnswerModel, dict[str, NDArray[np.generic]]]:
-    """A trained copy of `start`, how annotators answer, and the course of the fit."""
+) -> tuple[Network, AnswerModel, Tastes | None, dict[str, NDArray[np.generic]]]:
+    """A trained copy of `start`, how annotators answer, in what their tastes differ, and the course of the fit."""
+    tastes: Tastes | None = None
     ensemble, parameters, gradients = start.trainable()
     adam = Adam(len(parameters), config.learning_rate)
     every = max(CHECK_EVERY, -(-problem.answers // config.batch))
@@ -179,8 +191,13 @@ def _train(
     for step in range(config.steps + 1):
         if step % every == 0 or step == config.steps:
             found = problem.values(ensemble)
-            lapse = config.fit_lapse and problem.held_out
-            annotators = estimate(found, annotators, lapse=lapse, nuisance=config.nuisance, traits=config.traits)
+            if known is not None:
+                annotators = annotators if tastes else _estimate(found, annotators, config, problem.held_out)
+                tastes = fit_tastes(known, found, annotators, config=config, start=tastes)
+                shifts = known.shifts(tastes)
+                found = shifted(found, shifts)
+                problem = replace(problem, shifts=tuple(torch.from_numpy(one.astype(np.float32)) for one in shifts))
+            annotators = _estimate(found, annotators, config, problem.held_out)
             course.append((step, *losses(found, annotators)))
             best = np.argmin([heldout for _, _, heldout in course])
             stale = problem.held_out and len(course) > best + config.patience
@@ -196,4 +213,9 @@ def _train(
     steps, train, heldout = zip(*course, strict=True)
     history = {"step": np.array(steps), "train": np.array(train), "heldout": np.array(heldout)}
     kept = history if problem.held_out else {name: history[name] for name in ("step", "train")}
-    return ensemble, annotators, kept
+    return ensemble, annotators, tastes, kept
+
+
+def _estimate(found: list[Values], annotators: AnswerModel, config: RewardConfig, held_out: bool) -> AnswerModel:
+    lapse, timing = config.fit_lapse and held_out, config.response_time
+    return estimate(found, annotators, lapse=lapse, nuisance=config.nuisance, traits=config.traits, timing=timing)

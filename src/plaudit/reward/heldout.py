@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from plaudit.reward.annotators import differing, swayed
+from plaudit.reward.annotators import differing, swayed, timed
 from plaudit.reward.config import Nuisance, Trait
 from plaudit.reward.evidence import AnswerModel, Evidence, Prediction
 from plaudit.stats import choice
@@ -67,6 +67,7 @@ def losses(found: Sequence[Values], annotators: AnswerModel) -> tuple[float, flo
 
 def understood(found: Sequence[Values], annotators: AnswerModel) -> float:
     """Share of answers, of those that they learn from, to which members give more than even odds per judgement."""
+    annotators = _untimed(annotators)
     likely = [
         (_log_prob(v, v.members, annotators) / v.evidence.judgements(v.rows) > np.log(0.5))[v.trains] for v in found
     ]
@@ -80,10 +81,12 @@ def estimate(
     lapse: bool,
     nuisance: Sequence[Nuisance] = (),
     traits: Sequence[Trait] = (),
+    timing: bool = False,
 ) -> AnswerModel:
     """Cut-points, and the share of random answers if `lapse`, that fit answers which members did not see.
 
-    With `nuisance` and `traits` also what sways answers, and in what annotators differ (`plaudit.reward.annotators`).
+    With `nuisance`, `traits` and `timing` also what sways answers, in what annotators differ, and how long deciding takes
+    (`plaudit.reward.annotators`).
 
     Members that are too sure of themselves look like annotators who lapse, so their values may be cooled while the lapse
     is estimated.
@@ -101,11 +104,13 @@ def estimate(
     annotators = _cut_points(found, annotators)
     if nuisance:
         annotators = _cut_points(found, swayed(found, annotators, nuisance))
-    return differing(found, annotators, traits) if traits else annotators
+    annotators = differing(found, annotators, traits) if traits else annotators
+    return timed(found, annotators) if timing else annotators
 
 
 def measures(found: Sequence[Values], annotators: AnswerModel) -> dict[str, float]:
     """Metrics of a fit: agreement with answers that were learned from, and with those that were not."""
+    annotators = _untimed(annotators)
     metrics = {"reward/labels": float(sum(len(v.unseen) for v in found)), "reward/lapse": annotators.lapse}
     if right := [prediction.right for prediction in _predict(found, annotators, unseen=False)]:
         metrics["reward/accuracy_train"] = float(np.concatenate(right).mean())
@@ -126,6 +131,11 @@ def reliability(found: Sequence[Values], annotators: AnswerModel) -> Calibration
     return calibration(
         np.concatenate([p.confidence for p in predictions]), np.concatenate([p.right for p in predictions])
     )
+
+
+def _untimed(annotators: AnswerModel) -> AnswerModel:
+    """What was answered counts, and not when: densities of times are no probabilities."""
+    return annotators if annotators.timing is None else replace(annotators, timing=None)
 
 
 def _predict(found: Sequence[Values], annotators: AnswerModel, *, unseen: bool) -> list[Prediction]:

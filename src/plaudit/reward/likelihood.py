@@ -33,8 +33,11 @@ from plaudit.stats import choice
 
 GRADES = 4
 """grades that a comparison's strength in (0, 1] is read in: up to 1/4, 1/2, 3/4, 1"""
+STRAY = 0.05
+"""share of the times that have nothing to do with the question: people look away"""
 __all__ = [
     "GRADES",
+    "STRAY",
     "AnswerModel",
     "Comparisons",
     "Densities",
@@ -61,6 +64,8 @@ class Comparisons:
     """[answer] how much better, 1 .. GRADES; 0 when the form did not ask"""
     asked: Asked | None = None
     """who answered, and how; None for answers that nobody gave"""
+    seconds: FloatArray | None = None
+    """[answer] how long it took; NaN where nobody knows"""
 
     def look(self, rows: IndexArray, crop: int, rng: np.random.Generator | None) -> Look:
         """See `Evidence`."""
@@ -76,7 +81,21 @@ class Comparisons:
         """See `Evidence`."""
         values, lapse = heard(self.asked, values, rows, annotators)
         side, grade, limits = self.side[rows], self.grade[rows], annotators.thresholds
-        return densities.comparison(values[..., 0], side, grade, limits, lapse=lapse, noise=annotators.noise)
+        said = densities.comparison(values[..., 0], side, grade, limits, lapse=lapse, noise=annotators.noise)
+        if annotators.timing is None or self.seconds is None:
+            return said
+        mean, motor, longest = annotators.timing
+        timed = self.timed[rows]
+        seconds = np.where(timed, self.seconds[rows], longest)
+        more = densities.response_time(values[..., 0], seconds, mean, motor=motor, outlier=STRAY, longest=longest)
+        return said + like(timed, said) * more
+
+    @property
+    def timed(self) -> NDArray[np.bool_]:
+        """[answer] whether the time says something: it is known, and one side was taken."""
+        return (
+            np.zeros(len(self.side), np.bool_) if self.seconds is None else np.isfinite(self.seconds) & (self.side != 0)
+        )
 
     def judgements(self, rows: IndexArray) -> FloatArray:
         """See `Evidence`."""

@@ -30,6 +30,7 @@ from plaudit.reward.config import RewardConfig
 from plaudit.reward.dispatch import OVERALL
 from plaudit.reward.evidence import AnswerModel
 from plaudit.reward.inputs import CLIP, CONSTANT, Inputs
+from plaudit.reward.tastes import Tastes
 from plaudit.reward.trunks import Network, evaluate, from_arrays
 
 __all__ = ["CLIP", "Inputs", "RewardModel", "normalisation"]
@@ -59,34 +60,51 @@ class RewardModel:
     """whether every member left some questions out; a fit that goes on from here keeps leaving out the same ones"""
     heads: dict[str, RewardModel] = field(default_factory=dict[str, "RewardModel"])
     """other rewards by name: `cost/<constraint>` learned from flags, `aspect/<name>` from questions about an aspect"""
+    tastes: Tastes | None = None
+    """in what people with some traits differ from everybody; None where nothing is known of it"""
 
-    def per_step(self, batch: StepBatch, head: str = "overall") -> Float64:
+    @property
+    def traits(self) -> dict[str, tuple[str, ...]]:
+        """Trait -> the values that people who answered had, as far as the reward may depend on them."""
+        values = () if self.tastes is None else self.tastes.values
+        return {name: tuple(value for one, value in values if one == name) for name in self.config.condition_on}
+
+    def per_step(self, batch: StepBatch, head: str = "overall", *, traits: Mapping[str, str] | None = None) -> Float64:
         """[member, item, step] normalised reward; 0 on padding.
+
+        With `traits`, for example {"job": "lawyer"}, as people with these traits judge it, on the same scale. A value that
+        nobody had who answered is judged like everybody. None stands for `config.as_traits`, {} for everybody.
 
         If `config.trunk` remembers, an item's first step is where memory begins: items should begin where episodes do;
         see `plaudit.reward.history`.
 
         Raises:
             RecordError: the behaviour has the wrong shape, or numbers that are not finite.
-            LearningError: there is no such head.
+            LearningError: there is no such head, or the reward depends on no such trait.
         """
         if head != OVERALL:
-            return self.head(head).per_step(batch)
-        raw = self._raw(batch)
+            return self.head(head).per_step(batch, traits=traits)
+        raw = self._raw(batch, traits)
         rewards = (raw - self.offset[:, None, None]) / self.scale[:, None, None]
         return rewards if batch.mask.all() else rewards * batch.mask
 
-    def score(self, items: Sequence[SegmentData] | StepBatch, head: str = "overall") -> Scores:
-        """Return of every item in log-odds units; errors as `per_step`.
+    def score(
+        self,
+        items: Sequence[SegmentData] | StepBatch,
+        head: str = "overall",
+        *,
+        traits: Mapping[str, str] | None = None,
+    ) -> Scores:
+        """Return of every item in log-odds units; `traits` and errors as `per_step`.
 
         With `config.keep_length` each step counts what its length is worth to annotators.
         """
         if head != OVERALL:
-            return self.head(head).score(items)
+            return self.head(head).score(items, traits=traits)
         batch = (
             items if isinstance(items, StepBatch) else pack(items, self.inputs.actions, pixels=self.config.trunk.sees)
         )
-        members = (self._raw(batch) * batch.mask).sum(axis=2)
+        members = (self._raw(batch, traits) * batch.mask).sum(axis=2)
         return Scores(mean=members.mean(axis=0), members=members)
 
     def violates(self, items: Sequence[SegmentData] | StepBatch, constraint: str) -> Scores:
@@ -103,8 +121,9 @@ class RewardModel:
             )
         return self.heads[name]
 
-    def _raw(self, batch: StepBatch) -> Float64:
-        raw = evaluate(self.ensemble, self.inputs.show(batch, self.config.trunk))
+    def _raw(self, batch: StepBatch, traits: Mapping[str, str] | None) -> Float64:
+        shown = self.inputs.show(batch, self.config.trunk)
+        raw = evaluate(self.ensemble, shown)
         if not np.isfinite(raw).all():
             raise RecordError(
                 "A reward model was shown behaviour that it cannot judge",
@@ -112,7 +131,16 @@ class RewardModel:
                 next_step="look at the world with `plaudit doctor`",
             )
         worth = (self.annotators.nuisance or {}).get("length", 0.0) if self.config.keep_length else 0.0
-        return raw.astype(np.float64) + worth if worth else raw.astype(np.float64)
+        found = raw.astype(np.float64) + worth if worth else raw.astype(np.float64)
+        asked = self.config.as_traits if traits is None else traits
+        if unknown := sorted(set(asked) - set(self.config.condition_on)):
+            raise LearningError(
+                "The reward depends on no such trait",
+                got=unknown,
+                expected=f"some of {list(self.config.condition_on)}",
+                next_step="name the trait in reward.condition_on, and fit again",
+            )
+        return found + self.tastes.added(shown.features, asked) if self.tastes and asked else found
 
     @property
     def version(self) -> str:
@@ -129,7 +157,9 @@ class RewardModel:
             **{f"net/{name}": array for name, array in self.ensemble.arrays().items()},
             **{f"head/{name}": np.frombuffer(model.to_bytes(), np.uint8) for name, model in self.heads.items()},
         }
-        facts = {
+        if self.tastes is not None:
+            arrays |= self.tastes.arrays()
+        facts: dict[str, Any] = {
             "format": FORMAT,
             "config": _settings(self.config),
             "observations": self.inputs.observations,
@@ -138,6 +168,8 @@ class RewardModel:
             "held_out": self.held_out,
             "digest": _digest(arrays),
         }
+        if self.tastes is not None:
+            facts["tastes"] = self.tastes.values
         # one entry: the library writes several in an order of its own
         return save(arrays, metadata={"plaudit": canonical_json(facts).decode()})
 
@@ -194,6 +226,7 @@ class RewardModel:
                 for name, array in sorted(arrays.items())
                 if name.startswith("head/")
             },
+            tastes=Tastes.from_arrays(facts["tastes"], arrays) if "tastes" in facts else None,
         )
 
 

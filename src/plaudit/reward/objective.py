@@ -42,6 +42,8 @@ class Problem:
     """[segment] steps of the segments that pairs without answers are made of; these are the first, as they are"""
     implied: Implied | None = None
     """what follows from answers; learned from, measured nowhere"""
+    shifts: tuple[Tensor, ...] | None = None
+    """[member, answer, judgement] for each kind: what the taste of who answered adds to values"""
 
     @property
     def answers(self) -> int:
@@ -54,7 +56,7 @@ class Problem:
         return Shown(self.features, self.pixels)
 
     def values(self, network: Network) -> list[Values]:
-        """Values of all answers, from all steps of their segments. Raises LearningError when they are not finite."""
+        """Values of all answers by everybody's reward, from all steps. Raises LearningError when they are not finite."""
         judged = 1 + max(int(part.segments.max()) for part in self.evidence)
         shown = Shown(self.features[:judged], None if self.pixels is None else self.pixels[:judged])
         rewards = torch.from_numpy(evaluate(network, shown))
@@ -86,7 +88,7 @@ def loss(
     likelihood, count = torch.zeros(network.members), torch.zeros(network.members)
     penalty = torch.zeros(())
     first = 0
-    for part, trains in zip(problem.evidence, problem.trains, strict=True):
+    for number, (part, trains) in enumerate(zip(problem.evidence, problem.trains, strict=True)):
         rows = chosen[(chosen >= first) & (chosen < first + len(part.segments))] - first
         first += len(part.segments)
         if len(rows) == 0:
@@ -98,6 +100,8 @@ def loss(
             segments = part.segments[rows] + view * (len(problem.features) // problem.views)
             rewards = look(network, problem.shown, segments, seen.positions)
             values = part.values(rewards, weights, rows)
+            if problem.shifts is not None:
+                values = values + problem.shifts[number][:, rows]
             log_prob = smoothed(part, values, rows, annotators, config.label_smoothing)
             likelihood = likelihood + (log_prob * learns).sum(-1)
             count = count + learns.sum(-1)

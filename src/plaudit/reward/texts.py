@@ -1,9 +1,10 @@
 """Rewards of texts from frozen features, for example embeddings: each text is one step that a reward model reads.
 
-texts = Texts(store, embed, length=True)
-data = collate([answer for _, answer in store.feedback()], texts)
-found = fit(data, config=RewardConfig(trunk=Trunk.LINEAR, squares=False), seed=0, reference=texts.batch(ids))
-found.model.score(texts.batch(ids, characters=500))  # as if all were equally long
+texts = Texts(store, embed)
+data = collate([answer for _, answer in store.feedback()], texts, size=texts.size)
+config = RewardConfig(trunk=Trunk.LINEAR, squares=False, nuisance=(Nuisance.LENGTH,))
+found = fit(data, config=config, seed=0, reference=texts.batch(ids))
+found.model.score(texts.batch(ids))  # as if all were equally long
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.errors import RecordError
-from plaudit.records import Message, Query, SegmentData, StepBatch, TextSegment
+from plaudit.records import Query, SegmentData, StepBatch, TextSegment
 
 Features = Callable[[Sequence[TextSegment]], NDArray[np.floating]]
 """[text, feature] of texts"""
@@ -40,13 +41,12 @@ class Texts:
     Args:
         store: holds the texts.
         features: of texts; asked once for each text.
-        length: also show the logarithm of a completion's length in characters, so that the fit can explain by it what
-            it explains; `batch(..., characters=...)` then drops it at use.
     """
 
-    def __init__(self, store: TextStore, features: Features, *, length: bool = False) -> None:
-        self._store, self._features, self._length = store, features, length
+    def __init__(self, store: TextStore, features: Features) -> None:
+        self._store, self._features = store, features
         self._rows: dict[str, NDArray[np.float32]] = {}
+        self._sizes: dict[str, float] = {}
 
     def queries(self) -> list[Query]:
         """All queries."""
@@ -63,34 +63,25 @@ class Texts:
                     "Features of texts do not fit", got=rows.shape, expected=f"finite numbers, [{len(new)}, feature]"
                 )
             self._rows |= {segment.id: row for segment, row in zip(new, rows, strict=True)}
+            self._sizes |= {segment.id: math.log1p(_length(segment)) for segment in new}
         return found
 
     def segment_data(self, segment: TextSegment) -> SegmentData:
         """A text as one step, whose observation are its features; there is no action."""
-        return SegmentData(self._row(segment, None)[None], np.zeros((1, 1), np.float32))
+        return SegmentData(self._rows[segment.id][None], np.zeros((1, 1), np.float32))
 
-    def batch(self, ids: Sequence[str], *, characters: float | None = None) -> StepBatch:
-        """Texts for a reward model to score.
+    def size(self, id: str) -> float:
+        """Logarithm of a completion's length in characters: what annotators may take for merit. It was looked up before."""
+        return self._sizes[id]
 
-        Args:
-            ids: of texts in the store.
-            characters: judge all as if they were so long; None: as long as they are.
-        """
-        found = self.segments(ids)
-        rows = np.stack([self._row(found[id_], characters) for id_ in ids])
+    def batch(self, ids: Sequence[str]) -> StepBatch:
+        """Texts for a reward model to score."""
+        self.segments(ids)
+        rows = np.stack([self._rows[id_] for id_ in ids])
         return StepBatch(rows[:, None], np.zeros((len(ids), 1, 1), np.float32), np.ones((len(ids), 1), np.bool_))
 
-    def _row(self, segment: TextSegment, characters: float | None) -> NDArray[np.float32]:
-        row = self._rows[segment.id]
-        if not self._length:
-            return row
-        return np.append(row, np.float32(math.log1p(length(segment) if characters is None else characters)))
 
-
-def length(segment: TextSegment) -> int:
+def _length(segment: TextSegment) -> int:
     """Characters of a completion."""
-    return len(segment.completion) if isinstance(segment.completion, str) else sum(map(_length, segment.completion))
-
-
-def _length(message: Message) -> int:
-    return len(message.content)
+    completion = segment.completion
+    return len(completion) if isinstance(completion, str) else sum(len(message.content) for message in completion)
