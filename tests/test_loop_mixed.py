@@ -17,6 +17,7 @@ from plaudit.loop import Run
 from plaudit.loop.attempts import attempts_of
 from plaudit.loop.config import labels_per_round
 from plaudit.loop.estimate import estimate
+from plaudit.loop.report.gather import gather
 from plaudit.records import QueryKind, brought, is_skip, kind_of
 from plaudit.reward.collate import collate
 from plaudit.store.store import Store
@@ -89,6 +90,28 @@ def test_every_kind_is_asked_answered_and_learned_from(mixed):
         assert sum(m[f"ask/answered/{kind}"] for m in logged) == given[kind]
     fits = [m["reward/labels"] for m in fingerprint(mixed)["metrics"] if "reward/labels" in m]
     assert fits[-1] == sum(given.values())
+
+
+def test_the_report_and_the_doctor_count_all_kinds(mixed):
+    with Store.open(mixed / "store.sqlite") as store:
+        ask, learn = (found := gather(store, mixed)).ask, found.learn
+        answers = [answer for _, answer in store.feedback()]
+        seconds = sum(SECONDS_PER_ANSWER[query.kind] for query in store.queries())
+    assert (ask.kind, ask.asked, ask.answered) == ("mixed", 36, sum(not is_skip(one) for one in answers))
+    assert ask.simulated_seconds == pytest.approx(seconds)
+    for question in ask.questions:
+        labels = [clip.label for clip in question.clips]
+        if question.kind == "ranking":
+            assert labels == ["first", "second", "number 3", "number 4"]
+        if question.kind == "correction" and question.replies[0].answer != "skip":
+            assert labels == ["first", "the answer"]
+    assert learn.noise_ceiling is None  # known for comparisons only
+    assert {finding.name for finding in found.check.findings} >= {"labels", "ties"}
+
+
+def test_what_several_kinds_teach_is_near_the_truth(mixed):
+    found = [m["reward/correlation_true"] for m in fingerprint(mixed)["metrics"] if "reward/correlation_true" in m]
+    assert found[-1] > 0.9
 
 
 def test_the_estimate_counts_the_seconds_of_each_kind(mixed):
