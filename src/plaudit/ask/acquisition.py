@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from typing import assert_never
 
 import numpy as np
@@ -63,7 +64,7 @@ class Proposal:
     """A question about candidate segments."""
 
     indices: tuple[int, ...]
-    """items that it shows: two for a comparison, one for a rating or step scores"""
+    """items that it shows: two for a comparison, more for a ranking, one for a rating or step scores"""
     strategy: str
     """how it was chosen"""
     score: float | None
@@ -82,6 +83,7 @@ def propose(
     count: int,
     rng: np.random.Generator,
     background: Background | None = None,
+    size: int | None = None,
 ) -> list[Proposal]:
     """Choose `count` questions; no segment comes twice in the batch.
 
@@ -100,23 +102,31 @@ def propose(
         count: questions wanted.
         rng: stream of this round.
         background: cut-points for entropy, places and earlier questions for k-centre.
+        size: items that one question shows, where its kind takes more than its fewest; rankings are judged by their pairs.
 
     Raises:
         ConfigError: there are too few candidates, or disagreement is asked of fewer than two members.
     """
-    _require(items, count, kind)
-    groups = rng.permutation(items)[: items - items % kind.segments].reshape(-1, kind.segments)
+    size = kind.segments if size is None else size
+    _require(items, count, size)
+    groups = rng.permutation(items)[: items - items % size].reshape(-1, size)
     scores = None
     if members is not None and strategy is not Strategy.UNIFORM:
         groups, scores = _ranked(strategy, members, groups, count=count, background=background or Background())
     if scores is not None:
         return [Proposal(tuple(groups[row].tolist()), strategy.value, float(scores[row]), None) for row in range(count)]
-    chance = count / math.comb(items, kind.segments)
+    chance = count / math.comb(items, size)
     return [Proposal(tuple(group.tolist()), Strategy.UNIFORM.value, None, chance) for group in groups[:count]]
 
 
 def opening(
-    places: NDArray[np.floating], *, kind: QueryKind, count: int, spread: float, rng: np.random.Generator
+    places: NDArray[np.floating],
+    *,
+    kind: QueryKind,
+    count: int,
+    spread: float,
+    rng: np.random.Generator,
+    size: int | None = None,
 ) -> list[Proposal]:
     """The first `count` questions, when no reward model can tell what is worth asking; no segment comes twice.
 
@@ -130,17 +140,19 @@ def opening(
         count: questions wanted.
         spread: share of the segments that lie far apart.
         rng: stream of this round.
+        size: see `propose`.
 
     Raises:
         ConfigError: there are too few candidates.
     """
-    wanted = count * kind.segments
-    _require(len(places), count, kind)
+    size = kind.segments if size is None else size
+    wanted = count * size
+    _require(len(places), count, size)
     drawn = rng.permutation(len(places))
     at_random = max(1, round(wanted * (1 - spread)))
     rest = drawn[at_random:]
     far, _ = farthest_first(places, rest[:, None], wanted - at_random, places[drawn[:at_random], None])
-    groups = rng.permutation(np.concatenate([drawn[:at_random], rest[far]])).reshape(count, kind.segments)
+    groups = rng.permutation(np.concatenate([drawn[:at_random], rest[far]])).reshape(count, size)
     return [Proposal(tuple(group.tolist()), "uniform+k-centre", None, None) for group in groups]
 
 
@@ -177,12 +189,12 @@ def _ranked(
     return groups[order], scores
 
 
-def _require(items: int, count: int, kind: QueryKind) -> None:
-    if count * kind.segments > items:
+def _require(items: int, count: int, size: int) -> None:
+    if count * size > items:
         raise ConfigError(
             "There are too few candidate segments for the questions",
-            got=f"{items} segments for {count} questions of {kind.segments}",
-            expected=f"at least {count * kind.segments}",
+            got=f"{items} segments for {count} questions of {size}",
+            expected=f"at least {count * size}",
             next_step="cut more candidates, or ask fewer questions per round",
         )
 
@@ -198,9 +210,11 @@ def entropy(
 
     Args:
         members: [member, item] returns.
-        groups: [group, 1 or 2] items.
+        groups: [group, item]; one or two items each, of more the mean over their pairs.
         cuts: increasing cut-points.
     """
+    if groups.shape[1] > 2:
+        return entropy(members, _pairs(groups), cuts).reshape(len(groups), -1).mean(axis=1)
     returns = members[:, groups]
     values = returns[..., 0] if groups.shape[1] == 1 else returns[..., 0] - returns[..., 1]
     limits = np.array([-np.inf, *cuts, np.inf])
@@ -213,11 +227,13 @@ def disagreement(members: NDArray[np.float64], groups: NDArray[np.intp]) -> NDAr
 
     Args:
         members: [member, item] returns.
-        groups: [group, 1 or 2] items.
+        groups: [group, item]; one or two items each, of more the mean over their pairs.
 
     Raises:
         ConfigError: there is only one member, which cannot disagree.
     """
+    if groups.shape[1] > 2:
+        return disagreement(members, _pairs(groups)).reshape(len(groups), -1).mean(axis=1)
     if len(members) < 2:
         raise ConfigError(
             "Disagreement needs at least two members", got=len(members), next_step="use more members, or ask uniformly"
@@ -225,3 +241,8 @@ def disagreement(members: NDArray[np.float64], groups: NDArray[np.intp]) -> NDAr
     returns = members[:, groups]
     opinions = returns[..., 0] if groups.shape[1] == 1 else expit(returns[..., 0] - returns[..., 1])
     return opinions.std(axis=0)
+
+
+def _pairs(groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    """[group * pair, 2] all pairs of each group's items, group by group."""
+    return groups[:, list(combinations(range(groups.shape[1]), 2))].reshape(-1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +28,15 @@ def farthest_first(
 ) -> tuple[NDArray[np.intp], Floats]:
     """Rows of groups that cover the others, and how far each lay from all before it when it was taken.
 
-    Features are standardised by the candidates. A question has no order, so the distance between two pairs is that of
-    the nearer of both matchings. The largest distance from any group to what is taken is at most twice that of the
+    Features are standardised by the candidates. A question has no order, so the distance between two is that of
+    the nearest matching of their items. The largest distance from any group to what is taken is at most twice that of the
     best choice of `count` groups (Gonzalez 1985). Ties go to the lower row.
 
     Args:
         places: [item, feature] where candidates lie.
-        groups: [group, 1 or 2] items.
+        groups: [group, item], few items each.
         count: how many to take, at most one per group.
-        covered: [question, 1 or 2, feature] what is covered already, in the same space; without any, the first is the
+        covered: [question, item, feature] what is covered already, in the same space; without any, the first is the
             group nearest to the middle of all, and its distance is that from the middle.
     """
     scale, middle = places.std(axis=0), places.mean(axis=0)
@@ -58,7 +59,7 @@ def farthest_first(
 
 
 def distance(questions: Floats, other: Floats) -> Floats:
-    """[question] distance of [question, 1 or 2, feature] from [1 or 2, feature], whatever the order within them."""
-    straight = ((questions - other) ** 2).sum(axis=(1, 2))
-    crossed = ((questions - other[::-1]) ** 2).sum(axis=(1, 2))
-    return np.sqrt(np.minimum(straight, crossed))
+    """[question] distance of [question, item, feature] from [item, feature], whatever the order within them."""
+    orders = permutations(range(len(other)))
+    squares = [((questions - other[list(order)]) ** 2).sum(axis=(1, 2)) for order in orders]
+    return np.sqrt(np.min(squares, axis=0))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from plaudit.ask.teachers import Teacher, TeacherConfig
+from plaudit.ask.teachers import Setting, Teacher, TeacherConfig
 from plaudit.quality.gold import GoldTest, Verdict
 from plaudit.records import Choice, Feedback, Query
 from plaudit.run.seeds import generator
@@ -33,9 +33,9 @@ class AnnotatorConfig:
     weight: float | None = None
     """of the design that drew it; empty: 1"""
 
-    def annotator(self, seed: int) -> Teacher:
-        """The annotator; `seed` is the run's."""
-        made = Teacher(self.teacher, seed, name=self.name)
+    def annotator(self, seed: int, setting: Setting | None = None) -> Teacher:
+        """The annotator; `seed` is the run's, `setting` what surrounds it."""
+        made = Teacher(self.teacher, seed, name=self.name, setting=setting)
         made.profile = replace(made.profile, traits=self.traits, cluster=self.cluster, weight=self.weight)
         return made
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from plaudit.ask.acquisition import Proposal, Strategy, opening, propose
+from plaudit.ask.mix import SHOWING, draw_kind, segments_of
 from plaudit.ask.sharing import within_tasks
 from plaudit.loop import panel
 from plaudit.loop.asking_lists import ask_lists, lists_of, measures
 from plaudit.loop.candidates import background, candidates, places_of, segment_of
 from plaudit.loop.config import labels_per_round
 from plaudit.loop.context import Context, Outcome, stage_key
-from plaudit.records import Choice, Comparison, Feedback, Query, is_skip
+from plaudit.records import Choice, Comparison, Feedback, Query, QueryKind, is_skip, kind_of
 from plaudit.run.seeds import generator
 from plaudit.worlds.behaviour import Cut
 
@@ -40,6 +42,9 @@ def ask(context: Context, round_: int) -> Outcome:
         "ask/human_seconds": float(sum(answer.response_seconds or 0.0 for answer in given)),
         "ask/labels_total": float(sum(not is_skip(answer) for _, answer in answers)),
     }
+    if context.config.ask.mix is not None:
+        counts = Counter(kind_of(answer) for answer in given if not is_skip(answer))
+        metrics |= {f"ask/answered/{kind.value}": float(counts[kind.value]) for kind in context.config.ask.kinds}
     if context.config.ask.checks:
         metrics["ask/gold"] = float(len(desk.gold))
         metrics["ask/repeats"] = float(len(desk.assigned) - len(desk.gold))
@@ -80,21 +85,35 @@ def _ask_lists(context: Context, round_: int, desk: _Desk) -> list[Query]:
 
 
 def _choose_queries(context: Context, round_: int, places: Sequence[int]) -> list[Query]:
-    """Cut candidates, let the members disagree about them, and make questions of the chosen; `places` are theirs in the round."""
+    """The new questions of a round; `places` are theirs in it, and say of which kind each is."""
+    seed, kinds = context.seed(round_, "ask"), context.config.ask.kinds
+    drawn = [draw_kind(kinds, seed, place) for place in places]
+    found: list[Query] = []
+    for kind in dict.fromkeys(drawn):
+        mine = [place for place, other in zip(places, drawn, strict=True) if other is kind]
+        # without a mix the stream has the name that it always had
+        names = ("choose",) if context.config.ask.mix is None else ("choose", kind.value)
+        found += _choose_of_kind(context, round_, kind, mine, generator(seed, *names))
+    return found
+
+
+def _choose_of_kind(
+    context: Context, round_: int, kind: QueryKind, places: Sequence[int], rng: np.random.Generator
+) -> list[Query]:
+    """Cut candidates, let the members disagree about them, and make questions of the chosen."""
     settings, count = context.config.ask, len(places)
-    rng = generator(context.seed(round_, "ask"), "choose")
-    shown = count * settings.kind.segments
-    cuts = candidates(context, shown * settings.pool, rng, least=shown)
+    size = segments_of(kind, settings.ranking_size)
+    cuts = candidates(context, count * size * settings.pool, rng, least=count * size)
     tasks = [context.world.task_of(cut.env) for cut in cuts]
     proposals: list[Proposal] = []
-    for among, share in within_tasks(tasks, count, settings.kind.segments, first=round_):
-        found = _proposals(context, round_, [cuts[index] for index in among], share, rng)
+    for among, share in within_tasks(tasks, count, size, first=round_):
+        found = _proposals(context, round_, kind, [cuts[index] for index in among], share, rng)
         proposals += [replace(one, indices=tuple(int(among[i]) for i in one.indices)) for one in found]
     chosen = sorted({index for proposal in proposals for index in proposal.indices})
     segments = {index: segment_of(context, cuts[index]) for index in chosen}
     queries = [
         Query(
-            kind=settings.kind,
+            kind=kind,
             segments=tuple(segments[index].id for index in proposal.indices),
             shown=tuple(int(i) for i in rng.permutation(len(proposal.indices))),
             round=round_,
@@ -103,7 +122,7 @@ def _choose_queries(context: Context, round_: int, places: Sequence[int]) -> lis
             score=proposal.score,
             propensity=proposal.propensity,
             reward=None if context.reward is None else context.reward.version,
-            levels=settings.levels if settings.kind.value == "rating" else None,
+            levels=settings.levels if kind is QueryKind.RATING else None,
         )
         for number, proposal in enumerate(proposals)
     ]
@@ -112,20 +131,23 @@ def _choose_queries(context: Context, round_: int, places: Sequence[int]) -> lis
 
 
 def _proposals(
-    context: Context, round_: int, cuts: Sequence[Cut], count: int, rng: np.random.Generator
+    context: Context, round_: int, kind: QueryKind, cuts: Sequence[Cut], count: int, rng: np.random.Generator
 ) -> list[Proposal]:
     """Questions about some of the candidates: the first know nothing yet, later ones what the reward model thinks."""
     settings = context.config.ask
+    size = segments_of(kind, settings.ranking_size)
+    if kind in SHOWING:
+        return propose(Strategy.UNIFORM, len(cuts), None, kind=kind, count=count, rng=rng, size=size)
     batch = context.world.behaviour.batch(cuts, settings.segment_length)
     if context.reward is not None:
-        members, known = context.reward.score(batch).members, background(context, round_, batch)
+        members, known = context.reward.score(batch).members, background(context, round_, batch, kind)
         return propose(
-            settings.strategy, len(cuts), members, kind=settings.kind, count=count, rng=rng, background=known
+            settings.strategy, len(cuts), members, kind=kind, count=count, rng=rng, background=known, size=size
         )
     if settings.first_spread:
         spread = settings.first_spread
-        return opening(places_of(batch), kind=settings.kind, count=count, spread=spread, rng=rng)
-    return propose(Strategy.UNIFORM, len(cuts), None, kind=settings.kind, count=count, rng=rng)
+        return opening(places_of(batch), kind=kind, count=count, spread=spread, rng=rng, size=size)
+    return propose(Strategy.UNIFORM, len(cuts), None, kind=kind, count=count, rng=rng, size=size)
 
 
 class _Desk:

@@ -61,16 +61,16 @@ def segment_of(context: Context, cut: Cut) -> Segment:
     )
 
 
-def background(context: Context, round_: int, batch: StepBatch) -> Background:
+def background(context: Context, round_: int, batch: StepBatch, kind: QueryKind) -> Background:
     """What the strategy is to know beside the members' opinions of the candidates in `batch`; empty for most of them."""
     settings, reward = context.config.ask, context.reward
     if reward is None:
         return Background()
-    cuts = cut_points(reward.annotators, settings)
+    cuts = cut_points(reward.annotators, settings, kind)
     if settings.strategy not in COVERING:
         return Background(cuts)
     store = context.journal.store
-    before = [query.segments for query in store.queries() if query.round < round_ and query.kind is settings.kind]
+    before = [query.segments for query in store.queries() if query.round < round_ and query.kind is kind]
     names = list(dict.fromkeys(segment for segments in before for segment in segments))
     found = store.segments(names)
     asked = pack([store.segment_data(found[name]) for name in names], batch.actions.shape[-1]) if names else None
@@ -81,9 +81,9 @@ def background(context: Context, round_: int, batch: StepBatch) -> Background:
     return Background(cuts, places_of(batch), None if asked is None else places_of(asked)[index])
 
 
-def cut_points(annotators: AnswerModel, settings: AskConfig) -> tuple[float, ...]:
-    """Between which values answers of the run's kind lie, as the reward model has fitted them."""
-    match settings.kind:
+def cut_points(annotators: AnswerModel, settings: AskConfig, kind: QueryKind | None = None) -> tuple[float, ...]:
+    """Between which values answers of a kind (None: the run's) lie, as the reward model has fitted them."""
+    match kind or settings.kind:
         case QueryKind.COMPARISON:
             tie = annotators.thresholds[0]
             return (-tie, tie) if tie > 0 else (0.0,)
@@ -91,8 +91,10 @@ def cut_points(annotators: AnswerModel, settings: AskConfig) -> tuple[float, ...
             return tuple(annotators.cuts.get(str(settings.levels), (0.0,)))
         case QueryKind.STEPS:
             return (annotators.step_cut,)
+        case QueryKind.RANKING:
+            return (0.0,)  # of each pair; ties of rankings have no threshold of their own
         case _:
-            raise AssertionError(f"[ask] refuses {settings.kind}")
+            raise AssertionError(f"no strategy chooses {kind or settings.kind}")
 
 
 def places_of(batch: StepBatch) -> NDArray[np.float32]:

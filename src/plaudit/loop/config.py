@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from plaudit.ask.acquisition import Strategy
 from plaudit.ask.cover import Space
 from plaudit.ask.crowd import CrowdConfig
+from plaudit.ask.mix import RANKED, shares_of
 from plaudit.ask.panel import AnnotatorConfig
 from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.teachers import TeacherConfig
@@ -36,6 +37,12 @@ class AskConfig:
     """questions over the whole run; 0 trains on the environment's own reward (set loop.environment_weight)"""
     kind: QueryKind = QueryKind.COMPARISON
     """form of the questions: comparison, rating or steps"""
+    mix: dict[str, float] | None = None
+    """several forms instead of kind: their shares, for example { comparison = 0.5, ranking = 0.3, rating = 0.2 }; also steps, demonstration, correction"""
+    ranking_size: int = 4
+    """segments of a ranking, and samples of the policy that a demonstration is put beside; in a mix"""
+    attempts: int = 10
+    """stretches of the run's own behaviour that a simulated annotator picks a demonstration or a correction from; in a mix"""
     segment_length: int = 50
     """steps in a segment that people judge"""
     strategy: Strategy = Strategy.DISAGREEMENT
@@ -90,6 +97,11 @@ class AskConfig:
     """how long a round waits for people before it goes on with the answers that are there; the first waits for at least two"""
 
     @property
+    def kinds(self) -> dict[QueryKind, float]:
+        """Shares of the questions by kind; they sum to one."""
+        return {self.kind: 1.0} if self.mix is None else shares_of(self.mix, people=self.people)
+
+    @property
     def checks(self) -> bool:
         """Whether some questions are asked again."""
         return self.gold_share > 0 or self.repeat_share > 0
@@ -100,7 +112,7 @@ class AskConfig:
         return self.screen and self.gold_share > 0
 
     def __post_init__(self) -> None:
-        names = [one.name for one in self.annotators]
+        names, kinds = [one.name for one in self.annotators], set(self.kinds)
         drawn = 0 if self.crowd is None else self.crowd.size
         if self.crowd is not None and (names or self.people or self.teacher is None or drawn == 0):
             raise ConfigError(
@@ -126,10 +138,20 @@ class AskConfig:
                 got=f"gold_share {self.gold_share}, repeat_share {self.repeat_share}",
                 expected="0 or more, together below 1",
             )
-        if (self.checks and self.lists) or (self.gold_share and self.kind is not QueryKind.COMPARISON):
+        if (
+            not RANKED[0] <= self.ranking_size <= RANKED[1]
+            or self.attempts < 1
+            or (self.mix is not None and self.lists)
+        ):
+            raise ConfigError(
+                "The settings of the mix are out of range",
+                got=f"ranking_size {self.ranking_size}, attempts {self.attempts}, lists {self.lists}, mix {self.mix}",
+                expected=f"ranking_size {RANKED[0]} to {RANKED[1]}, attempts >= 1, no ranked lists in a mix",
+            )
+        if (self.checks and self.lists) or (self.gold_share and kinds != {QueryKind.COMPARISON}):
             raise ConfigError(
                 "These questions cannot be asked again",
-                got=f"gold_share {self.gold_share}, repeat_share {self.repeat_share}, lists {self.lists}, kind {self.kind.value}",
+                got=f"gold_share {self.gold_share}, repeat_share {self.repeat_share}, lists {self.lists}, kinds {sorted(kind.value for kind in kinds)}",
                 expected="no ranked lists; comparisons for gold",
             )
 

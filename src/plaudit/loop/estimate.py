@@ -9,11 +9,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from plaudit.ask.mix import draw_kind
 from plaudit.ask.teachers import SECONDS_PER_ANSWER
 from plaudit.control.learner import Learner, make_learner
 from plaudit.loop.config import RunConfig
 from plaudit.loop.stages import labels_per_round
 from plaudit.run.monitor import Unwatched
+from plaudit.run.seeds import derive
 from plaudit.worlds.chunks import BEHAVIOUR, PICTURE_ROWS, ROWS
 from plaudit.worlds.vector import VectorWorld
 
@@ -73,12 +75,21 @@ def estimate(config: RunConfig, *, trial_steps: int = 640) -> Estimate:
     clips = 2 * config.ask.labels if config.ask.people else 3 * config.check.videos
     return Estimate(
         labels=config.ask.labels,
-        human_minutes=config.ask.labels * config.ask.overlap * SECONDS_PER_ANSWER[config.ask.kind] / 60,
+        human_minutes=config.ask.overlap * _seconds(config) / 60,
         cpu_minutes=(seconds + asking * FIT_SECONDS_PER_ROUND) / 60,
         disk_megabytes=(disk + clips * CLIP_BYTES + REST_BYTES) / 1e6,
         rounds=config.loop.rounds,
         steps=config.loop.steps,
         people=config.ask.people,
+    )
+
+
+def _seconds(config: RunConfig) -> float:
+    """Of people's time that one answer to each question would take: the kinds are those that the run will draw."""
+    return sum(
+        SECONDS_PER_ANSWER[draw_kind(config.ask.kinds, derive(config.seed, round_, "ask"), index)]
+        for round_, count in enumerate(labels_per_round(config))
+        for index in range(count)
     )
 
 

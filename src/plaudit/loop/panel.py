@@ -14,6 +14,7 @@ import numpy as np
 from plaudit.ask.annotator import Annotator
 from plaudit.ask.crowd import draw_crowd
 from plaudit.ask.panel import Check, History, deal, gold_checks, repeat_checks
+from plaudit.ask.teacher_remarks import Attempts
 from plaudit.ask.teachers import Setting, Teacher
 from plaudit.errors import RunError
 from plaudit.loop.asking_lists import end_of_act
@@ -27,20 +28,20 @@ from plaudit.store.store import Store
 CLASSES = {tables.FIRST: 0, tables.SECOND: 1}
 
 
-def annotators_of(config: RunConfig) -> tuple[Annotator, ...]:
-    """The simulated annotators of a run; none where people answer."""
+def annotators_of(config: RunConfig, attempts: Attempts | None = None) -> tuple[Annotator, ...]:
+    """The simulated annotators of a run, and what they could show; none where people answer."""
     ask = config.ask
     if ask.people:
         return ()
     if ask.annotators:
-        return tuple(one.annotator(config.seed) for one in ask.annotators)
+        return tuple(one.annotator(config.seed, Setting(attempts=attempts)) for one in ask.annotators)
     if ask.teacher is None:
         return ()
     if ask.crowd is not None:
         share = ask.overlap, ask.crowd.size  # of the questions of a round, what each is dealt
-        setting = Setting(place=lambda query: (query.round, query.index * share[0] // share[1]))
+        setting = Setting(attempts=attempts, place=lambda query: (query.round, query.index * share[0] // share[1]))
         return tuple(one.teacher for one in draw_crowd(ask.crowd, ask.teacher, config.seed, setting=setting))
-    return (Teacher(ask.teacher, config.seed),)
+    return (Teacher(ask.teacher, config.seed, setting=Setting(attempts=attempts)),)
 
 
 def checks(context: Context, round_: int) -> list[Check]:

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from plaudit.control.learner import Learner, fix_torch_threads, make_learner
 from plaudit.errors import RunError
+from plaudit.loop.attempts import attempts_of
 from plaudit.loop.config import RunConfig
 from plaudit.loop.journal import Journal
 from plaudit.loop.panel import annotators_of
@@ -238,7 +239,7 @@ class Run:
     def _begin(self, rebuild: bool) -> None:
         """Make everything that the stages share, and bring it to where the log ends."""
         config = self.config
-        annotators = annotators_of(config)
+        annotators = annotators_of(config, lambda query: attempts_of(self._context, query))
         own = frozenset(one.profile.id for one in annotators)
         world, learner = _world_and_learner(config)
         self._closing.callback(world.close)

@@ -17,6 +17,7 @@ from plaudit.records import (
     Ranking,
     Rating,
     StepFeedback,
+    brought,
     from_json,
     is_skip,
     kind_of,
@@ -144,10 +145,19 @@ def _question(
         strategy=query.strategy,
         score=query.score,
         propensity=query.propensity,
-        clips=tuple(clip(ORDINALS[i], segment) for i, segment in enumerate(query.segments)),
+        clips=tuple(clip(label, segment) for label, segment in _clips(query, by_query.get(query.id, []))),
         shown_first=query.shown[0] + 1,
         replies=tuple(_reply(one, answers) for one in by_query.get(query.id, [])),
     )
+
+
+def _clips(query: Query, given: Sequence[Feedback]) -> list[tuple[str, str]]:
+    """(label, segment id) of what the question showed, and of what was shown in answer."""
+    labels = [ORDINALS[i] if i < len(ORDINALS) else f"number {i + 1}" for i in range(len(query.segments))]
+    return [
+        *zip(labels, query.segments, strict=True),
+        *(("the answer", one) for answer in given for one in brought(answer)),
+    ]
 
 
 def _reply(answer: Feedback, answers: Answers) -> Reply:

@@ -68,7 +68,9 @@ def gather(store: Store, directory: Path | str) -> Summary:
         rounds=rounds,
         act=_act(store, rows, config),
         ask=summarise_answers(
-            answers, lambda label, segment: find_clip(store, label, segment), kind=ask_config.get("kind")
+            answers,
+            lambda label, segment: find_clip(store, label, segment),
+            kind="mixed" if ask_config.get("mix") else ask_config.get("kind"),
         ),
         learn=summarise_reward(store, rows, answers, teacher),
         improve=_improve(rows),

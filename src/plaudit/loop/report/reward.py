@@ -136,6 +136,8 @@ def _ceiling(
     logged = last_metric(rows, "reward/noise_ceiling")
     if logged is not None or teacher is None:
         return logged
+    if not all(isinstance(one, Comparison) for one in answers.feedback):
+        return None  # the accuracy that it would stand beside is one of all kinds
     queries = {query.id: query for query in answers.queries}
     decided = [
         one for one in answers.feedback if isinstance(one, Comparison) and one.choice in (Choice.FIRST, Choice.SECOND)
