@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,33 @@ def missing(
     """Cells that no finished row covers."""
     done = {tuple(row[key] for key in keys) for row in finished}
     return (cell for cell in cells if tuple(cell[key] for key in keys) not in done)
+
+
+def run_missing(name: str, cells: Iterable[dict[str, Any]], keys: tuple[str, ...], *, jobs: int = 1) -> None:
+    """Run the cells of a long benchmark that no finished row covers; rows are added as they come.
+
+    Each cell runs in a process of its own, `python -m benchmarks.NAME cell VALUE...`, so that its CPU time stands alone
+    and nothing is left over from the one before. The last line that it prints is its row.
+
+    Args:
+        name: of the benchmark's module and of its raw rows.
+        cells: what to run, in this order.
+        keys: what of a cell is given to the process, and tells one row from another.
+        jobs: processes at a time.
+
+    Raises:
+        SystemExit: a cell failed; the text ends as its own error did.
+    """
+    wanted = [[str(cell[key]) for key in keys] for cell in missing(cells, read_raw(name), keys)]
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(partial(_run_cell, name), wanted))
+
+
+def _run_cell(name: str, words: list[str]) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", "cell", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent, check=False)
+    if done.returncode:
+        raise SystemExit(f"cell {words} failed:\n{done.stderr[-2000:]}")
+    line = done.stdout.splitlines()[-1]
+    append_raw(name, json.loads(line))
+    print(line if len(line) < 1000 else words, flush=True)

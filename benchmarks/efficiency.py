@@ -14,20 +14,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import HERE, Row, append_raw, missing, read_raw, write
+from benchmarks.common import Row, read_raw, run_missing, write
 from benchmarks.peers import protocol
 from plaudit.check.compare import FloatArray, area_under_labels, fraction, paired
 
@@ -125,20 +123,6 @@ def cells() -> list[dict[str, Any]]:
     return found
 
 
-def run_cell(entry: dict[str, Any]) -> None:
-    """One cell in a process of its own, so that its CPU time stands alone."""
-    words = [str(entry[key]) for key in KEYS]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "benchmarks.efficiency", "cell", *words],
-        capture_output=True, text=True, cwd=HERE.parent, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"cell {words} failed:\n{done.stderr[-2000:]}")
-    row = json.loads(done.stdout.splitlines()[-1])
-    append_raw("efficiency", row)
-    print({key: row[key] for key in (*KEYS, "true_return", "cpu_s")}, flush=True)
-
-
 def summary() -> list[Row]:
     """Fractions of the oracle per cell, paired differences to the peer, and areas under the label curve."""
     ours, theirs = _returns(read_raw("efficiency")), _returns(read_raw("imitation"))
@@ -225,8 +209,7 @@ def main() -> int:
         print(json.dumps(cell(env, teacher, int(labels), int(seed))))
     elif given.verb == "run":
         wanted = [entry for entry in cells() if given.only in (None, entry["env"])]
-        with ThreadPoolExecutor(given.jobs) as pool:
-            list(pool.map(run_cell, missing(wanted, read_raw("efficiency"), KEYS)))
+        run_missing("efficiency", wanted, KEYS, jobs=given.jobs)
     elif given.verb == "summary":
         write(
             "efficiency",
