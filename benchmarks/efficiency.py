@@ -31,7 +31,7 @@ from plaudit.check.compare import FloatArray, area_under_labels, fraction, paire
 
 KEYS = ("env", "teacher", "labels", "seed")
 STARTS = {"pendulum": protocol.EVAL_EPISODES, "reacher": protocol.EVAL_EPISODES, "cartpole": 100}
-WARMUP = {"pendulum": 800, "reacher": 1000, "cartpole": 2000}
+WARMUP = {"pendulum": 800, "reacher": 1000, "cartpole": 2000, "cheetah": 4000, "hopper": 4000}
 TEMPERATURE = {"boltzmann": 1.0, "error_free": 0.0}
 
 
@@ -41,6 +41,7 @@ def settings(env: str, teacher: str, labels: int, seed: int) -> dict[str, Any]:
     world: dict[str, Any] = {
         "id": "CartPole-v1" if env == "cartpole" else protocol.GYM_IDS[env],
         "envs": protocol.N_ENVS,
+        "options": protocol.OPTIONS.get(env, {}),
     }
     if env == "cartpole":
         world["horizon"] = 500
@@ -48,12 +49,12 @@ def settings(env: str, teacher: str, labels: int, seed: int) -> dict[str, Any]:
     if protocol.ALGORITHM[env] == "sac":
         policy = {
             "sac": {
-                "net": list(protocol.NET_ARCH),
+                "net": list(protocol.NET_ARCH[env]),
                 **{k: kwargs[k] for k in ("batch_size", "learning_rate", "gamma", "tau")},
             }
         }
     else:
-        policy = {"ppo": {"net": list(protocol.NET_ARCH), **kwargs}}
+        policy = {"ppo": {"net": list(protocol.NET_ARCH[env]), **kwargs}}
     return {
         "name": f"{env}-{teacher}-{labels}",
         "seed": seed,
