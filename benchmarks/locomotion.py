@@ -1,6 +1,6 @@
 """Tasks that take long: runs on comparisons beside the same algorithm on the true reward, and beside `imitation` 1.0.1.
 
-    python -m benchmarks.locomotion run [--only cheetah]                           appends and resumes
+    python -m benchmarks.locomotion run [--only cheetah] [--steps 100000]          appends and resumes
     python -m benchmarks.locomotion peer --python PEER_VENV/bin/python             imitation's cells, likewise
     python -m benchmarks.locomotion summary                                        results/locomotion.json
 
@@ -152,6 +152,7 @@ def main() -> int:
     parser.add_argument("verb", choices=("run", "cell", "peer", "summary"))
     parser.add_argument("words", nargs="*")
     parser.add_argument("--only", choices=tuple(STEPS))
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--seeds", type=int, default=1, help="of the peer")
     given = parser.parse_args()
@@ -159,7 +160,8 @@ def main() -> int:
         env, labels, steps, seed = given.words
         print(json.dumps(cell(env, int(labels), int(steps), int(seed))))
     elif given.verb == "run":
-        run_missing("locomotion", (entry for entry in cells() if given.only in (None, entry["env"])), KEYS)
+        wanted = [c for c in cells() if given.only in (None, c["env"]) and given.steps in (None, c["steps"])]
+        run_missing("locomotion", wanted, KEYS)
     elif given.verb == "peer":
         run_peer(given.python, given.seeds)
     else:
