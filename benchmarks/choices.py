@@ -1,7 +1,7 @@
 """What settings are worth on Pendulum and Reacher: teachers x strategies, wrong answers, and the tricks one by one.
 
-    python -m benchmarks.choices run [--only tricks]      appends and resumes
-    python -m benchmarks.choices summary                  results/choices.json
+    python -m benchmarks.choices run [--only tricks] [--env reacher]      appends and resumes
+    python -m benchmarks.choices summary                                  results/choices.json
 
 `teachers`: those of B-Pref (Lee et al. 2021) with its settings, each with every strategy; 3 seeds.
 `flips`: 30 % of the answers of a noisy teacher turned round, read by the likelihood that estimates how many answers are
@@ -17,7 +17,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from itertools import product
 from pathlib import Path
@@ -129,7 +128,7 @@ def cell(group: str, env: str, variant: str, seed: int) -> dict[str, Any]:
     relabel = patch.object(Labels, "set", first_stays if variant == "no relabel" else anew)
     with relabel, tempfile.TemporaryDirectory() as folder, Run.create(config, Path(folder) / "run") as run:
         run.finish()
-        cpu, sums = time.process_time(), defaultdict[str, float](float)
+        sums = defaultdict[str, float](float)
         for event in run.store.events(kinds={"stage.completed"}):
             for name, value in event.payload["metrics"].items():
                 sums[name] = value + (sums[name] if name in ("ask/skipped", "ask/ties") else 0.0)
@@ -138,7 +137,7 @@ def cell(group: str, env: str, variant: str, seed: int) -> dict[str, Any]:
     return {
         "group": group, "env": env, "variant": variant, "seed": seed, "true_return": float(np.mean(returns)),
         **{name: round(sums[name], 4) for name in kept if name in sums},
-        "cpu_s": round(cpu, 1), "load": round(os.getloadavg()[0], 2),
+        "load": round(os.getloadavg()[0], 2),
     }  # fmt: skip
 
 
@@ -241,14 +240,16 @@ def main() -> int:
     parser.add_argument("verb", choices=("run", "cell", "summary"))
     parser.add_argument("words", nargs="*")
     parser.add_argument("--only", choices=tuple(LABELS))
+    parser.add_argument("--env", choices=ENVS)
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     if given.verb == "cell":
-        group, env, variant, seed = given.words
-        print(json.dumps(cell(group, env, variant, int(seed))))
+        for at in range(0, len(given.words), len(KEYS)):
+            group, env, variant, seed = given.words[at : at + len(KEYS)]
+            print(json.dumps(cell(group, env, variant, int(seed))), flush=True)
     elif given.verb == "run":
-        wanted = [entry for entry in cells() if given.only in (None, entry["group"])]
-        run_missing("choices", wanted, KEYS, jobs=given.jobs)
+        wanted = [c for c in cells() if given.only in (None, c["group"]) and given.env in (None, c["env"])]
+        run_missing("choices", wanted, KEYS, jobs=given.jobs, at_once=10)
     else:
         write(
             "choices",
