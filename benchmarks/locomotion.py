@@ -75,11 +75,11 @@ def cells() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def run_peer(python: str, seeds: int) -> None:
+def run_peer(python: str, seeds: int, only: str | None) -> None:
     """The peer's cells and its own oracle, one after the other."""
     wanted = [
         {"env": env, "teacher": teacher, "labels": labels, "seed": seed}
-        for seed in range(seeds) for env in protocol.RUNNERS
+        for seed in range(seeds) for env in protocol.RUNNERS if only in (None, env)
         for teacher, labels in (("boltzmann", LABELS[env]), ("oracle", 0))
     ]  # fmt: skip
     for entry in missing(wanted, read_raw(PEER), ("env", "teacher", "labels", "seed")):
@@ -154,16 +154,17 @@ def main() -> int:
     parser.add_argument("--only", choices=tuple(STEPS))
     parser.add_argument("--steps", type=int)
     parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--seeds", type=int, default=1, help="of the peer")
+    parser.add_argument("--seeds", type=int, help="3; of the peer 1")
     given = parser.parse_args()
     if given.verb == "cell":
         env, labels, steps, seed = given.words
         print(json.dumps(cell(env, int(labels), int(steps), int(seed))))
     elif given.verb == "run":
         wanted = [c for c in cells() if given.only in (None, c["env"]) and given.steps in (None, c["steps"])]
+        wanted = [c for c in wanted if c["seed"] < (given.seeds or len(SEEDS))]
         run_missing("locomotion", wanted, KEYS)
     elif given.verb == "peer":
-        run_peer(given.python, given.seeds)
+        run_peer(given.python, given.seeds or 1, given.only)
     else:
         write(
             "locomotion",
