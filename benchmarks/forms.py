@@ -28,7 +28,7 @@ from plaudit.reward.fit import fit
 from plaudit.stats.intervals import mean_interval
 
 KEYS = ("case", "form", "seed")
-SEEDS = {"folded": 10, "mass on a line": 20, "memory": 5, "pictures": 5}
+SEEDS = {"folded": 5, "mass on a line": 10, "memory": 3, "pictures": 3}
 RIGHT = 0.9
 """share of fresh pairs that counts as learned"""
 _PLAIN = RewardConfig(squares=False)
@@ -44,9 +44,9 @@ FORMS: dict[str, dict[str, RewardConfig]] = {
     "pictures": {"cnn": _SEES, "mlp": replace(_SEES, trunk=Trunk.MLP)},
 }
 LABELS = {
-    "folded": (20, 30, 40, 60, 80, 120, 160, 240, 320),
-    "mass on a line": (5, 7, 10, 14, 20, 28, 40, 56, 80),
-    "memory": (100, 200, 400),
+    "folded": (30, 60, 120, 240),
+    "mass on a line": (5, 10, 20, 40, 80),
+    "memory": (200, 400),
     "pictures": (60,),
 }
 WORLDS: dict[str, tuple[type[Library], int]] = {
