@@ -119,15 +119,17 @@ def _peer(env: str, steps: int, random: float, best: float) -> list[Row]:
     raw = [row for row in read_raw(PEER) if row["env"] == env]
     values = np.array([row["true_return"] for row in raw if row["labels"]])
     oracle = np.array([row["true_return"] for row in raw if row["teacher"] == "oracle"])
-    if not len(values) or not len(oracle):
+    if not len(values):
         return []
     case = f"{env}/{steps}/{LABELS[env]} labels, imitation"
-    return [
+    rows = [
         _spread(case, "return", values, ""),
-        _spread(f"{env}/{steps}/oracle, stable-baselines3", "return", oracle, ""),
-        *_fractions(case, fraction(values, random, float(oracle.mean()))),
-        _spread(case, "fraction_of_our_oracle", fraction(values, random, best), "of plaudit's oracle"),
+        _interval(case, "fraction_of_our_oracle", fraction(values, random, best), "of plaudit's oracle"),
     ]
+    if len(oracle):
+        rows.append(_spread(f"{env}/{steps}/oracle, stable-baselines3", "return", oracle, ""))
+        rows += _fractions(case, fraction(values, random, float(oracle.mean())))
+    return rows
 
 
 def _fractions(case: str, values: np.ndarray) -> list[Row]:
