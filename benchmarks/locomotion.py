@@ -97,7 +97,8 @@ def summary() -> list[Row]:
             found = {labels: _returns(raw, env, labels, steps) for labels in (0, LABELS[env])}
             if not all(found.values()):
                 continue
-            random = float(np.mean([row["random"] for row in raw if row["env"] == env]))
+            randoms = [row["random"] for row in raw if row["env"] == env]
+            random = float(np.mean(randoms))
             best = float(np.mean(list(found[0].values())))
             for labels, values in found.items():
                 case = f"{env}/{steps}/" + (f"{labels} labels" if labels else "oracle")
@@ -105,7 +106,7 @@ def summary() -> list[Row]:
                 rows.append(_spread(case, "return", numbers, ""))
                 if labels:
                     rows += _fractions(case, fraction(numbers, random, best))
-            rows.append(Row(f"{env}/{steps}/random", "return", random, n=len(raw)))
+            rows.append(Row(f"{env}/{steps}/random", "return", random, n=len(randoms)))
             if steps == protocol.TOTAL_TIMESTEPS.get(env):
                 rows += _peer(env, steps, random, best)
     return rows
