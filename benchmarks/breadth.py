@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import HERE, Row, append_raw, missing, read_raw, write
+from benchmarks.common import Row, read_raw, run_missing, write
 from benchmarks.efficiency import RANDOM_RETURN, settings
 from plaudit.check.compare import fraction
 from plaudit.stats.intervals import mean_interval
@@ -111,14 +110,7 @@ def main() -> int:
             for seed in SEEDS for case in CASES for oracle in (False, True)
             if given.only in (None, case) and not (oracle and case != "pixels")
         ]  # fmt: skip
-        for entry in missing(cells, read_raw("breadth"), KEYS):
-            words = [str(entry[key]) for key in KEYS]
-            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.breadth", "cell", *words]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent, check=False)
-            if done.returncode:
-                raise SystemExit(f"cell {words} failed:\n{done.stderr[-2000:]}")
-            append_raw("breadth", json.loads(done.stdout.splitlines()[-1]))
-            print(done.stdout.splitlines()[-1], flush=True)
+        run_missing("breadth", cells, KEYS)
     else:
         write(
             "breadth",

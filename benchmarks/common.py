@@ -7,9 +7,12 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +103,43 @@ def missing(
     """Cells that no finished row covers."""
     done = {tuple(row[key] for key in keys) for row in finished}
     return (cell for cell in cells if tuple(cell[key] for key in keys) not in done)
+
+
+def run_missing(
+    name: str, cells: Iterable[dict[str, Any]], keys: tuple[str, ...], *, jobs: int = 1, at_once: int = 1
+) -> None:
+    """Run the cells of a long benchmark that no finished row covers; rows are added as they come.
+
+    Each cell runs in a process of its own, `python -m benchmarks.NAME cell VALUE...`, so that its CPU time stands alone
+    and nothing is left over from the one before. It prints its row as a line of JSON.
+
+    Args:
+        name: of the benchmark's module and of its raw rows.
+        cells: what to run, in this order.
+        keys: what of a cell is given to the process, and tells one row from another.
+        jobs: processes at a time.
+        at_once: cells that a process runs one after the other, where starting it would cost about as much as a cell.
+
+    Raises:
+        SystemExit: a cell failed; the text ends as its own error did.
+    """
+    wanted = [[str(cell[key]) for key in keys] for cell in missing(cells, read_raw(name), keys)]
+    groups = [wanted[start : start + at_once] for start in range(0, len(wanted), at_once)]
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(partial(_run_cells, name), groups))
+
+
+def _run_cells(name: str, group: list[list[str]]) -> None:
+    words = [word for cell in group for word in cell]
+    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", "cell", *words]
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=HERE.parent) as process,
+    ):
+        for line in process.stdout or ():
+            if line.startswith("{"):
+                append_raw(name, json.loads(line))
+                print(line.strip() if len(line) < 1000 else words, flush=True)
+        if process.wait():
+            errors.seek(0)
+            raise SystemExit(f"cell {words} failed:\n{errors.read()[-2000:]}")

@@ -14,26 +14,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import HERE, Row, append_raw, missing, read_raw, write
+from benchmarks.common import Row, read_raw, run_missing, write
 from benchmarks.peers import protocol
 from plaudit.check.compare import FloatArray, area_under_labels, fraction, paired
 
 KEYS = ("env", "teacher", "labels", "seed")
 STARTS = {"pendulum": protocol.EVAL_EPISODES, "reacher": protocol.EVAL_EPISODES, "cartpole": 100}
-WARMUP = {"pendulum": 800, "reacher": 1000, "cartpole": 2000}
+WARMUP = {"pendulum": 800, "reacher": 1000, "cartpole": 2000, "cheetah": 4000, "hopper": 4000}
 TEMPERATURE = {"boltzmann": 1.0, "error_free": 0.0}
 
 
@@ -43,6 +41,7 @@ def settings(env: str, teacher: str, labels: int, seed: int) -> dict[str, Any]:
     world: dict[str, Any] = {
         "id": "CartPole-v1" if env == "cartpole" else protocol.GYM_IDS[env],
         "envs": protocol.N_ENVS,
+        "options": protocol.OPTIONS.get(env, {}),
     }
     if env == "cartpole":
         world["horizon"] = 500
@@ -50,12 +49,12 @@ def settings(env: str, teacher: str, labels: int, seed: int) -> dict[str, Any]:
     if protocol.ALGORITHM[env] == "sac":
         policy = {
             "sac": {
-                "net": list(protocol.NET_ARCH),
+                "net": list(protocol.NET_ARCH[env]),
                 **{k: kwargs[k] for k in ("batch_size", "learning_rate", "gamma", "tau")},
             }
         }
     else:
-        policy = {"ppo": {"net": list(protocol.NET_ARCH), **kwargs}}
+        policy = {"ppo": {"net": list(protocol.NET_ARCH[env]), **kwargs}}
     return {
         "name": f"{env}-{teacher}-{labels}",
         "seed": seed,
@@ -123,20 +122,6 @@ def cells() -> list[dict[str, Any]]:
         for labels, teacher in product(protocol.LABELS, protocol.TEACHERS):
             found.append({"env": env, "teacher": teacher, "labels": labels, "seed": seed})
     return found
-
-
-def run_cell(entry: dict[str, Any]) -> None:
-    """One cell in a process of its own, so that its CPU time stands alone."""
-    words = [str(entry[key]) for key in KEYS]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "benchmarks.efficiency", "cell", *words],
-        capture_output=True, text=True, cwd=HERE.parent, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"cell {words} failed:\n{done.stderr[-2000:]}")
-    row = json.loads(done.stdout.splitlines()[-1])
-    append_raw("efficiency", row)
-    print({key: row[key] for key in (*KEYS, "true_return", "cpu_s")}, flush=True)
 
 
 def summary() -> list[Row]:
@@ -225,8 +210,7 @@ def main() -> int:
         print(json.dumps(cell(env, teacher, int(labels), int(seed))))
     elif given.verb == "run":
         wanted = [entry for entry in cells() if given.only in (None, entry["env"])]
-        with ThreadPoolExecutor(given.jobs) as pool:
-            list(pool.map(run_cell, missing(wanted, read_raw("efficiency"), KEYS)))
+        run_missing("efficiency", wanted, KEYS, jobs=given.jobs)
     elif given.verb == "summary":
         write(
             "efficiency",

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import HERE, Row, append_raw, missing, read_raw, write
+from benchmarks.common import Row, read_raw, run_missing, write
 from benchmarks.efficiency import play
 
 KEYS = ("arm", "labels", "seed")
@@ -65,17 +63,6 @@ def cell(arm: str, labels: int, seed: int) -> dict[str, Any]:
         returns = play(run)
         goals = int((run.world.behaviour.rewards > 50).sum())
     return {"arm": arm, "labels": labels, "seed": seed, "true_return": float(np.mean(returns)), "goals": goals}
-
-
-def run_cell(entry: dict[str, Any]) -> None:
-    """One cell in a process of its own."""
-    words = [str(entry[key]) for key in KEYS]
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.exploration", "cell", *words]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent, check=False)
-    if done.returncode:
-        raise SystemExit(f"cell {words} failed:\n{done.stderr[-2000:]}")
-    append_raw("exploration", json.loads(done.stdout.splitlines()[-1]))
-    print(done.stdout.splitlines()[-1], flush=True)
 
 
 def summary() -> list[Row]:
@@ -135,8 +122,7 @@ def main() -> int:
         arm, labels, seed = given.words
         print(json.dumps(cell(arm, int(labels), int(seed))))
     elif given.verb == "run":
-        with ThreadPoolExecutor(given.jobs) as pool:
-            list(pool.map(run_cell, missing(cells(given.seeds), read_raw("exploration"), KEYS)))
+        run_missing("exploration", cells(given.seeds), KEYS, jobs=given.jobs)
     else:
         write("exploration", asked="Does seeking new states halve the labels?", rows=summary())
     return 0

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import HERE, Row, append_raw, missing, read_raw, write
+from benchmarks.common import Row, read_raw, run_missing, write
 from benchmarks.efficiency import RANDOM_RETURN, play, settings
 
 KEYS = ("env", "kind", "human_seconds", "seed")
@@ -52,17 +50,6 @@ def cell(env: str, kind: str, human_seconds: int, seed: int) -> dict[str, Any]:
         "labels": labels,
         "true_return": float(np.mean(returns)),
     }
-
-
-def run_cell(entry: dict[str, Any]) -> None:
-    """One cell in a process of its own."""
-    words = [str(entry[key]) for key in KEYS]
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.kinds", "cell", *words]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent, check=False)
-    if done.returncode:
-        raise SystemExit(f"cell {words} failed:\n{done.stderr[-2000:]}")
-    append_raw("kinds", json.loads(done.stdout.splitlines()[-1]))
-    print(done.stdout.splitlines()[-1], flush=True)
 
 
 def summary() -> list[Row]:
@@ -120,9 +107,10 @@ def main() -> int:
         env, kind, seconds, seed = given.words
         print(json.dumps(cell(env, kind, int(seconds), int(seed))))
     elif given.verb == "run":
-        cells = [dict(zip(KEYS, values, strict=True)) for values in product(SCALE, SECONDS, BUDGETS, SEEDS)]
-        with ThreadPoolExecutor(given.jobs) as pool:
-            list(pool.map(run_cell, missing(cells, read_raw("kinds"), KEYS)))
+        cells: list[dict[str, Any]] = [
+            dict(zip(KEYS, values, strict=True)) for values in product(SCALE, SECONDS, BUDGETS, SEEDS)
+        ]
+        run_missing("kinds", cells, KEYS, jobs=given.jobs)
     else:
         write("kinds", asked="Ratings or comparisons, at equal human seconds?", rows=summary())
     return 0

@@ -1,20 +1,15 @@
-"""Rows in the published shape of each format, made up here unless a test says otherwise; and where real files lie."""
+"""Rows in the published shape of each format, made up here unless a test says otherwise."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from plaudit.exchange.bring import Brought, Problem, bring, open_store
 from plaudit.exchange.formats import Format, reader
 from plaudit.exchange.judgement import Judgement
-
-DATA = Path(__file__).parents[2] / "shared" / "data"
 
 CHAT = [{"role": "user", "content": "Hi"}]
 
@@ -153,15 +148,6 @@ def one(format: Format, row: Any) -> list[Judgement]:
     found = list(reader(format)(row))
     assert all(isinstance(item, Judgement) for item in found)
     return found  # type: ignore[return-value]
-
-
-def real(*parts: str) -> Path:
-    """A real file of `../shared/data`; the test is skipped where it is missing, and fails there in the gate."""
-    path = DATA.joinpath(*parts)
-    if not path.exists():
-        assert os.environ.get("CI") != "true", f"the gate needs {path.name}"
-        pytest.skip(f"real data are not here: {'/'.join(parts)} in shared/data beside the checkout")
-    return path
 
 
 def put(path: Path, rows: Iterable[Any]) -> Path:

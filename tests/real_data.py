@@ -1,4 +1,4 @@
-"""Where published data sets lie: beside the checkout, or where PLAUDIT_DATA says. Tests skip, with the reason, where they do not."""
+"""Published data sets as tests read them (`benchmarks.data` finds them). Tests skip, with the reason, where they are not."""
 
 import gzip
 import json
@@ -8,20 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import data
 
 from plaudit.stats.crowd import Labels
 
-FOLDER = Path(os.environ.get("PLAUDIT_DATA", Path(__file__).parents[2] / "shared" / "data"))
-
 
 def real(name: str) -> Path:
-    """Path of a file of a published set; with CI=true it must be there."""
-    path = FOLDER / name
-    if not path.exists():
+    """Path of a file of a published set, as "SET/FILE"; with CI=true it must be there."""
+    try:
+        return data.find(name)
+    except data.DataMissingError as missing:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"the published data {name} are missing in {FOLDER}")
-        pytest.skip(f"{name} is not in {FOLDER}; set PLAUDIT_DATA to a folder that holds it")
-    return path
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
 
 
 def numbered(rows: list[tuple[str, str, str]]) -> tuple[Labels, list[str], list[str]]:

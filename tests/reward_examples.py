@@ -6,6 +6,9 @@ import numpy as np
 
 from plaudit.records import Choice, Comparison, Query, QueryKind, Rating, Segment, SegmentData, StepBatch, StepFeedback
 from plaudit.reward.collate import collate
+from plaudit.reward.config import RewardConfig, Trunk
+from plaudit.reward.symmetry import Symmetry
+from plaudit.worlds.toy import PointMass
 
 OBSERVATIONS, ACTIONS = 3, 2
 
@@ -110,3 +113,62 @@ def agreement(model, library, pairs, rng):
     scores = model.score([library.data[library.found[one].blob] for one in ids]).mean
     true = np.array([library.true_return(one) for one in ids])
     return float(np.mean((scores[:pairs] > scores[pairs:]) == (true[:pairs] > true[pairs:])))
+
+
+class Cue(Library):
+    """The first step shows a sign; from the fourth on a step pays its action in that direction."""
+
+    def draw(self, rng, length=10):
+        seen, done = np.zeros((length, 1), np.float32), rng.uniform(-1, 1, (length, 1)).astype(np.float32)
+        seen[0] = rng.choice([-1, 1])
+        return self.add(SegmentData(seen, done, np.where(np.arange(length) < 3, 0, seen[0] * done[:, 0])))
+
+
+class Pictures(Library):
+    """A bright spot on grey ground; the further right, the better. Observations tell nothing."""
+
+    def draw(self, rng, length=4):
+        frames = rng.integers(40, 60, (length, 32, 32, 3), dtype=np.uint8)
+        x, y = np.clip(rng.integers(0, 27) + rng.integers(-3, 4, length), 0, 27), rng.integers(0, 27, length)
+        for t in range(length):
+            frames[t, y[t] : y[t] + 5, x[t] : x[t] + 5] = 250
+        done = rng.uniform(-1, 1, (length, 1)).astype(np.float32)
+        return self.add(SegmentData(np.zeros((length, 1), np.float32), done, x / 10, pixels=frames))
+
+
+class Folded(Library):
+    """Mirrored in its first three entries, with its first action, a step pays the same; nothing else is simple about it."""
+
+    def draw(self, rng, length=12):
+        seen = (0.5 * rng.normal(size=(length, 4)) + rng.normal(size=4)).astype(np.float32)
+        done = rng.uniform(-1, 1, (length, 2)).astype(np.float32)
+        paid = -np.abs(seen[:, 0]) + seen[:, 0] * done[:, 0] + seen[:, 1] * seen[:, 2]
+        return self.add(SegmentData(seen, done, paid.astype(np.float64)))
+
+
+class Pushed(Library):
+    """A mass on a line, pushed at random: mirrored from left to right it pays the same."""
+
+    def draw(self, rng, length=12):
+        world, drift = PointMass(), rng.normal()
+        state, _ = world.reset(seed=int(rng.integers(2**31)))
+        steps = []
+        for _ in range(length):
+            force = (drift + 1.5 * rng.normal(size=1)).astype(np.float32)
+            before = state
+            state, reward, *_ = world.step(force)
+            steps.append((before, force, reward))
+        seen, done, paid = (np.array(column) for column in zip(*steps, strict=True))
+        return self.add(SegmentData(seen, done, paid))
+
+
+MIRRORED = {
+    Folded: Symmetry(observation_signs=(-1, -1, -1, 1), action_signs=(-1, 1)),
+    Pushed: Symmetry(observation_signs=(-1, -1), action_signs=(-1,)),
+}
+"""mirror of each mirror-symmetric world"""
+
+MEMORY = RewardConfig(
+    trunk=Trunk.GRU, hidden=(16,), members=3, steps=600, squares=False, stop_accuracy=1.0, patience=60
+)
+"""learns to remember; memory needs more steps than most rewards"""

@@ -9,7 +9,8 @@ from plaudit.exchange import rows
 from plaudit.exchange.formats import Format, reader
 from plaudit.exchange.rows import BadRow
 from plaudit.records import Choice, Comparison, Critique, Ranking, Rating
-from tests.exchange_examples import brought, real
+from tests.exchange_examples import brought
+from tests.real_data import real
 
 
 def everything(format, *paths):
@@ -30,7 +31,7 @@ def kinds(found):
 
 
 def test_hh():
-    found, bad = everything(Format.HH, real("hh_rlhf_harmless_test", "harmless-base-test.jsonl.gz"))
+    found, bad = everything(Format.HH, real("hh_rlhf_harmless_test/harmless-base-test.jsonl.gz"))
     assert (len(found), bad) == (2312, [])
     assert all(len({text.prompt for text in item.texts}) == 1 and item.texts[0].prompt for item in found)
     # in all but five pairs the transcripts part in the last answer
@@ -39,7 +40,7 @@ def test_hh():
 
 
 def test_pandalm():
-    found, bad = everything(Format.PANDALM, real("pandalm_testset", "testset-v1.json"))
+    found, bad = everything(Format.PANDALM, real("pandalm_testset/testset-v1.json"))
     assert len(found) == 3 * 993
     assert bad == [1886, 1898, 1910, 1934, 1946, 1970]  # answers that are JSON booleans there
     by_query: dict[str, list[Choice]] = {}
@@ -54,12 +55,12 @@ def test_pandalm():
     [("Natural", 100), ("Adv_GPTInst", 92), ("Adv_GPTOut", 47), ("Adv_Manual", 46), ("Adv_Neighbor", 134)],
 )
 def test_llmbar(name, rows_):
-    found, bad = everything(Format.LLMBAR, real("llmbar", f"{name}.json"))
+    found, bad = everything(Format.LLMBAR, real(f"llmbar/{name}.json"))
     assert (len(found), bad) == (rows_, [])
 
 
 def test_ukpconvarg1():
-    arguments, pairs = (real("ukpconvarg1", f"{name}.jsonl.gz") for name in ("arguments", "pairs_with_reasons"))
+    arguments, pairs = (real(f"ukpconvarg1/{name}.jsonl.gz") for name in ("arguments", "pairs_with_reasons"))
     read = reader(Format.UKPCONVARG1)
     assert sum(1 for row in rows.read(arguments) for _ in read(row.data)) == 0
     count: Counter[object] = Counter()
@@ -76,7 +77,7 @@ def _first(many, count):
 
 
 def test_fine_grained_rlhf():
-    found, bad = everything(Format.FINE_GRAINED_RLHF, real("finegrained_rlhf_qa", "dev_feedback.json.gz"))
+    found, bad = everything(Format.FINE_GRAINED_RLHF, real("finegrained_rlhf_qa/dev_feedback.json.gz"))
     assert bad == []
     choices = Counter(item.feedback.choice for item in found if isinstance(item.feedback, Comparison) and _asked(item))
     assert choices == {Choice.FIRST: 1577, Choice.SECOND: 1039, Choice.TIE: 384}
@@ -99,7 +100,7 @@ def _asked(item):
 
 
 def test_squality():
-    found, bad = everything(Format.SQUALITY, real("squality_human_eval", "all-responses.jsonl"))
+    found, bad = everything(Format.SQUALITY, real("squality_human_eval/all-responses.jsonl"))
     assert bad == []
     count = kinds(found)
     assert (count[Rating], count[Ranking]) == (2700, 900)
@@ -117,7 +118,7 @@ def test_squality():
 
 
 def test_ilf():
-    found, bad = everything(Format.ILF, real("ilf_code_feedback", "surge_annotations.jsonl"))
+    found, bad = everything(Format.ILF, real("ilf_code_feedback/surge_annotations.jsonl"))
     assert bad == []
     assert kinds(found) == {Critique: 195, Comparison: 195}
     # twelve people changed the part of the prompt as well, so their whole programs are the completions
@@ -126,7 +127,7 @@ def test_ilf():
 
 
 def test_a_real_set_goes_into_a_store_and_again_changes_nothing(tmp_path):
-    path = real("llmbar", "Natural.json")
+    path = real("llmbar/Natural.json")
     (first,), problems = brought(tmp_path / "to", Format.LLMBAR, path)
     (again,), _ = brought(tmp_path / "to", Format.LLMBAR, path)
     assert (first.judgements, first.fresh, again.fresh, problems) == (100, 200 + 100 + 100 + 1, 0, [])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from plaudit.errors import ConfigError, LearningError
 from plaudit.models.ensemble import Ensemble
-from plaudit.records import Choice, SegmentData, StepBatch
+from plaudit.records import Choice, StepBatch
 from plaudit.reward.collate import collate, pack
 from plaudit.reward.config import RewardConfig, Trunk
 from plaudit.reward.fit import fit
@@ -20,8 +20,17 @@ from plaudit.reward.likelihood import AnswerModel, Comparisons
 from plaudit.reward.model import Inputs, RewardModel
 from plaudit.reward.objective import Problem, loss, sample, smoothed, unanswered, windows
 from plaudit.reward.symmetry import Symmetry
-from plaudit.worlds.toy import PointMass
-from tests.reward_examples import ACTIONS, OBSERVATIONS, Library, agreement, compared, quadratic
+from tests.reward_examples import (
+    ACTIONS,
+    MIRRORED,
+    OBSERVATIONS,
+    Folded,
+    Library,
+    Pushed,
+    agreement,
+    compared,
+    quadratic,
+)
 
 SHORT = RewardConfig(members=3, hidden=(8,), steps=20)
 MIRROR = Symmetry(observation_order=(1, 0, 2), observation_signs=(1, -1, 1), action_signs=(-1, 1))
@@ -82,38 +91,6 @@ def test_loss_with_mirrors_is_the_mean_over_answers_as_seen_in_all_of_them():
         return loss(ensemble, problem, np.arange(6), ANSWERS, config=SHORT, rng=rng).item()
 
     assert value(torch.cat(views), 2) == pytest.approx(np.mean([value(one, 1) for one in views]), rel=1e-5)
-
-
-class Folded(Library):
-    """Mirrored in its first three entries, with its first action, a step pays the same; nothing else is simple about it."""
-
-    def draw(self, rng, length=12):
-        seen = (0.5 * rng.normal(size=(length, 4)) + rng.normal(size=4)).astype(np.float32)
-        done = rng.uniform(-1, 1, (length, 2)).astype(np.float32)
-        paid = -np.abs(seen[:, 0]) + seen[:, 0] * done[:, 0] + seen[:, 1] * seen[:, 2]
-        return self.add(SegmentData(seen, done, paid.astype(np.float64)))
-
-
-class Pushed(Library):
-    """A mass on a line, pushed at random: mirrored from left to right it pays the same."""
-
-    def draw(self, rng, length=12):
-        world, drift = PointMass(), rng.normal()
-        state, _ = world.reset(seed=int(rng.integers(2**31)))
-        steps = []
-        for _ in range(length):
-            force = (drift + 1.5 * rng.normal(size=1)).astype(np.float32)
-            before = state
-            state, reward, *_ = world.step(force)
-            steps.append((before, force, reward))
-        seen, done, paid = (np.array(column) for column in zip(*steps, strict=True))
-        return self.add(SegmentData(seen, done, paid))
-
-
-MIRRORED = {
-    Folded: Symmetry(observation_signs=(-1, -1, -1, 1), action_signs=(-1, 1)),
-    Pushed: Symmetry(observation_signs=(-1, -1), action_signs=(-1,)),
-}
 
 
 def agreed(world, labels, *, mirrored, seeds=3):

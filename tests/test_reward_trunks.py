@@ -11,33 +11,9 @@ from plaudit.reward.collate import collate, pack
 from plaudit.reward.config import RewardConfig, Trunk
 from plaudit.reward.fit import fit
 from plaudit.reward.model import RewardModel
-from tests.reward_examples import Library, agreement
+from tests.reward_examples import MEMORY, Cue, Library, Pictures, agreement
 
 SHORT = RewardConfig(members=3, hidden=(16,), steps=10)
-MEMORY = RewardConfig(
-    trunk=Trunk.GRU, hidden=(16,), members=3, steps=600, squares=False, stop_accuracy=1.0, patience=60
-)
-
-
-class Cue(Library):
-    """The first step shows a sign; from the fourth on a step pays its action in that direction."""
-
-    def draw(self, rng, length=10):
-        seen, done = np.zeros((length, 1), np.float32), rng.uniform(-1, 1, (length, 1)).astype(np.float32)
-        seen[0] = rng.choice([-1, 1])
-        return self.add(SegmentData(seen, done, np.where(np.arange(length) < 3, 0, seen[0] * done[:, 0])))
-
-
-class Pictures(Library):
-    """A bright spot on grey ground; the further right, the better. Observations tell nothing."""
-
-    def draw(self, rng, length=4):
-        frames = rng.integers(40, 60, (length, 32, 32, 3), dtype=np.uint8)
-        x, y = np.clip(rng.integers(0, 27) + rng.integers(-3, 4, length), 0, 27), rng.integers(0, 27, length)
-        for t in range(length):
-            frames[t, y[t] : y[t] + 5, x[t] : x[t] + 5] = 250
-        done = rng.uniform(-1, 1, (length, 1)).astype(np.float32)
-        return self.add(SegmentData(np.zeros((length, 1), np.float32), done, x / 10, pixels=frames))
 
 
 class Simple(Library):

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
+from peers import protocol
+
 
 class CartPoleFixedHorizon(gym.Env):
     """CartPole whose episodes all last exactly `horizon` steps, so that their length tells nothing.
@@ -66,4 +68,4 @@ def make_env(name: str) -> gym.Env:
     """Build the environment that the protocol calls `name`; every one has a fixed horizon."""
     if name == "cartpole":
         return CartPoleFixedHorizon()
-    return gym.make({"pendulum": "Pendulum-v1", "reacher": "Reacher-v4"}[name])
+    return gym.make(protocol.GYM_IDS[name], **protocol.OPTIONS.get(name, {}))

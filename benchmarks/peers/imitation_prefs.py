@@ -76,7 +76,7 @@ def make_algorithm(
     if zoo:
         kwargs = {name: linear(value) for name, value in protocol.ZOO[env].items() if name != "n_envs"}
     else:
-        kwargs = {**protocol.ALGORITHM_KWARGS[env], "policy_kwargs": {"net_arch": list(protocol.NET_ARCH)}}
+        kwargs = {**protocol.ALGORITHM_KWARGS[env], "policy_kwargs": {"net_arch": list(protocol.NET_ARCH[env])}}
     if protocol.ALGORITHM[env] == "ppo":
         return PPO("MlpPolicy", venv, seed=seed, device="cpu", **kwargs)
     if not zoo:
@@ -161,7 +161,9 @@ def true_returns(env: str, algorithm: BaseAlgorithm) -> list[float]:
 def run_cell(env: str, teacher: str, labels: int, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
     """Run one cell in this process and return its row."""
     zoo = teacher == "sb3_zoo"
-    n_envs = {"oracle": protocol.N_ENVS, "sb3_zoo": protocol.ZOO[env]["n_envs"]}.get(teacher, settings["n_envs"][env])
+    n_envs = {"oracle": protocol.N_ENVS, "sb3_zoo": protocol.ZOO.get(env, {}).get("n_envs")}.get(
+        teacher, settings["n_envs"][env]
+    )
     venv = StepCounter(make_vec_env(lambda: make_env(env), n_envs=n_envs, seed=seed))
     facts: dict[str, Any] = {}
     if teacher in protocol.REFERENCES:
@@ -201,7 +203,7 @@ def run_cell(env: str, teacher: str, labels: int, seed: int, settings: dict[str,
 def main() -> None:
     """Read the command line, run the cell, append its row."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--env", required=True, choices=protocol.ENVS)
+    parser.add_argument("--env", required=True, choices=protocol.ENVS + protocol.RUNNERS)
     parser.add_argument("--teacher", required=True, choices=protocol.TEACHERS + protocol.REFERENCES)
     parser.add_argument("--labels", type=int, default=0, help="comparisons to ask for; ignored without a teacher")
     parser.add_argument("--seed", type=int, required=True)

@@ -21,12 +21,35 @@ EVAL_EPISODES = 20
 EVAL_FIRST_SEED = 10_000
 """Evaluation episode i starts with `reset(seed=EVAL_FIRST_SEED + i)` and acts deterministically."""
 
-GYM_IDS: dict[str, str] = {"pendulum": "Pendulum-v1", "reacher": "Reacher-v4", "cartpole": "CartPole-v1, fixed horizon"}
-TOTAL_TIMESTEPS: dict[str, int] = {"pendulum": 6_000, "reacher": 16_000, "cartpole": 60_000}
-FRAGMENT_LENGTH: dict[str, int] = {"pendulum": 50, "reacher": 25, "cartpole": 50}
+RUNNERS: tuple[str, ...] = ("cheetah", "hopper")
+"""Longer tasks, which `benchmarks/locomotion.py` asks of both sides; not in the grid of `benchmarks/efficiency.py`."""
+GYM_IDS: dict[str, str] = {
+    "pendulum": "Pendulum-v1",
+    "reacher": "Reacher-v4",
+    "cartpole": "CartPole-v1, fixed horizon",
+    "cheetah": "HalfCheetah-v4",
+    "hopper": "Hopper-v4",
+}
+OPTIONS: dict[str, dict[str, Any]] = {"hopper": {"terminate_when_unhealthy": False}}
+"""Keyword arguments of an environment. A hopper that fell lies there until the time is up and is paid for nothing but
+moving on, so that all episodes are of one length."""
+TOTAL_TIMESTEPS: dict[str, int] = {
+    "pendulum": 6_000,
+    "reacher": 16_000,
+    "cartpole": 60_000,
+    "cheetah": 50_000,
+    "hopper": 50_000,
+}
+FRAGMENT_LENGTH: dict[str, int] = {"pendulum": 50, "reacher": 25, "cartpole": 50, "cheetah": 50, "hopper": 50}
 N_ENVS = 8
 
-NET_ARCH: tuple[int, ...] = (64, 64)
+NET_ARCH: dict[str, tuple[int, ...]] = {
+    "pendulum": (64, 64),
+    "reacher": (64, 64),
+    "cartpole": (64, 64),
+    "cheetah": (128, 128),
+    "hopper": (128, 128),
+}
 """Hidden layers of the actor and of each critic (SAC: ReLU) or value network (PPO: tanh)."""
 
 _SAC: dict[str, Any] = {
@@ -38,11 +61,14 @@ _SAC: dict[str, Any] = {
     "train_freq": 1,  # steps of the vector environment, i.e. N_ENVS transitions
     "gradient_steps": 8,  # one update for each transition
 }
+_LONG: dict[str, Any] = {**_SAC, "batch_size": 128, "gamma": 0.99, "tau": 0.005, "learning_starts": 4_000}
 
-ALGORITHM: dict[str, str] = {"pendulum": "sac", "reacher": "sac", "cartpole": "ppo"}
+ALGORITHM: dict[str, str] = {"pendulum": "sac", "reacher": "sac", "cartpole": "ppo", "cheetah": "sac", "hopper": "sac"}
 ALGORITHM_KWARGS: dict[str, dict[str, Any]] = {
     "pendulum": {**_SAC, "learning_starts": 800},
     "reacher": {**_SAC, "learning_starts": 1_000},
+    "cheetah": _LONG,
+    "hopper": _LONG,
     "cartpole": {
         "n_steps": 256,
         "batch_size": 128,
@@ -73,7 +99,7 @@ ZOO: dict[str, dict[str, Any]] = {
 """Settings of RL Baselines3 Zoo; everything else is the default of Stable-Baselines3. `lin_x` falls from x to 0."""
 
 IMITATION: dict[str, Any] = {
-    "n_envs": {"pendulum": 1, "reacher": 1, "cartpole": N_ENVS},
+    "n_envs": {"pendulum": 1, "reacher": 1, "cartpole": N_ENVS, "cheetah": 1, "hopper": 1},
     "reward_net_hidden": (32, 32),
     "num_iterations": 10,
     "min_labels_per_iteration": 2,  # with few labels, fewer iterations, so that none goes without a label
