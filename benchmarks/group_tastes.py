@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.reward_examples import Library
+from tests.reward_kinds import Crowd
 
 from benchmarks.common import Row, write
 from plaudit.ask.timing import decision_seconds
@@ -26,8 +28,6 @@ from plaudit.reward.fit import fit
 from plaudit.reward.model import RewardModel
 from plaudit.run.seeds import generator
 from plaudit.stats.intervals import mean_interval
-from tests.reward_examples import Library
-from tests.reward_kinds import Crowd
 
 SEEDS = tuple(range(10))
 LABELS = (80, 160, 320)
