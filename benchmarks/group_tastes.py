@@ -1,9 +1,9 @@
 """Do rewards conditioned on traits find the tastes of groups, and what is the time of an answer worth?
 
-    python -m benchmarks.group_tastes              results/group_tastes.json, about two minutes
+    python -m benchmarks.group_tastes              results/group_tastes.json, about two minutes of one core
 
 Made-up behaviour of three observations and two actions. All annotators like the first number; lawyers also like the
-second, and nurses dislike it. Answers are comparisons with logistic noise. Beside the model of all answers (pooled) and
+second, and nurses dislike it, or like it less, or as much. Answers are comparisons with logistic noise. Beside the model of all answers (pooled) and
 the conditioned one stand two models, one for each group's answers alone (apart). Then times of one annotator by drift
 and diffusion, and times that say nothing.
 """
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.reward_examples import Library
+from tests.reward_kinds import Crowd
 
 from benchmarks.common import Row, write
 from plaudit.ask.timing import decision_seconds
@@ -26,15 +28,18 @@ from plaudit.reward.fit import fit
 from plaudit.reward.model import RewardModel
 from plaudit.run.seeds import generator
 from plaudit.stats.intervals import mean_interval
-from tests.reward_examples import Library
-from tests.reward_kinds import Crowd
 
 SEEDS = tuple(range(10))
 LABELS = (80, 160, 320)
 TIMED_LABELS = (20, 40, 80, 160)
 FRESH = 1000
 """fresh pairs per figure"""
-CASES = {"opposite": (1.0, -1.0, 2), "opposite, 1 in 4 a nurse": (1.0, -1.0, 4), "alike": (1.0, 1.0, 2)}
+CASES = {
+    "opposite": (1.0, -1.0, 2),
+    "opposite, 1 in 4 a nurse": (1.0, -1.0, 4),
+    "a little apart": (1.0, 0.4, 2),
+    "alike": (1.0, 1.0, 2),
+}
 """what the second number is worth to lawyers and to nurses; every how many-th answer is a nurse's"""
 JOBS = ("lawyer", "nurse")
 PEOPLE = [AnnotatorProfile(job, AnnotatorKind.PERSON, traits={"job": job}) for job in JOBS]
