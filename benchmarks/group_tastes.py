@@ -3,14 +3,15 @@
     python -m benchmarks.group_tastes              results/group_tastes.json, about two minutes of one core
 
 Made-up behaviour of three observations and two actions. All annotators like the first number; lawyers also like the
-second, and nurses dislike it, or like it less, or as much. Answers are comparisons with logistic noise. Beside the model of all answers (pooled) and
-the conditioned one stand two models, one for each group's answers alone (apart). Then times of one annotator by drift
-and diffusion, and times that say nothing.
+second, and nurses dislike it, or like it less, or as much. Answers are comparisons with logistic noise. Beside the model
+of all answers (pooled) and the conditioned one stand two models, one for each group's answers alone (apart). Then times
+of one annotator by drift and diffusion, and times that say nothing.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -46,9 +47,13 @@ PEOPLE = [AnnotatorProfile(job, AnnotatorKind.PERSON, traits={"job": job}) for j
 Floats = NDArray[np.float64]
 
 
-def taste(second: float) -> Any:
+def taste(second: float) -> Callable[[Floats, Floats], Floats]:
     """Reward of a step to people to whom the second number is worth so much."""
-    return lambda observations, actions: observations @ np.array([1.0, second, 0.0]) + 0.3 * actions[..., 0]
+
+    def reward(observations: Floats, actions: Floats) -> Floats:
+        return observations @ np.array([1.0, second, 0.0]) + 0.3 * actions[..., 0]
+
+    return reward
 
 
 def agreement(library: Library, model: RewardModel, traits: dict[str, str] | None, rng: np.random.Generator) -> float:
