@@ -1,16 +1,17 @@
 """Do rewards conditioned on traits find the tastes of groups, and what is the time of an answer worth?
 
-    python -m benchmarks.group_tastes              results/group_tastes.json, about two minutes
+    python -m benchmarks.group_tastes              results/group_tastes.json, about two minutes of one core
 
 Made-up behaviour of three observations and two actions. All annotators like the first number; lawyers also like the
-second, and nurses dislike it. Answers are comparisons with logistic noise. Beside the model of all answers (pooled) and
-the conditioned one stand two models, one for each group's answers alone (apart). Then times of one annotator by drift
-and diffusion, and times that say nothing.
+second, and nurses dislike it, or like it less, or as much. Answers are comparisons with logistic noise. Beside the model
+of all answers (pooled) and the conditioned one stand two models, one for each group's answers alone (apart). Then times
+of one annotator by drift and diffusion, and times that say nothing.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -34,16 +35,25 @@ LABELS = (80, 160, 320)
 TIMED_LABELS = (20, 40, 80, 160)
 FRESH = 1000
 """fresh pairs per figure"""
-CASES = {"opposite": (1.0, -1.0, 2), "opposite, 1 in 4 a nurse": (1.0, -1.0, 4), "alike": (1.0, 1.0, 2)}
+CASES = {
+    "opposite": (1.0, -1.0, 2),
+    "opposite, 1 in 4 a nurse": (1.0, -1.0, 4),
+    "a little apart": (1.0, 0.4, 2),
+    "alike": (1.0, 1.0, 2),
+}
 """what the second number is worth to lawyers and to nurses; every how many-th answer is a nurse's"""
 JOBS = ("lawyer", "nurse")
 PEOPLE = [AnnotatorProfile(job, AnnotatorKind.PERSON, traits={"job": job}) for job in JOBS]
 Floats = NDArray[np.float64]
 
 
-def taste(second: float) -> Any:
+def taste(second: float) -> Callable[[Floats, Floats], Floats]:
     """Reward of a step to people to whom the second number is worth so much."""
-    return lambda observations, actions: observations @ np.array([1.0, second, 0.0]) + 0.3 * actions[..., 0]
+
+    def reward(observations: Floats, actions: Floats) -> Floats:
+        return observations @ np.array([1.0, second, 0.0]) + 0.3 * actions[..., 0]
+
+    return reward
 
 
 def agreement(library: Library, model: RewardModel, traits: dict[str, str] | None, rng: np.random.Generator) -> float:

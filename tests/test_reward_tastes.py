@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from plaudit.errors import ConfigError, LearningError
+from plaudit.loop import Run
 from plaudit.records import AnnotatorKind, AnnotatorProfile
 from plaudit.reward.collate import collate, profiles
 from plaudit.reward.config import RewardConfig
@@ -18,6 +19,7 @@ from plaudit.reward.likelihood import Comparisons
 from plaudit.reward.model import RewardModel
 from plaudit.reward.tastes import fit_tastes, judges
 from plaudit.store.store import Store
+from tests.loop_examples import fingerprint, small
 from tests.reward_examples import Library
 from tests.reward_kinds import Crowd
 
@@ -224,3 +226,30 @@ def test_profiles_come_from_the_log(tmp_path):
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(ConfigError):
         RewardConfig(**settings)
+
+
+def test_a_run_conditioned_on_groups_comes_to_the_same_bits_when_stopped(tmp_path):
+    groups = [{"name": "calm", "taste": {"action/0": -0.5}}, {"name": "bold", "taste": {"action/0": 0.5}}]
+    plain = small(labels=18, crowd={"honest": 4, "groups": groups}, teacher={"decision_seconds": 2.0})
+    reward = replace(plain.reward, condition_on=("group",), as_traits={"group": "bold"}, response_time=True)
+    config = replace(plain, reward=reward)
+    with Run.create(config, tmp_path / "whole") as run:
+        run.finish()
+        assert run.reward.traits == {"group": ("bold", "calm")}
+        assert run.reward.annotators.timing is not None
+    Run.create(config, tmp_path / "stopped").close()
+    while True:
+        with Run.open(tmp_path / "stopped") as run:
+            if run.step() is None:
+                break
+    assert fingerprint(tmp_path / "stopped") == fingerprint(tmp_path / "whole")
+
+
+def test_a_warm_start_goes_on_and_finds_tastes_anew():
+    data, reference = divided()
+    config = replace(BY_JOB, warm_start=True)
+    first = fit(data, config=config, seed=0, reference=reference).model
+    later = [fit(data, config=config, seed=1, reference=reference, warm_start=first).model for _ in range(2)]
+    assert later[0].to_bytes() == later[1].to_bytes()
+    assert later[0].traits == first.traits
+    assert later[0].version != first.version

@@ -26,7 +26,7 @@ from tests.reward_kinds import Crowd
 from tests.test_ops_preference import check_twins
 
 SHORT = RewardConfig(members=3, hidden=(8,), steps=20, fit_lapse=False)
-TIMING = (1.5, 2.0, 60.0)
+TIMING = (1.5, 2.0, 1.0, 60.0)
 
 
 @given(
@@ -62,22 +62,28 @@ def test_a_time_adds_its_density_to_decided_answers_whose_time_is_known():
         assert more[row] == pytest.approx(np.log((1 - STRAY) * by_hand + STRAY / 60.0), abs=1e-12)
     assert (more[2:] == 0).all()
     model = AnswerModel(thresholds=(0.4,), timing=TIMING)
+    half = found.log_prob(values, rows, replace(model, timing=(1.5, 2.0, 0.5, 60.0)), choice) - said
+    same = found.log_prob(values / 2, rows, model, choice) - found.log_prob(
+        values / 2, rows, replace(model, timing=None), choice
+    )
+    np.testing.assert_allclose(half, same, atol=1e-12)
     tensor = found.log_prob(torch.from_numpy(values), rows, model, preference)
     np.testing.assert_allclose(tensor.numpy(), found.log_prob(values, rows, model, choice), atol=1e-12)
 
 
-def test_the_times_of_decisions_come_back():
-    rng, count = np.random.default_rng(0), 1500
+@pytest.mark.parametrize("says", [1.0, 0.5, 0.0])
+def test_the_times_of_decisions_come_back(says):
+    rng, count = np.random.default_rng(0), 1000
     value = 2.0 * rng.normal(size=count)
     side = np.where(value + rng.logistic(size=count) > 0, 1, -1)
-    seconds = np.array([2.0 + decision_seconds(one, 1.5, rng.random()) for one in value.tolist()])
+    seconds = np.array([2.0 + decision_seconds(says * one, 1.5, rng.random()) for one in value.tolist()])
     stray = rng.random(count) < STRAY
     seconds[stray] = rng.uniform(0, 60, int(stray.sum()))
     values = value[None, :, None]
     held = Values(part(side, seconds), values, values[0], np.zeros((1, count), dtype=bool))
-    longest_mean, motor, longest = timed([held], AnswerModel()).timing
-    assert longest_mean == pytest.approx(1.5, rel=0.2)
-    assert motor == pytest.approx(2.0, abs=0.4)
+    longest_mean, motor, found, longest = timed([held], AnswerModel()).timing
+    assert (longest_mean, motor) == (pytest.approx(1.5, rel=0.2), pytest.approx(2.0, abs=0.4))
+    assert abs(found - says) <= 0.25
     assert longest == 60.0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +36,8 @@ BESIDES = np.linspace(0.0, 1.0, 6)
 """time in which nothing is decided, in times that one answer in twenty falls short of"""
 NEARBY = np.array([0.85, 0.92, 1.0, 1.08, 1.15])
 """where to look again around the best of these"""
+SAYS = (0.0, 0.25, 0.5, 1.0)
+"""how far values count for times, where they count fully for answers"""
 MINUTE = 60.0
 """seconds: times that have nothing to do with the question are evenly spread to here, or to the longest"""
 SPREAD = 0.5
@@ -91,7 +92,9 @@ def differing(found: Sequence[Judged], annotators: AnswerModel, which: Sequence[
 
 
 def timed(found: Sequence[Judged], annotators: AnswerModel) -> AnswerModel:
-    """The mean time of a decision between equals, and the time besides, at which times of comparisons are likeliest."""
+    """The mean time of a decision between equals, the time besides, and how far values count for times, at which the times
+    of comparisons are likeliest. Where they have nothing to do with values, they then teach nothing.
+    """
     held = [v for v in found if isinstance(v.evidence, Comparisons) and v.evidence.timed.any()]
     parts = [v.evidence for v in held if isinstance(v.evidence, Comparisons)]
     known = [part.seconds[part.timed] for part in parts if part.seconds is not None]
@@ -100,14 +103,16 @@ def timed(found: Sequence[Judged], annotators: AnswerModel) -> AnswerModel:
     seconds = np.concatenate(known)
     soonest, longest = float(np.quantile(seconds, 0.05)), max(MINUTE, float(seconds.max()))
 
-    def fits(timing: tuple[float, float]) -> float:
+    def fits(timing: tuple[float, float, float]) -> float:
         trial = replace(annotators, timing=(*timing, longest))
         return sum(float(v.fits(trial).sum()) for v in held)
 
-    coarse = product((float(np.median(seconds)) * DECISIONS).tolist(), (soonest * BESIDES).tolist())
-    mean, motor = max(coarse, key=fits)
-    fine = product((mean * NEARBY).tolist(), (motor + soonest * (NEARBY - 1)).clip(0).tolist())
-    return replace(annotators, timing=(*max(fine, key=fits), longest))
+    means, besides = (float(np.median(seconds)) * DECISIONS).tolist(), (soonest * BESIDES).tolist()
+    best = max([(one, two, says) for one in means for two in besides for says in (0.0, 1.0)], key=fits)
+    for _ in range(2):
+        means, besides = (best[0] * NEARBY).tolist(), (best[1] + soonest * (NEARBY - 1)).clip(0).tolist()
+        best = max([(one, two, says) for one in means for two in besides for says in SAYS], key=fits)
+    return replace(annotators, timing=(*best, longest))
 
 
 def _stretched(found: Sequence[Judged], annotators: AnswerModel, names: tuple[str, ...]) -> AnswerModel:

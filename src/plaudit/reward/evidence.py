@@ -51,8 +51,9 @@ class AnswerModel:
     """by annotator; `lapse` for the population"""
     stretch: dict[str, list[float]] | None = None
     """by annotator, shift of the cut-points of ratings and scale about their middle; 0 and 1 for the population"""
-    timing: tuple[float, float, float] | None = None
-    """of comparisons, in seconds: mean time of a decision between equals, what passes besides deciding, longest time"""
+    timing: tuple[float, float, float, float] | None = None
+    """of comparisons: mean seconds of a decision between equals, seconds besides deciding, what values are multiplied with
+    where times are concerned (0 where times say nothing), and the longest time in seconds"""
 
     @property
     def flag_at(self) -> float:

@@ -84,10 +84,12 @@ class Comparisons:
         said = densities.comparison(values[..., 0], side, grade, limits, lapse=lapse, noise=annotators.noise)
         if annotators.timing is None or self.seconds is None:
             return said
-        mean, motor, longest = annotators.timing
+        mean, motor, says, longest = annotators.timing
         timed = self.timed[rows]
         seconds = np.where(timed, self.seconds[rows], longest)
-        more = densities.response_time(values[..., 0], seconds, mean, motor=motor, outlier=STRAY, longest=longest)
+        more = densities.response_time(
+            says * values[..., 0], seconds, mean, motor=motor, outlier=STRAY, longest=longest
+        )
         return said + like(timed, said) * more
 
     @property

@@ -30,7 +30,7 @@ from plaudit.reward.config import RewardConfig
 from plaudit.reward.dispatch import OVERALL
 from plaudit.reward.evidence import AnswerModel
 from plaudit.reward.inputs import CLIP, CONSTANT, Inputs
-from plaudit.reward.tastes import Tastes
+from plaudit.reward.tastes import Tastes, require_known
 from plaudit.reward.trunks import Network, evaluate, from_arrays
 
 __all__ = ["CLIP", "Inputs", "RewardModel", "normalisation"]
@@ -133,13 +133,7 @@ class RewardModel:
         worth = (self.annotators.nuisance or {}).get("length", 0.0) if self.config.keep_length else 0.0
         found = raw.astype(np.float64) + worth if worth else raw.astype(np.float64)
         asked = self.config.as_traits if traits is None else traits
-        if unknown := sorted(set(asked) - set(self.config.condition_on)):
-            raise LearningError(
-                "The reward depends on no such trait",
-                got=unknown,
-                expected=f"some of {list(self.config.condition_on)}",
-                next_step="name the trait in reward.condition_on, and fit again",
-            )
+        require_known(asked, self.config.condition_on)
         return found + self.tastes.added(shown.features, asked) if self.tastes and asked else found
 
     @property

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
+from plaudit.errors import LearningError
 from plaudit.ops import preference
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.evidence import AnswerModel, Evidence
@@ -66,6 +67,17 @@ class Tastes:
     def added(self, features: Tensor, traits: Mapping[str, str]) -> FloatArray:
         """[item, step, feature] to [member, item, step] rewards to add."""
         return np.moveaxis(features.numpy().astype(np.float64) @ self.weights(traits).T, -1, 0)
+
+
+def require_known(asked: Mapping[str, str], names: Sequence[str]) -> None:
+    """Raises LearningError for a trait, or its misspelt name, that a reward was never meant to depend on."""
+    if unknown := sorted(set(asked) - set(names)):
+        raise LearningError(
+            "The reward depends on no such trait",
+            got=unknown,
+            expected=f"some of {list(names)}",
+            next_step="name the trait in reward.condition_on, and fit again",
+        )
 
 
 @dataclass(frozen=True, slots=True)
