@@ -221,3 +221,22 @@ def test_one_kind_in_a_mix_and_several_annotators(tmp_path):
         assert {one.annotator for one in answers} == {"ann", "bob"}
         assert len(answers) == 2 * len(store.queries()) == 18
         assert store.verify().ok
+
+
+def test_strategies_and_repeats_with_a_mix(tmp_path):
+    mix = {"comparison": 1, "rating": 1, "ranking": 1, "correction": 1}
+    settings = MIXED | {"mix": mix, "strategy": "entropy+k-centre", "repeat_share": 0.2, "ranking_size": 3}
+    with Run.create(small(**settings), tmp_path / "run") as run:
+        run.finish()
+    with Store.open(tmp_path / "run" / "store.sqlite") as store:
+        queries = store.queries()
+    later = [query for query in queries if query.round > 0 and query.kind is not QueryKind.CORRECTION]
+    new = [one for one in later if one.segments not in {other.segments for other in queries if other.round < one.round}]
+    assert {query.kind for query in new} == {QueryKind.COMPARISON, QueryKind.RATING, QueryKind.RANKING}
+    assert {query.strategy for query in new} == {"entropy+k-centre"}
+    assert all(query.score is not None and query.propensity is None for query in new)
+    drawn = [query for query in queries if query.kind is QueryKind.CORRECTION]
+    assert {query.strategy for query in drawn} == {"uniform"}
+    assert all(query.propensity is not None for query in drawn)
+    logged = [m for m in fingerprint(tmp_path / "run")["metrics"] if "ask/repeats" in m]
+    assert sum(m["ask/repeats"] for m in logged) > 0
