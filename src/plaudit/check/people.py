@@ -49,7 +49,7 @@ class Fitter:
     def __init__(
         self,
         answers: Sequence[Feedback],
-        source: Source,
+        source: Source[Any],
         *,
         config: RewardConfig,
         actions: int,
