@@ -240,7 +240,7 @@ def test_a_disk_that_is_full_when_the_policy_is_exported(run, undisturbed, monke
 def test_a_disk_that_is_full_at_the_start_leaves_no_run(tmp_path, monkeypatch, where):
     with monkeypatch.context() as patched:
         if where == "store":
-            patched.setattr("plaudit.store.store.os.replace", full)
+            patched.setattr("plaudit.store.handle.os.replace", full)
         else:
             refuse(patched, where)
         with pytest.raises(PlauditError, match=r"could not be (written|created).*No space"):

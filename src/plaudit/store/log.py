@@ -182,9 +182,8 @@ def _require_fit(connection: Connection, answers: Sequence[tuple[int, Entry]]) -
     brought = {entry.payload["segment"]: seq for seq, entry in reversed(answers) if entry.payload.get("segment")}
     known: dict[str, int] = {}
     for some in portions(list(brought)):  # of demonstrations and corrections
-        known |= dict(
-            connection.execute(select(segment.c.id, segment.c.seq).where(segment.c.id.in_(some))).tuples().all()
-        )
+        wanted = select(segment.c.id, segment.c.seq).where(segment.c.id.in_(some))
+        known |= {row.id: row.seq for row in connection.execute(wanted)}
     missing = [id_ for id_, seq in brought.items() if known.get(id_, seq) >= seq]
     if missing:
         raise StoreError(

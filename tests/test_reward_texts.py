@@ -1,0 +1,104 @@
+"""Rewards of texts: features looked up once, lengths that people take for merit fitted and dropped."""
+
+import math
+
+import numpy as np
+import pytest
+
+from plaudit.errors import RecordError, StoreError
+from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison, Message, Query, QueryKind, TextSegment
+from plaudit.reward.collate import collate
+from plaudit.reward.config import Nuisance, RewardConfig, Trunk
+from plaudit.reward.fit import fit
+from plaudit.reward.texts import Texts
+from plaudit.store.store import Store
+from tests.store_examples import RUN, add_segments
+
+WORTH, PER_LOG_CHARACTER = np.array([2.0, -1.0, 0.0]), 1.5
+
+
+def features(texts):
+    """What a text says of itself: `1.5 -0.3 0.2|xxxx`."""
+    return np.array([[float(word) for word in str(text.completion).split("|")[0].split()] for text in texts])
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Texts whose lengths have nothing to do with their worth, and comparisons by people who like both."""
+    rng = np.random.default_rng(0)
+    numbers, lengths = rng.normal(size=(80, 3)), rng.integers(1, 400, 80)
+    texts = [
+        TextSegment("p", " ".join(f"{value:.3f}" for value in row) + "|" + "x" * int(length))
+        for row, length in zip(numbers, lengths, strict=True)
+    ]
+    sizes = np.log1p([len(str(text.completion)) for text in texts])
+    liked = features(texts) @ WORTH + PER_LOG_CHARACTER * sizes
+    with Store.create(tmp_path / "store.sqlite", RUN) as made:
+        made.add_annotator(AnnotatorProfile("ann", AnnotatorKind.PERSON))
+        made.add_segments(texts)
+        for index in range(500):
+            first, second = rng.choice(80, 2, replace=False)
+            query = Query(QueryKind.COMPARISON, (texts[first].id, texts[second].id), (0, 1), 0, index, "uniform")
+            better = rng.random() < 1 / (1 + math.exp(liked[second] - liked[first]))
+            made.add_queries([query])
+            choice = Choice.FIRST if better else Choice.SECOND
+            made.add_feedback([Comparison(id=f"a{index}", query=query.id, annotator="ann", choice=choice)])
+        yield made
+
+
+def ids_of(store):
+    return sorted({segment for query in store.queries() for segment in query.segments})
+
+
+def test_length_that_was_fitted_is_dropped_at_use(store):
+    def explained(nuisance):
+        texts, ids = Texts(store, features), ids_of(store)
+        data = collate([answer for _, answer in store.feedback()], texts, size=texts.size)
+        config = RewardConfig(trunk=Trunk.LINEAR, squares=False, steps=600, stop_accuracy=1.0, nuisance=nuisance)
+        model = fit(data, config=config, seed=0, reference=texts.batch(ids)).model
+        found, true = model.score(texts.batch(ids)).mean, features(store.texts(ids).values()) @ WORTH
+        shrunk = float(
+            np.polyfit(true, found, 1)[0]
+        )  # weight decay takes equally much from the reward and its nuisance
+        return float(np.corrcoef(found, true)[0, 1]), (model.annotators.nuisance or {}).get("length", 0.0) / shrunk
+
+    with_length, worth = explained((Nuisance.LENGTH,))
+    assert with_length > 0.98
+    assert worth == pytest.approx(PER_LOG_CHARACTER, abs=0.4)
+    assert explained(())[0] < with_length + 0.01
+
+
+def test_features_are_asked_once_for_each_text(store):
+    asked = []
+
+    def counting(texts):
+        asked.extend(text.id for text in texts)
+        return features(texts)
+
+    texts, ids = Texts(store, counting), ids_of(store)
+    first = texts.batch(ids[:10])
+    collate([answer for _, answer in store.feedback()], texts)
+    assert sorted(asked) == ids
+    np.testing.assert_array_equal(first.observations[:, 0], features(store.texts(ids[:10]).values()).astype(np.float32))
+    assert first.mask.shape == (10, 1)
+
+
+def test_conversations_are_as_long_as_their_turns(tmp_path):
+    with Store.create(tmp_path / "store.sqlite", RUN) as made:
+        text = TextSegment("p", (Message("assistant", "abc"), Message("tool", "de")))
+        made.add_segments([text])
+        texts = Texts(made, lambda found: np.ones((len(found), 2)))
+        texts.batch([text.id])
+        assert texts.size(text.id) == pytest.approx(math.log(6))
+
+
+@pytest.mark.parametrize("wrong", [np.ones(2), np.ones((1, 2)), np.full((2, 2), np.nan)])
+def test_features_that_do_not_fit_are_refused(store, wrong):
+    with pytest.raises(RecordError, match="Features of texts do not fit"):
+        Texts(store, lambda _: wrong).batch(ids_of(store)[:2])
+
+
+def test_behaviour_is_no_text(store):
+    segment = add_segments(store, 1, "control")[0]
+    with pytest.raises(StoreError, match="no text"):
+        Texts(store, features).batch([segment.id])
