@@ -40,14 +40,14 @@ licences: $(VENV)/.dev
 	$(BIN)/python requirements/check_licences.py
 
 vulnerabilities:  ## ask PyPI's advisories about every locked version; needs the network, so it is no part of the gate
-	$(PYTHON) -m.venv build/pip-audit && build/pip-audit/bin/pip install --quiet pip-audit
+	$(PYTHON) -m venv build/pip-audit && build/pip-audit/bin/pip install --quiet pip-audit
 	build/pip-audit/bin/pip-audit --requirement requirements/lock.txt --no-deps --disable-pip --strict
 
 claims: $(VENV)/.dev  ## compare committed results with every claim; SPOT=1 reruns one cheap row of each benchmark
 	$(BIN)/python -m benchmarks.claims $(if $(SPOT),--spot)
 
 $(VENV)/bin/python:
-	$(PYTHON) -m.venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.control: $(VENV)/bin/python pyproject.toml requirements/lock.txt
 	$(PIP) --editable ".[control]"
