@@ -222,11 +222,12 @@ def test_clips_run_in_step_and_start_again_together(tmp_path: Path, open_page: C
             "[...document.querySelectorAll('#clips canvas')].map((c) => c.toDataURL()).every((d, _, a) => d === a[0])"
         )
         page.keyboard.press("p")
-        first = page.evaluate("document.querySelector('#clips canvas').toDataURL()")
-        for _ in range(3):
-            page.keyboard.press(".")
+        seen = set()
+        for key in (".", ".", ".", ",", ",", ",", ","):  # both ways, since it may have been stopped on the last frame
+            page.keyboard.press(key)
             assert page.evaluate(same)
-        assert page.evaluate("document.querySelector('#clips canvas').toDataURL()") != first
+            seen.add(page.evaluate("document.querySelector('#clips canvas').toDataURL()"))
+        assert len(seen) > 1
         page.keyboard.press("Space")
         page.keyboard.press("p")
         assert page.evaluate(same)
