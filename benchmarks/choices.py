@@ -241,6 +241,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*")
     parser.add_argument("--only", choices=tuple(LABELS))
     parser.add_argument("--env", choices=ENVS)
+    parser.add_argument("--seeds", type=int, default=max(SEEDS.values()))
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     if given.verb == "cell":
@@ -249,6 +250,7 @@ def main() -> int:
             print(json.dumps(cell(group, env, variant, int(seed))), flush=True)
     elif given.verb == "run":
         wanted = [c for c in cells() if given.only in (None, c["group"]) and given.env in (None, c["env"])]
+        wanted = [c for c in wanted if c["seed"] < given.seeds]
         run_missing("choices", wanted, KEYS, jobs=given.jobs, at_once=10)
     else:
         write(

@@ -32,17 +32,17 @@ from plaudit.stats.intervals import mean_interval
 
 KEYS = ("env", "labels", "steps", "seed")
 SEEDS = (0, 1, 2)
-LABELS = {"cheetah": 200, "hopper": 200, "walker": 100, "cheetah, near on-policy": 200, "cheetah, late labels": 200}
+LABELS = {"cheetah": 200, "hopper": 200, "walker": 100, "cheetah, near on-policy": 200, "hopper, near on-policy": 200}
 STEPS = {
     "cheetah": (100_000, 50_000),
     "hopper": (100_000, 50_000),
     "walker": (250_000,),
     "cheetah, near on-policy": (100_000,),
-    "cheetah, late labels": (100_000,),
+    "hopper, near on-policy": (100_000,),
 }
 TRICKS: dict[str, dict[str, Any]] = {
     "cheetah, near on-policy": {"newest_episodes": 10},
-    "cheetah, late labels": {"last_at": 0.9},
+    "hopper, near on-policy": {"newest_episodes": 10},
 }
 """[ask] of runs that differ from the defaults; they share the oracle of their task"""
 WALKER = {"id": "shimmy:dm_control/walker-walk-v0", "options": {}}
