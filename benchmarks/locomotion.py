@@ -128,6 +128,12 @@ def summary() -> list[Row]:
                 if labels:
                     rows += _fractions(case, fraction(numbers, random, best))
             if env in TRICKS:
+                plain, mine = _returns(raw, task, LABELS[env], steps), found[LABELS[env]]
+                seeds = sorted(plain.keys() & mine.keys())
+                sides = [fraction([side[s] for s in seeds], random, best) for side in (mine, plain)]
+                rows.append(
+                    _interval(f"{env}/{steps} - {task}/{steps}", "difference", sides[0] - sides[1], "of oracle")
+                )
                 continue
             rows.append(Row(f"{env}/{steps}/random", "return", random, n=len(randoms)))
             if steps == protocol.TOTAL_TIMESTEPS.get(env):
