@@ -176,9 +176,9 @@ def summary() -> list[Row]:
         for variant, shares in of_oracle.items():
             values = np.array(list(shares.values()))
             rows.append(_mean(f"{case}/{variant}", "fraction", values))
-            rows.append(
-                Row(f"{case}/{variant}", "worst_fraction", float(values.min()), n=len(values), unit="of oracle")
-            )
+            if group != "teachers":
+                worst = float(values.min())
+                rows.append(Row(f"{case}/{variant}", "worst_fraction", worst, n=len(values), unit="of oracle"))
         if group == "teachers":
             rows += _margins(case, of_oracle)
         for variant, base in PAIRS[group]:
@@ -257,7 +257,8 @@ def main() -> int:
             "choices",
             asked="What are teachers, strategies, an honest likelihood and each trick worth?",
             rows=summary(),
-            note="90 % intervals over seeds, differences paired by seed; the oracle is that of benchmarks.efficiency",
+            note="90 % intervals over seeds, differences paired by seed; the oracle is that of benchmarks.efficiency. Teachers "
+            "on Reacher: one seed of three so far",
         )
     return 0
 
