@@ -5,8 +5,8 @@
     python -m benchmarks.backflip video        docs/images/backflip.webp, from the best episode found
 
 The script is the hand-written reward that Christiano et al. (2017) compare their Hopper backflip with: rolling backwards,
-more when high up. They took 900 answers of people, PEBBLE (Lee et al. 2021) 50. A flip is a full turn backwards of the
-torso; the oracle is the same algorithm paid by the script itself.
+more when high up. They took 900 answers of people, PEBBLE (Lee et al. 2021) 50. Counted are full turns backwards of the
+torso, whether it lands on its foot or not: look at the video. The oracle is the same algorithm paid by the script itself.
 """
 
 from __future__ import annotations
@@ -136,10 +136,8 @@ def summary() -> list[Row]:
         case = f"{labels} labels" if labels else "oracle"
         if mine:
             flips, heights = (np.array([row[name] for row in mine]) for name in ("flips", "heights"))
-            rows.append(
-                Row(case, "flips", float(flips.mean()), flips.min(), flips.max(), len(mine), f"per {HORIZON} steps")
-            )
-            rows.append(Row(case, "episodes_with_a_flip", float((flips >= 1).mean()), n=flips.size))
+            per = f"per {HORIZON} steps"
+            rows.append(Row(case, "turns", float(flips.mean()), flips.min(), flips.max(), len(mine), per))
             rows.append(Row(case, "height", float(heights.mean()), heights.min(), heights.max(), len(mine), "m"))
     tops = [row["true_return"] for row in raw if not row["labels"]]
     ours = [row["true_return"] for row in raw if row["labels"]]
@@ -168,7 +166,8 @@ def main() -> int:
                 "backflip",
                 asked="Does a hopper learn a backflip from at most 100 comparisons?",
                 rows=summary(),
-                note=f"{STEPS} steps, noisy teacher who judges by the script; low and high of flips: worst and best episode",
+                note=f"{STEPS} steps, noisy teacher who judges by the script; low and high: worst and best episode. In the one "
+                "run that was made the hopper bends over backwards and rolls on the floor: a turn, but no flip that lands",
             )
     return 0
 

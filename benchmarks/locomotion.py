@@ -32,17 +32,17 @@ from plaudit.stats.intervals import mean_interval
 
 KEYS = ("env", "labels", "steps", "seed")
 SEEDS = (0, 1, 2)
-LABELS = {"cheetah": 200, "hopper": 200, "walker": 100, "cheetah, near on-policy": 200, "cheetah, late labels": 200}
+LABELS = {"cheetah": 200, "hopper": 200, "walker": 100, "cheetah, near on-policy": 200, "hopper, near on-policy": 200}
 STEPS = {
     "cheetah": (100_000, 50_000),
     "hopper": (100_000, 50_000),
     "walker": (250_000,),
     "cheetah, near on-policy": (100_000,),
-    "cheetah, late labels": (100_000,),
+    "hopper, near on-policy": (100_000,),
 }
 TRICKS: dict[str, dict[str, Any]] = {
     "cheetah, near on-policy": {"newest_episodes": 10},
-    "cheetah, late labels": {"last_at": 0.9},
+    "hopper, near on-policy": {"newest_episodes": 10},
 }
 """[ask] of runs that differ from the defaults; they share the oracle of their task"""
 WALKER = {"id": "shimmy:dm_control/walker-walk-v0", "options": {}}
@@ -128,6 +128,12 @@ def summary() -> list[Row]:
                 if labels:
                     rows += _fractions(case, fraction(numbers, random, best))
             if env in TRICKS:
+                plain, mine = _returns(raw, task, LABELS[env], steps), found[LABELS[env]]
+                seeds = sorted(plain.keys() & mine.keys())
+                sides = [fraction([side[s] for s in seeds], random, best) for side in (mine, plain)]
+                rows.append(
+                    _interval(f"{env}/{steps} - {task}/{steps}", "difference", sides[0] - sides[1], "of oracle")
+                )
                 continue
             rows.append(Row(f"{env}/{steps}/random", "return", random, n=len(randoms)))
             if steps == protocol.TOTAL_TIMESTEPS.get(env):
@@ -197,7 +203,8 @@ def main() -> int:
             "locomotion",
             asked="Do 200 comparisons teach to run, and 100 to walk, what the true reward does?",
             rows=summary(),
-            note="noisy teacher; fractions with 90 % intervals over seeds, returns with worst and best seed; "
+            note="noisy teacher; fractions with 90 % intervals over seeds, returns with worst and best seed; hopper, near "
+            "on-policy: two seeds of three so far; "
             "imitation with one seed, and more steps than it was asked for, since it plays on when it asks",
         )
     return 0
