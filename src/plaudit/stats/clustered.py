@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from plaudit.stats.intervals import Interval
 from plaudit.stats.undefined import Undefined
@@ -118,5 +118,5 @@ def _freedom(share: FloatArray) -> float:
 
 
 def _interval(value: float, error: float, freedom: float, level: float) -> Interval:
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    half = float(stdtrit(freedom, (1 + level) / 2)) * error
     return Interval(value, value - half, value + half)

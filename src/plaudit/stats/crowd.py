@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp, xlogy
-from scipy.stats import beta
+from scipy.special import betaincinv, logsumexp, xlogy
 
 from plaudit.stats.intervals import Interval
 
@@ -79,7 +78,7 @@ class OneCoin:
     def interval(self, annotator: int, level: float = 0.95) -> Interval:
         """Accuracy with its credible interval: Beta(1 + right, 1 + wrong), given the posterior of the items."""
         right, given = float(self.right[annotator]), float(self.given[annotator])
-        low, high = beta.ppf([(1 - level) / 2, (1 + level) / 2], 1 + right, 1 + given - right)
+        low, high = betaincinv(1 + right, 1 + given - right, [(1 - level) / 2, (1 + level) / 2])
         return Interval((1 + right) / (2 + given), float(low), float(high))
 
 

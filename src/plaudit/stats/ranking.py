@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, stats
+from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from plaudit.stats.choice import comparison
 from plaudit.stats.intervals import Interval
@@ -201,7 +201,7 @@ class _Problem:
     def _interval(self, theta: FloatArray, solver: Any) -> Interval:
         unit = np.zeros(len(theta))
         unit[self.free] = 1.0
-        half = float(stats.norm.ppf(0.975)) * float(np.sqrt(solver.solve(unit)[self.free]))
+        half = float(ndtri(0.975)) * float(np.sqrt(solver.solve(unit)[self.free]))
         at = float(theta[self.free])
         return Interval(at, at - half, at + half)
 
