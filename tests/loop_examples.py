@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from plaudit.errors import StoreError
-from plaudit.loop.config import RunConfig
+from plaudit.loop import Run, RunConfig
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison, Query
 from plaudit.run.config import from_table
 from plaudit.run.seeds import generator
@@ -40,6 +40,19 @@ def fingerprint(directory: Path) -> dict[str, object]:
             "checkpoints": [s["checkpoint"] for s in stages],
             "metrics": [s["metrics"] for s in stages],
         }
+
+
+def finish_interrupted(path: Path) -> int:
+    """Open and go on until the run is finished. Returns how often it was interrupted."""
+    died, more = 0, True
+    while more:
+        with Run.open(path) as run:
+            try:
+                while more := run.step() is not None:
+                    pass
+            except KeyboardInterrupt:
+                died += 1
+    return died
 
 
 class LatePeople(threading.Thread):

@@ -63,7 +63,7 @@ def test_stays_free_of_heavy_libraries(package):
 
 
 def test_a_run_imports_nothing_that_it_hardly_ever_needs():
-    """Each takes a tenth to a third of a second; a small run takes five."""
+    """Each takes long to load, and a small run takes few seconds."""
     heavy = ["alembic", "scipy.stats", "pandas", "matplotlib", "fastapi", "cryptography", "psycopg"]
     code = f"import plaudit.loop, sys; print(*set({heavy}) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

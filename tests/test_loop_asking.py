@@ -20,7 +20,7 @@ from plaudit.reward.likelihood import AnswerModel
 from plaudit.store.store import Store
 from plaudit.worlds.behaviour import Behaviour, Cut, Layout
 from plaudit.worlds.config import WorldConfig
-from tests.loop_examples import LatePeople, fingerprint, small
+from tests.loop_examples import LatePeople, fingerprint, finish_interrupted, small
 from tests.reward_examples import Library, agreement, quadratic
 
 LISTS = {"lists": 2, "labels": 21, "last_at": 1.0}
@@ -83,14 +83,7 @@ def test_lists_are_the_same_after_stopping_anywhere(listed, tmp_path, monkeypatc
 
     Run.create(small(**LISTS), path).close()
     monkeypatch.setattr(Store, "add_feedback", dying)
-    died, more = 0, True
-    while more:
-        with Run.open(path) as run:
-            try:
-                while more := run.step() is not None:
-                    pass
-            except KeyboardInterrupt:
-                died += 1
+    died = finish_interrupted(path)
     assert died > 3
     assert fingerprint(path) == fingerprint(listed)
 

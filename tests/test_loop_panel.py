@@ -16,7 +16,7 @@ from plaudit.quality.repeats import Repeats
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison, Query, QueryKind, to_json
 from plaudit.run.config import from_table
 from plaudit.store.store import Store
-from tests.loop_examples import LatePeople, fingerprint, small
+from tests.loop_examples import LatePeople, fingerprint, finish_interrupted, small
 
 NAMES = ("ann", "bob", "cid")
 GOLD = {
@@ -146,14 +146,7 @@ def test_it_comes_to_the_same_bits_after_stopping_anywhere(checked, tmp_path, mo
 
     Run.create(small(**GOLD), path).close()
     monkeypatch.setattr(Store, "append_many", dying)
-    died, more = 0, True
-    while more:
-        with Run.open(path) as run:
-            try:
-                while more := run.step() is not None:
-                    pass
-            except KeyboardInterrupt:
-                died += 1
+    died = finish_interrupted(path)
     assert died > 5
     assert fingerprint(path) == fingerprint(checked)
 

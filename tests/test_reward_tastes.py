@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from plaudit.errors import ConfigError, LearningError
 from plaudit.loop import Run
 from plaudit.records import AnnotatorKind, AnnotatorProfile
-from plaudit.reward.collate import collate, profiles
+from plaudit.reward.collate import collate
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.evidence import AnswerModel, Asked
 from plaudit.reward.fit import fit
@@ -216,7 +216,8 @@ def test_profiles_come_from_the_log(tmp_path):
     with Store.create(tmp_path / "store.db", {}) as store:
         for one in people():
             store.add_annotator(one)
-        assert profiles(store) == people()
+        assert list(store.annotators().values()) == people()
+        assert list(store.annotators(2)) == [people()[0].id]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from plaudit.exchange.chat import DEMONSTRATION
 from plaudit.exchange.judgement import Judgement
 from plaudit.exchange.shapes import Cells, Shape, flat, shaped
 from plaudit.records import (
-    AnnotatorProfile,
     TextSegment,
     brought,
     canonical_json,
@@ -189,10 +188,7 @@ def judgements(store: Store, selection: Selection, upto: int) -> Iterator[Judgem
     kinds = {"feedback.given"}
     if selection.shape in (Shape.PLAUDIT, Shape.TRL_PROMPT_COMPLETION):
         kinds |= {"segment.added"}
-    profiles: dict[str, AnnotatorProfile] = {}
-    for event in store.events(upto=upto, kinds={"annotator.added"}):
-        profile = from_json(AnnotatorProfile, event.payload)
-        profiles[profile.id] = profile
+    profiles = store.annotators(upto)
     events = store.events(after=selection.after, upto=upto, kinds=kinds)
     retracted = store.retracted(upto)
     while page := list(islice(events, PAGE)):

@@ -21,7 +21,7 @@ from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, s
 from plaudit.loop.panel import counted
 from plaudit.ops.aggregate import mean
 from plaudit.records import SegmentData, StepBatch, is_skip
-from plaudit.reward.collate import collate, profiles
+from plaudit.reward.collate import collate
 from plaudit.reward.fit import fit
 from plaudit.reward.history import Remembering
 from plaudit.reward.model import RewardModel
@@ -64,7 +64,7 @@ def learn(context: Context, round_: int) -> Outcome:
     context.learned_until = context.asked_until
     if [answer.id for answer in given] == before:  # nothing new: fitting on would only overfit
         return Outcome({"reward/labels": float(len(answers)), **left_out})
-    people = profiles(store, upto=context.asked_until) if settings.reward.condition_on else ()
+    people = store.annotators(context.asked_until).values() if settings.reward.condition_on else ()
     data = collate(
         answers, store, implied_weight=settings.ask.list_weight if settings.ask.lists else 0.0, people=people
     )

@@ -18,7 +18,6 @@ from plaudit.records import (
     Query,
     Rating,
     StepFeedback,
-    from_json,
 )
 from plaudit.stats.crowd import Labels
 from plaudit.stats.ranking import Comparisons
@@ -75,11 +74,10 @@ class ComparisonTable:
 
 def read(store: Store) -> Material:
     """Everything from a store."""
-    profiles = [from_json(AnnotatorProfile, event.payload) for event in store.events(kinds={"annotator.added"})]
     return Material(
         queries={query.id: query for query in store.queries()},
         feedback=tuple(one for _, one in store.feedback()),
-        profiles={one.id: one for one in profiles},
+        profiles=store.annotators(),
         gold=read_gold(store),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -23,13 +23,11 @@ from plaudit.records import (
     StepBatch,
     StepFeedback,
     brought,
-    from_json,
     kind_of,
     require_confirmed,
 )
 from plaudit.reward.dispatch import OVERALL, Given, evidence_of, head_of, informs
 from plaudit.reward.evidence import Evidence
-from plaudit.store.log import Event
 
 S = TypeVar("S")
 
@@ -76,25 +74,12 @@ class FeedbackData:
         return FeedbackData(self.segments, self.heads[head], traits=self.traits)
 
 
-class Log(Protocol):
-    """Where events are; `plaudit.store.Store` is one."""
-
-    def events(self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None) -> Iterator[Event]:
-        """Events of some kinds, oldest first."""
-        ...
-
-
-def profiles(log: Log, *, upto: int | None = None) -> list[AnnotatorProfile]:
-    """Profiles of all annotators who had come up to an event."""
-    return [from_json(AnnotatorProfile, event.payload) for event in log.events(upto=upto, kinds={"annotator.added"})]
-
-
 def collate(
     answers: Sequence[Feedback],
     source: Source[Any],
     *,
     implied_weight: float = 0.0,
-    people: Sequence[AnnotatorProfile] = (),
+    people: Iterable[AnnotatorProfile] = (),
     size: Callable[[str], float] | None = None,
 ) -> FeedbackData:
     """Look up what answers are about, and put them into arrays. Answers that say nothing about rewards are left out.
@@ -104,7 +89,7 @@ def collate(
         source: where queries and segments are found.
         implied_weight: above 0, what follows from the comparisons of ranked lists counts too (`plaudit.reward.implied`).
         size: of a segment by id, what `reward.nuisance` takes for its length, for example `Texts.size`; by default its steps.
-        people: profiles of annotators, as of `profiles(store)`, where the reward is to depend on their traits.
+        people: profiles of annotators, as of `Store.annotators`, where the reward is to depend on their traits.
 
     Raises:
         RecordError: an answer does not fit its query, was derived from others and confirmed by nobody, or is about a segment

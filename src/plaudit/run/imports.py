@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def undisturbed() -> Generator[None]:
-    """Import without garbage collection: modules are no garbage, and looking through them again and again costs a quarter of the time.
+    """Import without garbage collection: modules are no garbage, and looking through them again and again takes time.
 
     What was imported is left out of later collections as well (`gc.freeze`).
     """

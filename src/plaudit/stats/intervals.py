@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit  # scipy.stats has them too, and takes a third of a second to import
+from scipy.special import ndtri, stdtrit  # scipy.stats has them too, and takes long to import
 
 FloatArray = NDArray[np.float64]
 

@@ -9,14 +9,23 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, select
 
 from plaudit.errors import StoreError
-from plaudit.records import Feedback, Query, Segment, SegmentData, TextSegment, from_json, segment_from_json
+from plaudit.records import (
+    AnnotatorProfile,
+    Feedback,
+    Query,
+    Segment,
+    SegmentData,
+    TextSegment,
+    from_json,
+    segment_from_json,
+)
 from plaudit.records.feedback import FEEDBACK_KINDS
 from plaudit.store import log, schema, verify, work
 from plaudit.store.blobs import BlobStore
 from plaudit.store.handle import Handle
 from plaudit.store.log import Event
 from plaudit.store.place import Place
-from plaudit.store.schema import feedback, query
+from plaudit.store.schema import annotator, feedback, query
 from plaudit.store.verify import Verification
 
 
@@ -128,6 +137,14 @@ class Reading(Handle):
                 for row in rows
                 if row.id not in gone
             ]
+
+    def annotators(self, upto: int | None = None) -> dict[str, AnnotatorProfile]:
+        """Profiles by id, in the order in which they came, of all who had come up to a log position."""
+        wanted = select(annotator.c.record).order_by(annotator.c.seq)
+        with self.reading() as connection:
+            rows = connection.execute(wanted if upto is None else wanted.where(annotator.c.seq <= upto))
+            profiles = [from_json(AnnotatorProfile, json.loads(record)) for record in rows.scalars()]
+        return {one.id: one for one in profiles}
 
     def retracted(self, upto: int | None = None) -> frozenset[str]:
         """Ids of the answers that were retracted up to a log position."""

@@ -18,7 +18,6 @@ from plaudit.records import (
     Rating,
     StepFeedback,
     brought,
-    from_json,
     is_skip,
     kind_of,
 )
@@ -57,8 +56,7 @@ class Outcomes:
 
 def read_answers(store: Store) -> Answers:
     """All questions and answers in the log."""
-    profiles = [from_json(AnnotatorProfile, event.payload) for event in store.events(kinds={"annotator.added"})]
-    return Answers(store.queries(), [one for _, one in store.feedback()], {one.id: one for one in profiles})
+    return Answers(store.queries(), [one for _, one in store.feedback()], store.annotators())
 
 
 def outcomes(queries: Sequence[Query], by_query: dict[str, list[Feedback]]) -> Outcomes:
