@@ -38,6 +38,8 @@ def criticise(*segments, note):
     [
         ("The walk is smooth.", [(QueryKind.RATING, 1.0)]),
         ("That was not good", [(QueryKind.RATING, 0.0)]),
+        ("It wasn't good.", [(QueryKind.RATING, 0.0)]),
+        ("The volcano bumps into the wall", [("contact", 0.75)]),
         ("It looks awkward; the start was nice!", [(QueryKind.RATING, 0.0), (QueryKind.RATING, 1.0)]),
         ("good, but the landing is bad", []),
         ("The first is better", [(QueryKind.COMPARISON, Choice.FIRST)]),

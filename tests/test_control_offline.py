@@ -19,6 +19,7 @@ from plaudit.control.squashed import EDGE, HIGHEST, LOWEST, fit_squashed, unsqua
 from plaudit.errors import ConfigError, LearningError, WorldError
 from plaudit.run.monitor import Signal, Unwatched
 from plaudit.run.seeds import generator
+from plaudit.worlds.behaviour import Behaviour
 from plaudit.worlds.evaluate import evaluate
 from tests.control_examples import GRID, POINT_MASS, Listener, first_entry, world
 
@@ -184,6 +185,27 @@ def test_logged_files_are_read_with_their_ends(tmp_path):
     (folder / "behaviour.safetensors").write_bytes(b"no such file")
     with pytest.raises(WorldError, match="cannot be read"):
         Logged.read(tmp_path, here.layout)
+
+
+def test_behaviour_in_pieces_is_read_whole_and_newest(tmp_path):
+    log = logged(steps=1100)
+    written = Behaviour(log.behaviour.envs, log.behaviour.layout)
+    written.take(log.behaviour)
+    for name, rows in (("0", 1000), ("1", 1100)):
+        part = Behaviour(written.envs, written.layout)
+        part.take(written)
+        part._length = rows
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+        part.save(tmp_path / "checkpoints" / name / "behaviour.safetensors", tmp_path / "behaviour")
+    for path in (tmp_path, tmp_path / "checkpoints" / "1" / "behaviour.safetensors"):
+        found = Logged.read(path, written.layout).behaviour
+        np.testing.assert_array_equal(found.observations, written.observations)
+    other = logged(steps=1100).behaviour
+    found.take(other)  # what was loaded in pieces is forgotten
+    found.save(tmp_path / "again.safetensors", tmp_path / "behaviour")
+    again = Behaviour(other.envs, other.layout)
+    again.load(tmp_path / "again.safetensors", tmp_path / "behaviour")
+    np.testing.assert_array_equal(again.observations, other.observations)
 
 
 def test_other_worlds_and_missing_logs_are_refused():

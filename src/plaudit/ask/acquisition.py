@@ -164,7 +164,7 @@ def _ranked(
     count: int,
     background: Background,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Groups in the order in which the strategy would ask them, and their scores; behind the first `count` in any order."""
+    """Groups in the order in which the strategy would ask them, and their scores; at least the first `count`."""
     match strategy:
         case Strategy.UNIFORM | Strategy.K_CENTRE:
             informative = None
@@ -183,10 +183,7 @@ def _ranked(
         kept = max(count, int(SHARE * len(groups)))
     places = members.T if background.places is None else background.places
     chosen, distances = farthest_first(places, groups[:kept], count, background.covered)
-    others = np.setdiff1d(np.arange(len(groups)), chosen)
-    order = np.concatenate([chosen, others])
-    scores = np.concatenate([distances, np.zeros(len(others))]) if informative is None else informative[order]
-    return groups[order], scores
+    return groups[chosen], distances if informative is None else informative[chosen]
 
 
 def _require(items: int, count: int, size: int) -> None:

@@ -33,9 +33,9 @@ STRATEGY = "critique"
 """of the queries that confirmed proposals answer"""
 GOOD = "good|great|nice|well|smooth|correct|right|excellent|perfect|clean|stable|safe|helpful|clear"
 BAD = "bad|badly|poor|poorly|wrong|wrongly|awkward|jerky|terrible|awful|incorrect|unstable|clumsy|shaky|useless|confusing|ugly"
-NOT = r"(?:not|isn't|never|hardly|no|n't)\s+(?:so\s+|very\s+|really\s+|at\s+all\s+)?"
+NOT = r"(?:\b(?:not|never|hardly|no)|n't)\s+(?:so\s+|very\s+|really\s+|at\s+all\s+)?"
 FIRST, SECOND = r"first|left|former", r"second|right one|latter"
-VERDICT = re.compile(rf"\b(?P<no>{NOT})?(?:(?P<good>{GOOD})|(?P<bad>{BAD}))\b", re.IGNORECASE)
+VERDICT = re.compile(rf"(?P<no>{NOT})?\b(?:(?P<good>{GOOD})|(?P<bad>{BAD}))\b", re.IGNORECASE)
 ORDER = re.compile(
     rf"\b(?:(?P<first>{FIRST})|(?P<second>{SECOND}))\b(?:\s+one)?\s+(?:is|was|looks|does|seems)\s+(?:much\s+|a bit\s+|slightly\s+)?"
     r"(?:(?P<up>better|nicer|safer|smoother|clearer)|(?P<down>worse|clumsier|riskier))\b",

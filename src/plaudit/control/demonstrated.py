@@ -24,13 +24,11 @@ from plaudit.control.config_offline import CloneConfig
 from plaudit.control.density import Density, density, uniform
 from plaudit.control.learner import Learner
 from plaudit.control.logged import Episode
-from plaudit.control.rewards import RewardFn
+from plaudit.control.rewards import paying
 from plaudit.errors import ConfigError, LearningError
-from plaudit.ops.aggregate import mean
 from plaudit.records import StepBatch
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.demonstrations import DemonstrationFit, Trajectories, fit_demonstrations
-from plaudit.reward.history import Remembering
 from plaudit.reward.model import RewardModel
 from plaudit.run.monitor import Monitor, Unwatched
 from plaudit.run.seeds import derive
@@ -111,7 +109,7 @@ def learn_from(
     metrics: dict[str, float] = {}
     for round_, (first, last) in enumerate(pairwise(edges)):
         fitted = _fit(world, mixture, groups, reward=reward, seed=derive(seed, round_), go_on=fitted)
-        learner.set_reward(_paying(fitted.model))
+        learner.set_reward(paying(fitted.model))
         metrics = learner.improve(last - first, derive(seed, round_, "improve"), monitor or Unwatched())
         begun = len(world.behaviour)
         learner.explore(acting, derive(seed, round_, "act"), by_policy=True)
@@ -151,13 +149,6 @@ def _edges(config: DemonstrationConfig, acting: int, envs: int) -> list[int]:
             next_step="raise steps, or lower rounds or samples in [loop.demonstrations]",
         )
     return [round(k * left / config.rounds / envs) * envs for k in range(config.rounds + 1)]
-
-
-def _paying(model: RewardModel) -> RewardFn:
-    def learned(batch: StepBatch) -> NDArray[np.float64]:
-        return mean(model.per_step(batch))
-
-    return Remembering(learned) if model.config.trunk.remembers else learned
 
 
 def _fit(

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.control.box_nets import follow
 from plaudit.control.config import SACConfig
 from plaudit.control.config_offline import IQLConfig
 from plaudit.control.files import Arrays, adam_arrays, load_adam, version_of
@@ -104,7 +105,7 @@ class IQLAgent:
         error = room.critic.forward(nets.critic_blocks, room.past) - (rewards + future)[:, None]
         room.critic.backward(nets.critic_blocks, np.asarray(error * (2 / rows), np.float32), room.critic_gradients)
         adams["critic"].step(nets.critic, room.critic_gradient)
-        nets.target += np.float32(config.tau) * (nets.critic - nets.target)
+        follow(nets.target, nets.critic, config.tau, room.critic_gradient)
         return {
             "train/actor_loss": float((weights * misfits).mean()),
             "train/critic_loss": float(np.vdot(error, error) / rows),

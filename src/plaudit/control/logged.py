@@ -14,9 +14,10 @@ from safetensors.numpy import load_file
 
 from plaudit.control.files import ABOUT, WEIGHTS, Arrays
 from plaudit.errors import LearningError, WorldError
+from plaudit.run.directory import RunDirectory
 from plaudit.worlds.behaviour import Behaviour, Layout
+from plaudit.worlds.chunks import BEHAVIOUR, pieces_of
 
-BEHAVIOUR = "behaviour.safetensors"
 ENDS = ("end", "end.observation", "end.over")
 
 
@@ -55,7 +56,7 @@ class Logged:
         except (OSError, SafetensorError, IndexError) as error:
             raise WorldError("Logged behaviour cannot be read", got=f"{file}: {error}") from error
         behaviour = Behaviour(envs, layout)
-        behaviour.load(file)
+        behaviour.load(file, RunDirectory(file.resolve().parent.parent.parent).pieces)
         return cls(behaviour, _ends_beside(file, len(behaviour) * envs))
 
     @classmethod
@@ -90,7 +91,7 @@ class Logged:
 
 
 def _behaviour_file(path: Path) -> Path:
-    """A run's newest behaviour is its largest: behaviour only grows."""
+    """A run's newest behaviour has the most pieces, then the largest rest: behaviour only grows."""
     if path.is_file():
         return path
     found = [*path.glob(BEHAVIOUR), *path.glob(f"checkpoints/*/{BEHAVIOUR}")]
@@ -100,7 +101,7 @@ def _behaviour_file(path: Path) -> Path:
             got=str(path),
             expected=f"the directory of a run that has acted, or a file like {BEHAVIOUR}",
         )
-    return max(found, key=lambda file: (file.stat().st_size, file.parent.name))
+    return max(found, key=lambda file: (len(pieces_of(file)), file.stat().st_size, file.parent.name))
 
 
 def _ends_beside(file: Path, steps: int) -> Arrays:

@@ -15,10 +15,9 @@ from plaudit.control.files import Arrays
 from plaudit.control.iql import IQLAgent
 from plaudit.control.logged import Logged
 from plaudit.control.offpolicy import OffPolicyLearner
-from plaudit.control.rewards import RewardFn
+from plaudit.control.rewards import RewardFn, paying
 from plaudit.control.rollout import GoodWeights, require_finite
 from plaudit.errors import ConfigError, LearningError, WorldError
-from plaudit.ops.aggregate import mean
 from plaudit.reward.model import RewardModel
 from plaudit.run.monitor import Monitor, Unwatched
 from plaudit.run.seeds import generator
@@ -97,7 +96,7 @@ def learn_offline(
     """
     learner = OfflineLearner(agent, world, "")
     learner.take_up(logged)
-    learner.set_reward((lambda batch: mean(reward.per_step(batch))) if isinstance(reward, RewardModel) else reward)
+    learner.set_reward(paying(reward) if isinstance(reward, RewardModel) else reward)
     learner.improve(round(updates / agent.utd), seed, Unwatched())
     return learner
 

@@ -10,12 +10,24 @@ from numpy.typing import NDArray
 
 from plaudit.control.growing import Growing
 from plaudit.errors import LearningError
+from plaudit.ops.aggregate import mean
 from plaudit.records import StepBatch
 from plaudit.reward.history import Remembering
+from plaudit.reward.model import RewardModel
 from plaudit.worlds.behaviour import Behaviour
 
 RewardFn = Callable[[StepBatch], NDArray[np.float64]]
 """learned reward [item, step] of a batch; here an item is an environment and a step a row of its behaviour"""
+
+
+def paying(model: RewardModel) -> RewardFn:
+    """The mean of a reward model's members, shown episodes whole where it remembers."""
+
+    def learned(batch: StepBatch) -> NDArray[np.float64]:
+        return mean(model.per_step(batch))
+
+    return Remembering(learned) if model.config.trunk.remembers else learned
+
 
 CHUNK = 2048
 """rows that a reward model is asked about at once; bounds memory"""

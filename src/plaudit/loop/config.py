@@ -224,8 +224,9 @@ class RunConfig:
         if loop.rounds < 1 or loop.warmup < 1 or loop.pretrain < 0 or loop.steps <= loop.before:
             raise ConfigError(
                 "The budget of the run does not fit together",
-                got=f"steps {loop.steps}, warmup {loop.warmup}, pretrain {loop.pretrain}, rounds {loop.rounds}",
-                expected="rounds >= 1, warmup >= 1, pretrain >= 0 and warmup + pretrain < steps",
+                got=f"steps {loop.steps}, of which {loop.before} before the first question; warmup {loop.warmup}, "
+                f"pretrain {loop.pretrain}, rounds {loop.rounds}",
+                expected="rounds >= 1, warmup >= 1, pretrain >= 0 and demonstrations.steps + warmup + pretrain < steps",
             )
         without_density = self.policy.dqn or self.policy.td3 or self.policy.iql
         if loop.demonstrations is not None and (without_density or self.reward.trunk.sees):

@@ -12,8 +12,7 @@ import numpy as np
 from plaudit.ask.mix import draw_kind
 from plaudit.ask.teachers import SECONDS_PER_ANSWER
 from plaudit.control.learner import Learner, make_learner
-from plaudit.loop.config import RunConfig
-from plaudit.loop.stages import labels_per_round
+from plaudit.loop.config import RunConfig, labels_per_round
 from plaudit.run.monitor import Unwatched
 from plaudit.run.seeds import derive
 from plaudit.worlds.chunks import BEHAVIOUR, PICTURE_ROWS, ROWS

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from plaudit.control.intrinsic import explored
 from plaudit.control.learner import Learner
+from plaudit.control.rewards import RewardFn, paying
 from plaudit.loop.asking import ask
 from plaudit.loop.beginning import begin
 from plaudit.loop.checking import check, keep_clip
-from plaudit.loop.config import labels_per_round
 from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, steps_of_round
 from plaudit.loop.panel import counted
 from plaudit.ops.aggregate import mean
@@ -129,17 +129,19 @@ def train_policy(
     """Give a learner its reward and let it train; without a learned reward only the environment's counts."""
     weight = context.config.loop.environment_weight if context.config.ask.labels else 1.0
 
-    def learned(batch: StepBatch) -> NDArray[np.float64]:
-        return np.zeros(batch.mask.shape) if reward is None else mean(reward.per_step(batch))
-
-    exploring, behaviour = context.config.explore, context.world.behaviour
-    if reward is not None and reward.config.trunk.remembers:
-        learner.set_reward(Remembering(learned), environment_weight=weight)
-    elif reward is not None and (exploring.uncertainty or exploring.entropy):
-        learner.set_reward(explored(reward, exploring, behaviour, context.env_steps), environment_weight=weight)
+    exploring = context.config.explore
+    if reward is None:
+        pays: RewardFn = _nothing
+    elif exploring.uncertainty or exploring.entropy:
+        pays = explored(reward, exploring, context.world.behaviour, context.env_steps)
     else:
-        learner.set_reward(learned, environment_weight=weight)
+        pays = paying(reward)
+    learner.set_reward(pays, environment_weight=weight)
     return learner.improve(steps, seed, ProgressMonitor(context.progress, steps))
+
+
+def _nothing(batch: StepBatch) -> NDArray[np.float64]:
+    return np.zeros(batch.mask.shape)
 
 
 def _save_policy(context: Context, folder: Path) -> None:
@@ -170,4 +172,4 @@ class _RandomPolicy:
 EXECUTE = {"act": act, "ask": ask, "learn": learn, "improve": improve, "check": check}
 """what each stage does"""
 
-__all__ = ["EXECUTE", "STAGES", "Context", "Outcome", "labels_per_round", "restore_policy", "stage_key"]
+__all__ = ["EXECUTE", "STAGES", "Context", "Outcome", "restore_policy", "stage_key"]

@@ -126,7 +126,7 @@ class Flags(Returns):
 
     def predict(self, annotators: AnswerModel, values: FloatArray) -> Prediction:
         """Flagged or not, whatever is likelier."""
-        values, _ = heard(self.asked, values, np.arange(len(values)), annotators)
-        flagged = np.exp(choice.step(values[:, 0], np.ones(len(values)), annotators.flag_at, lapse=annotators.lapse))
+        values, lapse = heard(self.asked, values, np.arange(len(values)), annotators)
+        flagged = np.exp(choice.step(values[:, 0], np.ones(len(values)), annotators.flag_at, lapse=lapse))
         severity = self.severity[:, 0]
         return Prediction(np.maximum(flagged, 1 - flagged), np.where(flagged >= 0.5, severity, 1 - severity))

@@ -242,7 +242,8 @@ class StepScores:
 
     def predict(self, annotators: AnswerModel, values: FloatArray) -> Prediction:
         """Good or bad, whatever is likelier."""
-        values, _ = heard(self.asked, values, np.arange(len(values)), annotators)
+        values, lapse = heard(self.asked, values, np.arange(len(values)), annotators)
         value, score = values[self.judged], self.scores[self.judged]
-        good = np.exp(choice.step(value, np.ones_like(value), annotators.step_cut, lapse=annotators.lapse))
+        own = lapse if np.ndim(lapse) == 0 else np.broadcast_to(lapse[:, None], values.shape)[self.judged]
+        good = np.exp(choice.step(value, np.ones_like(value), annotators.step_cut, lapse=own))
         return Prediction(np.maximum(good, 1 - good), np.where(good >= 0.5, score, 1 - score))

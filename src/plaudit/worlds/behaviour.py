@@ -305,7 +305,7 @@ class Behaviour:
     def take(self, other: Behaviour) -> None:
         """Replace everything by a copy of what another behaviour of the same world holds."""
         self._columns = {name: other._column(name).copy() for name in other._columns}
-        self._length = len(other)
+        self._length, self._pieces = len(other), []
 
     def _column(self, name: str) -> NDArray[Any]:
         return self._columns[name][: self._length]
