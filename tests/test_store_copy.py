@@ -14,7 +14,7 @@ from plaudit.store.blobs import FolderBlobs
 from plaudit.store.blobs_url import UrlBlobs, blobs_at
 from plaudit.store.copy import copy
 from plaudit.store.store import Store
-from tests.store_examples import RUN, add_segments, answer, arrays, make_store, projections, question, tamper
+from tests.store_examples import RUN, add_segments, answer, arrays, make_store, projections, question, sql, tamper
 
 
 @pytest.fixture
@@ -144,6 +144,30 @@ def test_a_copy_is_brought_up_to_date_and_erasure_reaches_it(places, tmp_path):
         source.append("note", {"of": "the source"})
         with pytest.raises(StoreError, match="Another store lies there"):
             copy(source, **there)
+
+
+def test_nothing_of_an_erased_person_remains_in_the_files_of_a_copy(tmp_path, monkeypatch):
+    monkeypatch.setattr("plaudit.store.database.BUSY_SECONDS", 0.1)
+    path = tmp_path / "copy" / "store.sqlite"
+    with make_store(tmp_path / "source") as source:
+        for name in ("ann", "other"):
+            people.keep(source, name, {"name": name})
+        copy(source, path)
+        (key,), (sealed,) = (sql(source, f"SELECT {one} WHERE annotator = 'ann'")[0] for one in COLUMNS)
+        with Store.open(path) as elsewhere:  # an open store keeps the write-ahead log from being deleted
+            assert people.personal(elsewhere, "ann") == {"name": "ann"}
+            people.erase(source, "ann")
+            copy(source, path)
+            there = b"".join(one.read_bytes() for one in path.parent.glob("store.sqlite*"))
+            assert (key in there, sealed in there) == (False, False)
+            assert people.personal(elsewhere, "other") == {"name": "other"}
+            with elsewhere.reading() as connection:
+                assert connection.exec_driver_sql("SELECT count(*) FROM person").scalar() == 1
+                with pytest.raises(StoreError, match="still lie on disk"):
+                    copy(source, path)
+
+
+COLUMNS = ("key FROM person_key", "data FROM person")
 
 
 def test_a_damaged_source_is_not_copied(places, tmp_path):
