@@ -102,7 +102,7 @@ def _plaudit(row: Any) -> Iterator[Judgement]:
         return
     answer = dict(fields.table(fields.field(row, "feedback"), "`feedback`"))
     kind = answer.pop("kind", None)
-    if kind not in FEEDBACK_KINDS:
+    if not isinstance(kind, str) or kind not in FEEDBACK_KINDS:
         raise RecordError("This kind of feedback is not known", got=kind, expected=sorted(FEEDBACK_KINDS))
     query = from_json(Query, fields.field(row, "query"))
     annotator = from_json(AnnotatorProfile, fields.field(row, "annotator"))
