@@ -113,6 +113,14 @@ def test_every_odd_row_is_reported_with_its_line_and_the_good_ones_are_kept(tmp_
     assert len(odd) + 1 not in {problem.line for problem in problems}
 
 
+@pytest.mark.parametrize("round_", [2**70, -1])
+def test_a_round_that_no_database_holds_makes_a_bad_row(tmp_path, round_):
+    odd = PLAUDIT | {"query": PLAUDIT["query"] | {"round": round_}}
+    (done,), problems = brought(tmp_path / "to", Format.PLAUDIT, put(tmp_path / "odd.jsonl", [odd, PLAUDIT]))
+    assert (done.bad, done.judgements, problems[0].line) == (1, 1, 1)
+    assert "round of a query is out of range" in problems[0].why
+
+
 def test_a_row_that_the_store_refuses_does_not_stop_the_rest(tmp_path, monkeypatch):
     with open_store(tmp_path / "to") as store:
         store.add_annotator(from_json(AnnotatorProfile, {"id": "ilf/w2", "kind": "person", "description": "taken"}))
