@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
 import uuid
 from collections import Counter
@@ -30,6 +29,7 @@ from plaudit.records import (
     to_json,
 )
 from plaudit.records.feedback import FEEDBACK_KINDS
+from plaudit.run.checkpoint import replace
 from plaudit.store.log import Event
 from plaudit.store.store import Store
 
@@ -115,8 +115,9 @@ def export(store: Store, selection: Selection, path: Path) -> Manifest:
             __version__,
             columnar.writer() if path.suffix == ".parquet" else f"Python {platform.python_version()}",
         )
-        os.replace(temporary, path)
-        manifest_of(path).write_bytes(json.dumps(to_json(manifest), indent=2, sort_keys=True).encode() + b"\n")
+        replace(temporary, path)
+        temporary.write_bytes(json.dumps(to_json(manifest), indent=2, sort_keys=True).encode() + b"\n")
+        replace(temporary, manifest_of(path))
     except OSError as error:
         raise StoreError("The export could not be written", got=f"{path}: {error}") from error
     finally:
