@@ -121,6 +121,14 @@ def test_a_round_that_no_database_holds_makes_a_bad_row(tmp_path, round_):
     assert "round of a query is out of range" in problems[0].why
 
 
+def test_a_row_whose_annotator_takes_the_key_of_an_event_is_a_bad_row(tmp_path):
+    odd = PLAUDIT | {"annotator": PLAUDIT["annotator"] | {"id": "gold/x"}}
+    odd["feedback"] = PLAUDIT["feedback"] | {"annotator": "gold/x"}
+    (done,), problems = brought(tmp_path / "to", Format.PLAUDIT, put(tmp_path / "odd.jsonl", [odd, PLAUDIT]))
+    assert (done.bad, done.judgements) == (1, 1)
+    assert "cannot be an annotator's" in problems[0].why
+
+
 def test_a_row_that_the_store_refuses_does_not_stop_the_rest(tmp_path, monkeypatch):
     with open_store(tmp_path / "to") as store:
         store.add_annotator(from_json(AnnotatorProfile, {"id": "ilf/w2", "kind": "person", "description": "taken"}))

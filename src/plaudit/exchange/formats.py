@@ -13,6 +13,7 @@ from plaudit.exchange.judgement import Judgement
 from plaudit.exchange.minari import Episode, episode
 from plaudit.records import AnnotatorProfile, Query, TextSegment, brought, from_json
 from plaudit.records.feedback import FEEDBACK_KINDS
+from plaudit.store.store import require_pseudonym
 
 Found = Judgement | Episode
 Reader = Callable[[Any], Iterator[Found]]
@@ -106,6 +107,7 @@ def _plaudit(row: Any) -> Iterator[Judgement]:
         raise RecordError("This kind of feedback is not known", got=kind, expected=sorted(FEEDBACK_KINDS))
     query = from_json(Query, fields.field(row, "query"))
     annotator = from_json(AnnotatorProfile, fields.field(row, "annotator"))
+    require_pseudonym(annotator.id)
     feedback = from_json(FEEDBACK_KINDS[kind], answer)
     if {*query.segments, *brought(feedback)} != {text.id for text in texts} or (feedback.query, kind) != (
         query.id,

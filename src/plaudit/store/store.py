@@ -30,7 +30,10 @@ from plaudit.store.reading import Reading
 from plaudit.store.verify import Verification
 from plaudit.store.work import Job
 
-TAKEN = re.compile(r"run|(stage|submission|retracted|person)/.*|(seg|qry|fbk)_[0-9a-f]{32}", re.DOTALL)
+TAKEN = re.compile(
+    r"run|(stage|submission|retracted|consent|withdrawn|import|gold|person)/.*|(seg|txt|qry|fbk|imp)_[0-9a-f]{32}",
+    re.DOTALL,
+)
 """keys of other events: all kinds share one space of keys, and a key is logged once"""
 LOOK_AHEAD = 50
 """questions leased between two looks at how far all are answered"""
@@ -72,17 +75,8 @@ class Store(Reading):
         return self._add("query.asked", queries)
 
     def add_annotator(self, profile: AnnotatorProfile) -> int:
-        """Log that an annotator takes part.
-
-        Raises RecordError for an id that could be the key of another kind of event, which it would keep from being logged.
-        """
-        if TAKEN.fullmatch(profile.id):
-            raise RecordError(
-                "This id cannot be an annotator's",
-                got=profile.id,
-                expected="a pseudonym; `run`, `stage/...` and the ids of segments, questions and answers are taken",
-                next_step="choose another name",
-            )
+        """Log that an annotator takes part. Raises RecordError as `require_pseudonym`."""
+        require_pseudonym(profile.id)
         return self._add("annotator.added", [profile])[0]
 
     def add_feedback(self, answers: Sequence[Feedback]) -> list[int]:
@@ -154,6 +148,17 @@ class Store(Reading):
     def release(self, query: str, annotator: str) -> None:
         """Give a leased question back."""
         self.change(lambda connection: work.release(connection, query, annotator))
+
+
+def require_pseudonym(id_: str) -> None:
+    """Raises RecordError for an id that could be the key of another kind of event, which it would keep from being logged."""
+    if TAKEN.fullmatch(id_):
+        raise RecordError(
+            "This id cannot be an annotator's",
+            got=id_,
+            expected="a pseudonym; `run`, `stage/...`, `consent/...` and the ids of segments, questions and answers are taken",
+            next_step="choose another name",
+        )
 
 
 def _given(answer: Feedback) -> tuple[str, dict[str, Any], str]:
