@@ -8,6 +8,7 @@ import pytest
 
 from plaudit.cli.main import main
 from plaudit.errors import IntegrityError, MissingExtra, StoreError
+from plaudit.run.checkpoint import commit
 from plaudit.run.directory import RunDirectory
 from plaudit.store import people
 from plaudit.store.blobs import FolderBlobs
@@ -214,6 +215,22 @@ def test_a_damaged_run_is_not_backed_up(run, tmp_path, capsys):
     assert main(["backup", str(run.path), str(tmp_path / "backup")]) == 2
     assert "A blob does not match its hash" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_a_run_whose_checkpoint_is_damaged_is_not_backed_up(run, tmp_path, capsys):
+    names = [commit(run.checkpoints, lambda folder, data=data: (folder / "x").write_text(data)) for data in "ab"]
+    with Store.open(run.store) as store:
+        for round_, name in enumerate([*names, None]):
+            store.append("stage.completed", {"checkpoint": name}, f"stage/{round_}/learn")
+    shutil.rmtree(run.checkpoints / names[0])  # `plaudit gc` does so
+    assert main(["backup", str(run.path), str(tmp_path / "backup")]) == 0
+    assert "checkpoints match their hashes" in capsys.readouterr().out
+    (run.checkpoints / names[1] / "x").write_text("c")
+    assert main(["backup", str(run.path), str(tmp_path / "again")]) == 2
+    assert f"checkpoint {names[1][:12]} does not match its hash" in capsys.readouterr().err
+    (tmp_path / "backup" / "checkpoints" / names[1] / "x").unlink()
+    assert main(["restore", str(tmp_path / "backup"), str(tmp_path / "again")]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "run"]
 
 
 def test_a_run_moves_into_a_database_and_is_backed_up_and_deleted_there(run, postgres, tmp_path, capsys):
