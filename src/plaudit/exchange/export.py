@@ -24,11 +24,11 @@ from plaudit.records import (
     TextSegment,
     brought,
     canonical_json,
+    feedback_from_json,
     from_json,
     segment_from_json,
     to_json,
 )
-from plaudit.records.feedback import FEEDBACK_KINDS
 from plaudit.run.checkpoint import replace
 from plaudit.store.log import Event
 from plaudit.store.store import Store
@@ -203,8 +203,7 @@ def judgements(store: Store, selection: Selection, upto: int) -> Iterator[Judgem
                 yield from _shown(event)
                 continue
             query = queries[event.payload["query"]]
-            fields = {name: value for name, value in event.payload.items() if name != "kind"}
-            answer = from_json(FEEDBACK_KINDS[event.payload["kind"]], fields)
+            answer = feedback_from_json(event.payload)
             spoken_of = tuple(texts[id_] for id_ in (*query.segments, *brought(answer)))
             if answer.annotator not in profiles:
                 raise RecordError("An answer is nobody's", got=f"{answer.id} of {answer.annotator}")

@@ -20,8 +20,8 @@ from plaudit.records import (
     TextSegment,
     canonical_json,
     digest,
+    feedback_to_json,
     from_json,
-    kind_of,
     to_json,
 )
 from plaudit.store import log, verify, work
@@ -162,7 +162,7 @@ def require_pseudonym(id_: str) -> None:
 
 
 def _given(answer: Feedback) -> tuple[str, dict[str, Any], str]:
-    return "feedback.given", {"kind": kind_of(answer), **to_json(answer)}, answer.id
+    return "feedback.given", feedback_to_json(answer), answer.id
 
 
 __all__ = ["Event", "Job", "Store", "Verification"]
