@@ -15,6 +15,7 @@ from plaudit.records import (
     Choice,
     Comparison,
     Feedback,
+    Flag,
     Query,
     Rating,
     StepFeedback,
@@ -134,6 +135,16 @@ def steps(material: Material) -> FloatArray:
         for one in material.feedback
         if isinstance(one, StepFeedback)
         for step, score in zip(one.steps, one.scores, strict=True)
+    ]
+    return _wide(given)
+
+
+def flags(material: Material) -> FloatArray:
+    """Severities [segment under a constraint and level, annotator], NaN where nobody looked; of repeats, the first."""
+    given = [
+        ((*_subjects(material.queries[one.query]), one.constraint), one.annotator, one.severity)
+        for one in material.feedback
+        if isinstance(one, Flag) and one.severity is not None
     ]
     return _wide(given)
 
