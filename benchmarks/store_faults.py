@@ -50,7 +50,7 @@ from plaudit.records import (
     Query,
     QueryKind,
     TextSegment,
-    kind_of,
+    feedback_to_json,
     to_json,
 )
 from plaudit.store.store import Store
@@ -91,7 +91,7 @@ def fill(store: Store, questions: int, *, answered: bool) -> None:
         if answered:
             choice = (Choice.FIRST, Choice.SECOND, Choice.TIE)[number % 3]
             given = Comparison(id=f"fb/{number}", query=asked.id, annotator=f"a{number % 10}", choice=choice)
-            items.append(("feedback.given", {"kind": kind_of(given), **to_json(given)}, given.id))
+            items.append(("feedback.given", feedback_to_json(given), given.id))
         if len(items) >= BATCH or number == questions - 1:
             store.append_many(items)
             items = []

@@ -14,6 +14,7 @@ from plaudit.records import (
     Comparison,
     Critique,
     Flag,
+    Level,
     Note,
     Query,
     QueryKind,
@@ -84,13 +85,18 @@ def test_a_confirmed_proposal_names_where_it_comes_from():
     verdict = Proposal(QueryKind.RATING, "jerky", score=0.0)
     ids = {confirm(said, 0, replace(verdict, words=words), query=query, person=ANN)[1].id for words in ("a", "b")}
     assert len(ids) == 2  # one note may say several things of one kind
-    _, stepwise = confirm(said, 0, verdict, query=query, person=ANN)
+    of_steps, stepwise = confirm(said, 0, verdict, query=query, person=ANN)
+    assert (asked.level, of_steps.level) == (None, Level.STEP)
     assert isinstance(stepwise, StepFeedback)
     assert (stepwise.steps, stepwise.scores) == ((2, 3), (0.0, 0.0))
     text, about = criticise("txt_a", note=Note("Clear", 0, 3, aspect="style"))
     asked, graded = confirm(about, 0, replace(verdict, score=1.0), query=text, person=ANN)
     assert isinstance(graded, Rating)
     assert (graded.value, graded.levels, asked.levels, asked.aspect) == (1, 2, 2, "style")
+    assert asked.level is Level.TOKENS
+    whole = replace(text, level=Level.ANSWER, id="")
+    said = replace(about, query=whole.id, notes=(Note("Clear"),))
+    assert confirm(said, 0, replace(verdict, score=1.0), query=whole, person=ANN)[0].level is Level.ANSWER
     pair, both = criticise("seg_a", "seg_b", note=Note("The second is better"))
     _, compared = confirm(both, 0, RULES("The second is better")[0], query=pair, person=ANN)
     assert isinstance(compared, Comparison)

@@ -10,7 +10,9 @@ from plaudit.errors import ConfigError, StoreError
 from plaudit.exchange import bring as module
 from plaudit.exchange.bring import hash_of, open_store
 from plaudit.exchange.formats import Format
-from plaudit.records import AnnotatorProfile, from_json
+from plaudit.exchange.judgement import Judge
+from plaudit.exchange.shapes import Shape, shaped
+from plaudit.records import AnnotatorProfile, Choice, TextSegment, from_json
 from tests.exchange_examples import ROWS, brought, put
 from tests.store_examples import make_store
 
@@ -73,6 +75,58 @@ def test_bad_rows_are_reported_with_file_and_line_and_leave_nothing_behind(tmp_p
             "Shorten.",
             "last",
         }
+
+
+ODD = (None, True, -1, 1.5, 2**70, 10**400, float("nan"), "", "x", [], {}, [[]], {"x": None})
+
+
+def odd_rows(row):
+    """The row with each part, at every depth, left out, and in the place of each part everything odd."""
+    for name in row if isinstance(row, dict) else range(len(row)):
+        part = row[name]
+        inside = odd_rows(part) if isinstance(part, (dict, list)) else ()
+        if isinstance(row, dict):
+            yield {other: value for other, value in row.items() if other != name}
+            yield from (row | {name: one} for one in (*ODD, *inside))
+        else:
+            yield from ([*row[:name], one, *row[name + 1 :]] for one in (*ODD, *inside))
+
+
+PLAUDIT = shaped(
+    Judge("made-up", "ann").compares(TextSegment("p", "a"), TextSegment("p", "b"), Choice.FIRST, strength=0.5),
+    Shape.PLAUDIT,
+)
+EPISODE = {"dataset": "d", "world": "w", "number": "0", "seed": 3, "observations": [[1.0], [2.0]], "actions": [1]}
+EPISODE |= {"rewards": [0.5]}
+
+
+@pytest.mark.parametrize(
+    ("format", "row"), [*ROWS.items(), (Format.PLAUDIT, PLAUDIT), (Format.MINARI, EPISODE)], ids=str
+)
+def test_every_odd_row_is_reported_with_its_line_and_the_good_ones_are_kept(tmp_path, format, row):
+    odd = [*ODD, *odd_rows(row)]
+    file = put(tmp_path / "odd.jsonl", [*odd, row])
+    (done,), problems = brought(tmp_path / "to", format, file)
+    assert done.rows == len(odd) + 1
+    assert done.bad == len(problems) >= len(ODD)
+    assert {problem.file for problem in problems} == {"odd.jsonl"}
+    assert len(odd) + 1 not in {problem.line for problem in problems}
+
+
+@pytest.mark.parametrize("round_", [2**70, -1])
+def test_a_round_that_no_database_holds_makes_a_bad_row(tmp_path, round_):
+    odd = PLAUDIT | {"query": PLAUDIT["query"] | {"round": round_}}
+    (done,), problems = brought(tmp_path / "to", Format.PLAUDIT, put(tmp_path / "odd.jsonl", [odd, PLAUDIT]))
+    assert (done.bad, done.judgements, problems[0].line) == (1, 1, 1)
+    assert "round of a query is out of range" in problems[0].why
+
+
+def test_a_row_whose_annotator_takes_the_key_of_an_event_is_a_bad_row(tmp_path):
+    odd = PLAUDIT | {"annotator": PLAUDIT["annotator"] | {"id": "gold/x"}}
+    odd["feedback"] = PLAUDIT["feedback"] | {"annotator": "gold/x"}
+    (done,), problems = brought(tmp_path / "to", Format.PLAUDIT, put(tmp_path / "odd.jsonl", [odd, PLAUDIT]))
+    assert (done.bad, done.judgements) == (1, 1)
+    assert "cannot be an annotator's" in problems[0].why
 
 
 def test_a_row_that_the_store_refuses_does_not_stop_the_rest(tmp_path, monkeypatch):

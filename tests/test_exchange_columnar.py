@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -187,6 +188,38 @@ def test_minari_episodes_that_do_not_fit_are_bad_rows(tmp_path):
     assert (done.bad, done.judgements) == (4, 1)
     words = ["fit together", "not finite", "no array of numbers", "no array of numbers"]
     assert all(word in problem.why for word, problem in zip(words, problems, strict=True))
+
+
+def test_minari_files_that_are_broken_are_bad_rows(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(minari(tmp_path / "set") / "main_data.hdf5", "w") as file:
+        file["episode_0"] = np.zeros(3)
+        for number, seed in enumerate(("three", np.zeros(2), "None"), 1):
+            for name, values in zip(("observations", "actions", "rewards"), arrays(2), strict=True):
+                file[f"episode_{number}/{name}"] = values
+            file[f"episode_{number}"].attrs["seed"] = seed
+    (done,), problems = brought(tmp_path / "to", Format.MINARI, tmp_path / "set")
+    assert (done.bad, done.judgements, [problem.line for problem in problems]) == (3, 1, [1, 2, 3])
+    words = ["no group", "`seed`", "`seed`"]
+    assert all(word in problem.why for word, problem in zip(words, problems, strict=True))
+    (tmp_path / "set" / "data" / "main_data.hdf5").write_bytes(b"no HDF5")
+    (done,), problems = brought(tmp_path / "to", Format.MINARI, tmp_path / "set")
+    assert (done.bad, done.judgements) == (1, 0)
+    assert "cannot be read any further" in problems[0].why
+
+
+def test_minari_folders_that_are_broken_are_bad_rows(tmp_path):
+    made_arrow(tmp_path / "set")
+    data = tmp_path / "set" / "data"
+    for number, told in enumerate(("[]", "{", '{"seed": "x"}', '{"seed": 3}'), 2):
+        shutil.copytree(data / "0", data / str(number))
+        (data / str(number) / "metadata.json").write_text(told)
+    (data / "0" / "part-0.arrow").write_bytes(b"ARROW1 and nothing more")
+    (data / "1" / "part-0.arrow").unlink()
+    (done,), problems = brought(tmp_path / "to", Format.MINARI, tmp_path / "set")
+    assert (done.bad, done.judgements, [problem.line for problem in problems]) == (5, 1, [1, 2, 3, 4, 5])
+    words = ["cannot be read any further", "fit together", "`seed`", "metadata.json cannot be read", "`seed`"]
+    assert all(word in problem.why for word, problem in zip(words, problems, strict=True)), problems
 
 
 def test_a_folder_that_only_looks_like_minari(tmp_path):

@@ -1,6 +1,7 @@
 """Exports: what goes out comes back equal, and a manifest reproduces a file bit for bit."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -204,6 +205,31 @@ def test_a_manifest_reproduces_its_file_after_the_log_has_grown(tmp_path):
         assert later.rows == 1
         part = export(store, Selection(Shape.PLAUDIT, upto=done.upto - 1), tmp_path / "part.jsonl")
         assert part.rows == done.rows - 1
+
+
+def test_a_manifest_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    mixed(tmp_path / "store")
+    path = tmp_path / "out" / "out.jsonl"
+    with open_store(tmp_path / "store") as store:
+        before = export(store, Selection(Shape.PLAUDIT, upto=6), path)
+        flushed = []
+        for kept in (0, 1):  # the disk fills up at the file, then at its manifest
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "fsync", lambda _, kept=kept: refuse(flushed, kept))
+                with pytest.raises(StoreError, match=r"could not be written.*no room"):
+                    export(store, Selection(Shape.PLAUDIT), path)
+            assert read_manifest(manifest_of(path)) == before
+            flushed.clear()
+        assert sorted(one.name for one in path.parent.iterdir()) == ["out.jsonl", "out.jsonl.manifest.json"]
+        again = export(store, Selection(Shape.PLAUDIT, upto=6), path)
+        assert again == read_manifest(manifest_of(path)) == before
+
+
+def refuse(flushed, most):
+    """Flush this often, files and folders, then have no room any more."""
+    flushed.append(None)
+    if len(flushed) > 2 * most:
+        raise OSError("no room")
 
 
 def test_a_changed_manifest_or_log_is_noticed(tmp_path):

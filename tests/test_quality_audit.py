@@ -18,6 +18,8 @@ from plaudit.records import (
     AnnotatorKind,
     AnnotatorProfile,
     Choice,
+    Flag,
+    Level,
     Query,
     QueryKind,
     Rating,
@@ -40,6 +42,57 @@ PEOPLE = (
     Person("copier", mode="copies:good1"),
     Person(HOSTILE, seconds=0.2),
 )
+
+
+def test_other_aspects_and_levels_are_other_questions(tmp_path):
+    with Store.create(tmp_path / "store.sqlite", RUN) as store:
+        first, second = (one.id for one in add_segments(store, 2))
+        subjects = [{}, {"aspect": "style"}, {"level": Level.EPISODE}]
+        for index, subject in enumerate(subjects):
+            rated = Query(QueryKind.RATING, (first,), (0,), 0, index, "x", levels=5, **subject)
+            scored = Query(QueryKind.STEPS, (first,), (0,), 0, index, "x", **subject)
+            compared = Query(QueryKind.COMPARISON, (first, second), (0, 1), 0, index, "x", **subject)
+            again = dataclasses.replace(compared, index=index + 3, id="")
+            store.add_queries([rated, scored, compared, again])
+            for name in ("a", "b"):
+                said = {"query": rated.id, "annotator": name, "value": index, "levels": 5}
+                scores = {"query": scored.id, "annotator": name, "steps": (1,), "scores": (index / 2,)}
+                choice = Choice.FIRST if index else Choice.SECOND
+                store.add_feedback([Rating(id=f"r{index}{name}", **said), StepFeedback(id=f"s{index}{name}", **scores)])
+                store.add_feedback([answer(one, name, choice) for one in (compared, again)])
+        material = tables.read(store)
+        assert tables.ratings(material, 5).tolist() == [[0, 0], [1, 1], [2, 2]]
+        assert tables.steps(material).tolist() == [[0, 0], [0.5, 0.5], [1, 1]]
+        table = tables.comparisons(material)
+        assert (table.labels.items, table.data.items) == (3, 6)
+        classes = tables.classes(table)
+        assert np.array_equal(classes[1], classes[2])
+        assert set(classes[0]) != set(classes[1])
+        found = audit(store, QUICK)
+        assert (found.repeats.pairs, found.repeats.same.value) == (6, 1.0)
+        assert found.agreement[1].alpha.value == 1.0
+
+
+def test_flags_agree_by_the_difference_of_their_severities(tmp_path):
+    with Store.create(tmp_path / "store.sqlite", RUN) as store:
+        first, second = (one.id for one in add_segments(store, 2))
+        given = {("speed", first): (0.0, 0.5), ("speed", second): (1.0, 1.0), ("contact", first): (0.0, 0.0)}
+        for index, ((constraint, segment), severities) in enumerate(given.items()):
+            asked = Query(QueryKind.FLAG, (segment,), (0,), 0, index, "x", constraint=constraint)
+            store.add_queries([asked])
+            for name, severity in zip("ab", severities, strict=True):
+                said = {"query": asked.id, "annotator": name, "constraint": constraint, "severity": severity}
+                span = {"start": 1, "end": 2} if severity else {}
+                store.add_feedback([Flag(id=f"{name}{index}", **said, **span)])
+        store.add_feedback([Flag(id="c", query=asked.id, annotator="c", constraint="contact")])  # a skip
+        assert tables.flags(tables.read(store)).tolist() == [[0.0, 0.5], [1.0, 1.0], [0.0, 0.0]]
+        found = audit(store, QUICK)
+        assert found.other == 0
+        (agreement,) = found.agreement
+        assert agreement.kind == "severity of flags, by difference"
+        # by hand: observed 2 * .25 / 6, expected the mean squared difference of all 15 pairs of 0, .5, 1, 1, 0, 0
+        expected = (6 * 1.0 + 3 * 0.25 + 2 * 0.25) / 15
+        assert agreement.alpha.value == pytest.approx(1 - (2 * 0.25 / 6) / expected)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Silent gold: the sequential test keeps its error rates, and nothing gives gold away."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from plaudit.quality.gold import (
     sequential_test,
     set_gold,
 )
-from plaudit.records import Choice, Query, QueryKind, to_json
+from plaudit.records import Choice, Level, Query, QueryKind, to_json
 from plaudit.stats.crowd import Labels
 from tests.store_examples import make_store
 
@@ -96,6 +97,10 @@ def test_a_repeat_looks_like_its_original():
         (("a", "b"), "disagreement", 0.2, "m")
     }
     assert 70 <= sum(one.shown == (1, 0) for one in again) <= 130
+    flag = Query(QueryKind.FLAG, ("a",), (0,), 0, 3, "x", constraint="contact", level=Level.EPISODE)
+    rating = Query(QueryKind.RATING, ("a",), (0,), 0, 3, "x", levels=5, aspect="style")
+    for one in (flag, rating):
+        assert asked_again(one, round=2, index=1, seed=5) == replace(one, round=2, index=1, id="")
 
 
 def test_candidates_are_what_all_are_sure_of():

@@ -20,6 +20,8 @@ from plaudit.records import (
     StepBatch,
     StepFeedback,
     canonical_json,
+    feedback_from_json,
+    feedback_to_json,
     from_json,
     is_skip,
     kind_of,
@@ -47,6 +49,13 @@ def test_feedback_survives_json(record):
     text = canonical_json(to_json(record))
     assert from_json(type(record), json.loads(text)) == record
     assert canonical_json(to_json(from_json(type(record), json.loads(text)))) == text
+    assert feedback_from_json(json.loads(canonical_json(feedback_to_json(record)))) == record
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"kind": []}, {"kind": "praise"}])
+def test_what_names_no_kind_is_no_feedback(data):
+    with pytest.raises(RecordError, match="kind of feedback is not known"):
+        feedback_from_json(data)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from plaudit.errors import RecordError, StoreError
-from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison, Message, Query, QueryKind, TextSegment
+from plaudit.records import (
+    AnnotatorKind,
+    AnnotatorProfile,
+    Choice,
+    Comparison,
+    Correction,
+    Flag,
+    Message,
+    Query,
+    QueryKind,
+    TextSegment,
+)
 from plaudit.reward.collate import collate
 from plaudit.reward.config import Nuisance, RewardConfig, Trunk
 from plaudit.reward.fit import fit
@@ -81,6 +92,27 @@ def test_features_are_asked_once_for_each_text(store):
     assert sorted(asked) == ids
     np.testing.assert_array_equal(first.observations[:, 0], features(store.texts(ids[:10]).values()).astype(np.float32))
     assert first.mask.shape == (10, 1)
+
+
+@pytest.mark.parametrize("completion", ["far too fast", (Message("assistant", "far too"), Message("user", " fast"))])
+def test_spans_of_texts_count_characters(store, completion):
+    text, better = TextSegment("p", completion), TextSegment("p", "slow")
+    flagged = Query(QueryKind.FLAG, (text.id,), (0,), 0, 0, "x", constraint="speed")
+    mended = Query(QueryKind.CORRECTION, (text.id,), (0,), 0, 1, "x")
+    store.add_segments([text, better])
+    store.add_queries([flagged, mended])
+    texts = Texts(store, lambda given: np.zeros((len(given), 1)))
+    for end, fits in ((12, True), (13, False)):
+        span = {"annotator": "ann", "start": 8, "end": end}
+        for answer in (
+            Flag(id="f", query=flagged.id, constraint="speed", severity=1.0, **span),
+            Correction(id="c", query=mended.id, segment=better.id, **span),
+        ):
+            if fits:
+                assert collate([answer], texts, size=texts.size).answers == 1
+            else:
+                with pytest.raises(RecordError, match=r"below 13 .*below 12"):
+                    collate([answer], texts, size=texts.size)
 
 
 def test_conversations_are_as_long_as_their_turns(tmp_path):

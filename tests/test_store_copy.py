@@ -8,13 +8,14 @@ import pytest
 
 from plaudit.cli.main import main
 from plaudit.errors import IntegrityError, MissingExtra, StoreError
+from plaudit.run.checkpoint import commit
 from plaudit.run.directory import RunDirectory
 from plaudit.store import people
 from plaudit.store.blobs import FolderBlobs
 from plaudit.store.blobs_url import UrlBlobs, blobs_at
 from plaudit.store.copy import copy
 from plaudit.store.store import Store
-from tests.store_examples import RUN, add_segments, answer, arrays, make_store, projections, question, tamper
+from tests.store_examples import RUN, add_segments, answer, arrays, make_store, projections, question, sql, tamper
 
 
 @pytest.fixture
@@ -146,6 +147,30 @@ def test_a_copy_is_brought_up_to_date_and_erasure_reaches_it(places, tmp_path):
             copy(source, **there)
 
 
+def test_nothing_of_an_erased_person_remains_in_the_files_of_a_copy(tmp_path, monkeypatch):
+    monkeypatch.setattr("plaudit.store.database.BUSY_SECONDS", 0.1)
+    path = tmp_path / "copy" / "store.sqlite"
+    with make_store(tmp_path / "source") as source:
+        for name in ("ann", "other"):
+            people.keep(source, name, {"name": name})
+        copy(source, path)
+        (key,), (sealed,) = (sql(source, f"SELECT {one} WHERE annotator = 'ann'")[0] for one in COLUMNS)
+        with Store.open(path) as elsewhere:  # an open store keeps the write-ahead log from being deleted
+            assert people.personal(elsewhere, "ann") == {"name": "ann"}
+            people.erase(source, "ann")
+            copy(source, path)
+            there = b"".join(one.read_bytes() for one in path.parent.glob("store.sqlite*"))
+            assert (key in there, sealed in there) == (False, False)
+            assert people.personal(elsewhere, "other") == {"name": "other"}
+            with elsewhere.reading() as connection:
+                assert connection.exec_driver_sql("SELECT count(*) FROM person").scalar() == 1
+                with pytest.raises(StoreError, match="still lie on disk"):
+                    copy(source, path)
+
+
+COLUMNS = ("key FROM person_key", "data FROM person")
+
+
 def test_a_damaged_source_is_not_copied(places, tmp_path):
     make_store(tmp_path / "source").close()
     path = tmp_path / "source" / "store.sqlite"
@@ -190,6 +215,22 @@ def test_a_damaged_run_is_not_backed_up(run, tmp_path, capsys):
     assert main(["backup", str(run.path), str(tmp_path / "backup")]) == 2
     assert "A blob does not match its hash" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_a_run_whose_checkpoint_is_damaged_is_not_backed_up(run, tmp_path, capsys):
+    names = [commit(run.checkpoints, lambda folder, data=data: (folder / "x").write_text(data)) for data in "ab"]
+    with Store.open(run.store) as store:
+        for round_, name in enumerate([*names, None]):
+            store.append("stage.completed", {"checkpoint": name}, f"stage/{round_}/learn")
+    shutil.rmtree(run.checkpoints / names[0])  # `plaudit gc` does so
+    assert main(["backup", str(run.path), str(tmp_path / "backup")]) == 0
+    assert "checkpoints match their hashes" in capsys.readouterr().out
+    (run.checkpoints / names[1] / "x").write_text("c")
+    assert main(["backup", str(run.path), str(tmp_path / "again")]) == 2
+    assert f"checkpoint {names[1][:12]} does not match its hash" in capsys.readouterr().err
+    (tmp_path / "backup" / "checkpoints" / names[1] / "x").unlink()
+    assert main(["restore", str(tmp_path / "backup"), str(tmp_path / "again")]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "run"]
 
 
 def test_a_run_moves_into_a_database_and_is_backed_up_and_deleted_there(run, postgres, tmp_path, capsys):

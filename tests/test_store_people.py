@@ -3,6 +3,7 @@
 import json
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -206,6 +207,43 @@ def test_nothing_of_the_key_remains_in_the_file(tmp_path):
         assert key not in there
         assert sealed not in there
         assert SECRET.encode() not in there
+
+
+def test_an_erasure_that_a_reader_keeps_from_the_disk_is_not_called_done(tmp_path, monkeypatch):
+    monkeypatch.setattr("plaudit.store.database.BUSY_SECONDS", 0.1)
+    with make_store(tmp_path) as store, Store.open(tmp_path / "store.sqlite") as elsewhere:
+        people.keep(store, "ann", {"name": SECRET})
+        (key,) = sql(store, "SELECT key FROM person_key")[0]
+        with elsewhere.reading() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM person").scalar() == 1
+            with pytest.raises(StoreError, match=r"still lie on disk.*in use.*erase again"):
+                people.erase(store, "ann")
+            assert people.personal(store, "ann") is None
+            assert key in bytes_of(store, tmp_path)
+        people.erase(store, "ann")
+        assert key not in bytes_of(store, tmp_path)
+        assert store.verify().ok
+
+
+def test_nothing_of_the_key_remains_in_the_tables_files_of_postgresql(postgres, tmp_path):
+    with make_store(postgres.new_database(), tmp_path / "blobs") as store:
+        people.keep(store, "other", {"name": "Trillian"})
+        people.keep(store, "ann", {"name": SECRET})
+        rows = [sql(store, f"SELECT {name} FROM {table} WHERE annotator = 'ann'")[0][0] for table, name in SEALED]
+        assert all(bytes(row) in in_tables(store) for row in rows)
+        people.erase(store, "ann")
+        there = in_tables(store)
+        assert not any(bytes(row) in there for row in rows)
+        assert people.personal(store, "other") == {"name": "Trillian"}
+
+
+SEALED = (("person", "data"), ("person_key", "key"))
+
+
+def in_tables(store):
+    """Everything in the files of all tables of a PostgreSQL server; its write-ahead log is its administrator's."""
+    sql(store, "CHECKPOINT")
+    return bytes_of(store, Path(sql(store, "SHOW data_directory")[0][0]) / "base")
 
 
 def test_swapped_or_changed_personal_data_are_not_handed_out(store):

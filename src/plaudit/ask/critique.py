@@ -22,6 +22,7 @@ from plaudit.records import (
     Critique,
     Feedback,
     Flag,
+    Level,
     Query,
     QueryKind,
     Rating,
@@ -128,7 +129,8 @@ def confirm(
 ) -> tuple[Query, Feedback]:
     """The question and the answer that a confirmed proposal makes; both go into the store, the question first.
 
-    A verdict on a span of steps becomes step feedback on these steps. The answer is the critic's, and names the critique
+    A verdict on a span of steps becomes step feedback on these steps, one on a span of a text a rating at the level of
+    tokens, which the audit keeps apart from ratings of the whole. The answer is the critic's, and names the critique
     and who confirmed it; the same again gives the same records.
 
     Args:
@@ -164,7 +166,7 @@ def confirm(
         levels=2 if kind is QueryKind.RATING else None,
         aspect=None if kind is QueryKind.FLAG else said.aspect or query.aspect,
         constraint=proposal.constraint,
-        level=query.level,
+        level=_level(kind, query) if span is not None else query.level,
     )
     head: dict[str, Any] = {
         "id": content_id("fbk", _Derived(critique.id, note, asked.id, proposal.words)),
@@ -186,3 +188,14 @@ def confirm(
             return asked, StepFeedback(**head, steps=tuple(steps), scores=(score,) * len(steps))
         case _:
             return asked, Rating(**head, value=int(score), levels=2)
+
+
+def _level(kind: QueryKind, query: Query) -> Level | None:
+    """How much of the behaviour a remark about a span judges, where the answer does not say so itself."""
+    match kind:
+        case QueryKind.STEPS:
+            return Level.STEP
+        case QueryKind.RATING:
+            return Level.TOKENS
+        case _:
+            return query.level

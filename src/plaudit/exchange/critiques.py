@@ -10,12 +10,11 @@ from typing import Any
 
 from plaudit.errors import RecordError
 from plaudit.exchange import fields
-from plaudit.exchange.judgement import Judge, Judgement
-from plaudit.records import Choice, Note, TextSegment
+from plaudit.exchange.judgement import THREE_WAY, Judge, Judgement
+from plaudit.records import Note, TextSegment
 
 PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 """what the six preferences of Fine-Grained RLHF compare; under this order no item has a cycle"""
-THREE_WAY = (Choice.TIE, Choice.FIRST, Choice.SECOND)
 ASPECTS = ("correctness", "selection", "overall")
 TOP = 100
 """highest rating of SQuALITY"""

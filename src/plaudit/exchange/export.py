@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
 import uuid
 from collections import Counter
@@ -25,11 +24,12 @@ from plaudit.records import (
     TextSegment,
     brought,
     canonical_json,
+    feedback_from_json,
     from_json,
     segment_from_json,
     to_json,
 )
-from plaudit.records.feedback import FEEDBACK_KINDS
+from plaudit.run.checkpoint import replace
 from plaudit.store.log import Event
 from plaudit.store.store import Store
 
@@ -115,8 +115,9 @@ def export(store: Store, selection: Selection, path: Path) -> Manifest:
             __version__,
             columnar.writer() if path.suffix == ".parquet" else f"Python {platform.python_version()}",
         )
-        os.replace(temporary, path)
-        manifest_of(path).write_bytes(json.dumps(to_json(manifest), indent=2, sort_keys=True).encode() + b"\n")
+        replace(temporary, path)
+        temporary.write_bytes(json.dumps(to_json(manifest), indent=2, sort_keys=True).encode() + b"\n")
+        replace(temporary, manifest_of(path))
     except OSError as error:
         raise StoreError("The export could not be written", got=f"{path}: {error}") from error
     finally:
@@ -202,8 +203,7 @@ def judgements(store: Store, selection: Selection, upto: int) -> Iterator[Judgem
                 yield from _shown(event)
                 continue
             query = queries[event.payload["query"]]
-            fields = {name: value for name, value in event.payload.items() if name != "kind"}
-            answer = from_json(FEEDBACK_KINDS[event.payload["kind"]], fields)
+            answer = feedback_from_json(event.payload)
             spoken_of = tuple(texts[id_] for id_ in (*query.segments, *brought(answer)))
             if answer.annotator not in profiles:
                 raise RecordError("An answer is nobody's", got=f"{answer.id} of {answer.annotator}")

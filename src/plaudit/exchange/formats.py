@@ -11,8 +11,8 @@ from plaudit.errors import RecordError
 from plaudit.exchange import chat, critiques, fields, published
 from plaudit.exchange.judgement import Judgement
 from plaudit.exchange.minari import Episode, episode
-from plaudit.records import AnnotatorProfile, Query, TextSegment, brought, from_json
-from plaudit.records.feedback import FEEDBACK_KINDS
+from plaudit.records import AnnotatorProfile, Query, TextSegment, brought, feedback_from_json, from_json, kind_of
+from plaudit.store.store import require_pseudonym
 
 Found = Judgement | Episode
 Reader = Callable[[Any], Iterator[Found]]
@@ -100,13 +100,11 @@ def _plaudit(row: Any) -> Iterator[Judgement]:
     if not fields.table(row).get("feedback"):
         yield Judgement(texts)
         return
-    answer = dict(fields.table(fields.field(row, "feedback"), "`feedback`"))
-    kind = answer.pop("kind", None)
-    if kind not in FEEDBACK_KINDS:
-        raise RecordError("This kind of feedback is not known", got=kind, expected=sorted(FEEDBACK_KINDS))
+    feedback = feedback_from_json(fields.table(fields.field(row, "feedback"), "`feedback`"))
+    kind = kind_of(feedback)
     query = from_json(Query, fields.field(row, "query"))
     annotator = from_json(AnnotatorProfile, fields.field(row, "annotator"))
-    feedback = from_json(FEEDBACK_KINDS[kind], answer)
+    require_pseudonym(annotator.id)
     if {*query.segments, *brought(feedback)} != {text.id for text in texts} or (feedback.query, kind) != (
         query.id,
         query.kind.value,

@@ -22,11 +22,13 @@ from plaudit.records import (
     Rating,
     TextSegment,
     content_id,
-    kind_of,
+    feedback_to_json,
     to_json,
 )
 from plaudit.store.blobs import BlobStore
 
+THREE_WAY = (Choice.TIE, Choice.FIRST, Choice.SECOND)
+"""what 0, 1 and 2 mean in data sets that number the outcomes of a comparison"""
 LONGEST_NAME = 64
 """characters of an annotator's id in the store"""
 Entry = tuple[str, dict[str, Any], str]
@@ -48,8 +50,7 @@ class Judgement:
         if self.query is not None and self.annotator is not None and self.feedback is not None:
             found.append(("annotator.added", to_json(self.annotator), self.annotator.id))
             found.append(("query.asked", to_json(self.query), self.query.id))
-            answer = {"kind": kind_of(self.feedback), **to_json(self.feedback)}
-            found.append(("feedback.given", answer, self.feedback.id))
+            found.append(("feedback.given", feedback_to_json(self.feedback), self.feedback.id))
         return found
 
 

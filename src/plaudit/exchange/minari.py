@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.errors import ConfigError, RecordError
+from plaudit.exchange import fields
 from plaudit.exchange.columnar import arrow, parquet
 from plaudit.exchange.judgement import Entry
 from plaudit.records import Segment, SegmentData, to_json
@@ -20,6 +21,7 @@ from plaudit.store.blobs import BlobStore
 
 EXTRA = "minari"
 HDF5 = "main_data.hdf5"
+COLUMNS = ("observations", "actions", "rewards")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,11 @@ def is_dataset(folder: Path) -> bool:
     return (folder / "data" / "metadata.json").is_file()
 
 
-def rows(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Episodes as tables of arrays, numbered from 1. Raises ConfigError when the folder is none, MissingExtra."""
+def rows(folder: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Episodes as tables of arrays, numbered from 1; text instead of an episode says why it cannot be read.
+
+    Raises ConfigError when the folder is none, MissingExtra.
+    """
     inside = folder / "data"
     try:
         about: dict[str, Any] = json.loads((inside / "metadata.json").read_text("utf-8"))
@@ -54,32 +59,44 @@ def rows(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError("This folder holds no Minari dataset", got=f"{folder}: {error}") from error
     found = _hdf5(inside / HDF5) if (inside / HDF5).is_file() else _parts(inside)
-    return ((number, head | episode) for number, episode in enumerate(found, 1))
+    return ((number, one if isinstance(one, str) else head | one) for number, one in enumerate(found, 1))
 
 
-def _hdf5(path: Path) -> Iterator[dict[str, Any]]:
+def _hdf5(path: Path) -> Iterator[dict[str, Any] | str]:
     h5py: Any = require("h5py", EXTRA)
-    with h5py.File(path, "r") as file:
-        for name in sorted(file, key=_number):
-            group = file[name]
-            arrays = {key: group[key][()] if hasattr(group[key], "shape") else None for key in group}
-            yield {"number": name.removeprefix("episode_"), "seed": _seed(group.attrs.get("seed")), **arrays}
+    try:
+        with h5py.File(path, "r") as file:
+            for name in sorted(file, key=_number):
+                group = file[name]
+                if not isinstance(group, h5py.Group):
+                    yield f"{name} is no group of arrays"
+                    continue
+                arrays = {key: group[key][()] if hasattr(group[key], "shape") else None for key in group}
+                seed = group.attrs.get("seed")
+                number = name.removeprefix("episode_")
+                yield arrays | {"number": number, "seed": seed.item() if isinstance(seed, np.generic) else seed}
+    except OSError as error:
+        yield f"the file cannot be read any further: {error}"
 
 
-def _parts(folder: Path) -> Iterator[dict[str, Any]]:
+def _parts(folder: Path) -> Iterator[dict[str, Any] | str]:
     """One folder per episode; every step is a row, and the last one holds the last observation alone."""
     for part in sorted((one for one in folder.iterdir() if one.is_dir()), key=lambda one: _number(one.name)):
         about = part / "metadata.json"
-        seed = json.loads(about.read_text("utf-8")).get("seed") if about.is_file() else None
+        try:
+            told = json.loads(about.read_text("utf-8")) if about.is_file() else {}
+        except (OSError, ValueError) as error:
+            yield f"{part.name}/{about.name} cannot be read: {error}"
+            continue
         files = sorted([*part.glob("*.arrow"), *part.glob("*.parquet")])
         steps = [row for file in files for _, row in (arrow if file.suffix == ".arrow" else parquet)(file)]
-        if not all(isinstance(step, dict) for step in steps):
-            yield {"number": part.name, "seed": None, "observations": None}
+        broken = next((step for step in steps if isinstance(step, str)), None)
+        if broken is not None:
+            yield f"{part.name}: {broken}"
             continue
-        columns = {name: [step[name] for step in steps if isinstance(step, dict)] for name in ("observations",)}
-        for name in ("actions", "rewards"):
-            columns[name] = [step[name] for step in steps[:-1] if isinstance(step, dict)]
-        yield {"number": part.name, "seed": _seed(seed), **columns}
+        columns = {name: [step.get(name) for step in steps if isinstance(step, dict)] for name in COLUMNS}
+        columns |= {name: columns[name][:-1] for name in COLUMNS[1:]}
+        yield {"number": part.name, "seed": told.get("seed") if isinstance(told, dict) else told, **columns}
 
 
 def _number(name: str) -> tuple[int, str]:
@@ -87,28 +104,25 @@ def _number(name: str) -> tuple[int, str]:
     return (int(digits), name) if digits.isdecimal() else (2**63, name)
 
 
-def _seed(value: Any) -> int | None:
-    return None if value is None or str(value) == "None" else int(value)
-
-
 def episode(row: Any) -> Iterator[Episode]:
-    """The episode of a row. Raises RecordError for spaces of several parts, pictures in packed form, and lengths that
-    do not fit together.
+    """The episode of a row. Raises RecordError for spaces of several parts, pictures in packed form, lengths that do not
+    fit together, and fields that are missing or of another type.
     """
-    observations, actions, rewards = (_array(row, name) for name in ("observations", "actions", "rewards"))
+    observations, actions, rewards = (_array(fields.table(row), name) for name in COLUMNS)
     if len(actions) < 1 or len(observations) != len(actions) + 1 or rewards.shape != (len(actions),):
         raise RecordError(
             "The arrays of an episode do not fit together",
             got=f"{len(observations)} observations, {len(actions)} actions, rewards {rewards.shape}",
             expected="one observation more than actions, one reward per action",
         )
+    seeded = str(row.get("seed")) != "None"
     data = SegmentData(
         observations=observations[:-1].astype(np.float32),
         actions=actions,
         true_rewards=rewards.astype(np.float64),
-        reset_seed=row["seed"],
+        reset_seed=fields.whole(row, "seed", -(2**63), 2**63 - 1) if seeded else None,
     )
-    yield Episode(row["world"], row["dataset"], row["number"], data)
+    yield Episode(fields.text(row, "world"), fields.text(row, "dataset"), fields.text(row, "number"), data)
 
 
 def _array(row: Mapping[str, Any], name: str) -> NDArray[Any]:
@@ -119,6 +133,6 @@ def _array(row: Mapping[str, Any], name: str) -> NDArray[Any]:
         raise RecordError(f"The {name} of an episode are not one array", got=str(error)) from error
     if value is None or found.ndim < 1 or found.dtype.kind not in "fiub":
         raise RecordError(f"The {name} of an episode are no array of numbers", expected="a Box or Discrete space")
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
+    if found.dtype.kind == "f" and not (np.abs(found) <= np.finfo(np.float32).max).all():
         raise RecordError(f"The {name} of an episode hold numbers that are not finite")
     return found

@@ -7,14 +7,13 @@ from typing import Any
 
 from plaudit.errors import RecordError
 from plaudit.exchange import fields
-from plaudit.exchange.judgement import Judge, Judgement
+from plaudit.exchange.judgement import THREE_WAY, Judge, Judgement
 from plaudit.records import Choice, Note, TextSegment
 
 SURE = 5
 """middle of the scale of confidence of OpenAI's summaries: 1 surely the first .. 9 surely the second"""
 GRADES = 7
 """grades of the axes of OpenAI's summaries"""
-THREE_WAY = (Choice.TIE, Choice.FIRST, Choice.SECOND)
 
 
 def summarize(row: Any) -> Iterator[Judgement]:

@@ -56,7 +56,7 @@ def read(path: Path) -> Iterator[Row | BadRow]:
     if not path.exists():
         raise ConfigError("There is no such file", got=str(path))
     if path.is_dir() and minari.is_dataset(path):
-        return (Row(*pair) for pair in minari.rows(path))
+        return (_numbered(*pair) for pair in minari.rows(path))
     if path.is_dir():
         return (_numbered(*pair) for pair in columnar.dataset(path))
     match ending:

@@ -16,7 +16,7 @@ from plaudit.records import (
     Text,
     TextSegment,
     canonical_json,
-    kind_of,
+    feedback_to_json,
     to_json,
 )
 
@@ -72,7 +72,7 @@ def _whole(judgement: Judgement) -> Cells:
         "texts": [to_json(text) for text in judgement.texts],
         "query": None if judgement.query is None else to_json(judgement.query),
         "annotator": None if judgement.annotator is None else to_json(judgement.annotator),
-        "feedback": None if answer is None else {"kind": kind_of(answer), **to_json(answer)},
+        "feedback": None if answer is None else feedback_to_json(answer),
     }
 
 

@@ -1,7 +1,8 @@
 """The run's way of writing to its log, and of replaying another run's log.
 
-A run is a function of (run file, event log). When a source log is given, answers that people gave there are copied at
-the very places where they stood, so every stage reads at the same position and comes to the same bits.
+A run is a function of (run file, event log). When a source log is given, answers that people gave there, and all else that
+the run does not write itself, are copied at the very places where they stood, so every stage reads at the same position
+and comes to the same bits.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from plaudit.errors import RunError
 from plaudit.quality import gold
-from plaudit.records import AnnotatorProfile, Choice, Feedback, Query, Segment, from_json
-from plaudit.records.feedback import FEEDBACK_KINDS
-from plaudit.store.log import RETRACTED
+from plaudit.records import AnnotatorProfile, Choice, Feedback, Query, Segment
+from plaudit.store.log import Event
 from plaudit.store.store import Store
+
+OWN = ("run.created", "segment.added", "query.asked", "stage.completed")
+"""events that a run always writes itself"""
 
 
 class Journal:
@@ -70,7 +73,7 @@ class Journal:
         self._write([key], lambda: self.store.append("stage.completed", payload, key))
 
     def catch_up(self, key: str) -> None:
-        """When replaying: copy the answers that stand before event `key` in the source."""
+        """When replaying: copy what others than the run wrote before event `key` of the source: answers, consent, ..."""
         if self._source is None:
             return
         end = self._positions.get(key)
@@ -81,18 +84,22 @@ class Journal:
                 expected="a log of a run with the same run file",
                 next_step="replay with the run file, seed and versions that the log names",
             )
-        kinds = {"annotator.added", "feedback.given", RETRACTED, gold.EVENT}
-        for event in self._source.events(after=self._copied, upto=end - 1, kinds=kinds):
-            record = event.payload
-            if event.kind == "annotator.added":
-                if record["id"] not in self._own:
-                    self.store.add_annotator(from_json(AnnotatorProfile, record))
-            elif event.kind in (gold.EVENT, RETRACTED):
-                self.store.append(event.kind, record, event.key)
-            elif record["annotator"] not in self._own:
-                fields = {name: value for name, value in record.items() if name != "kind"}
-                self.store.add_feedback([from_json(FEEDBACK_KINDS[record["kind"]], fields)])
+        for event in self._source.events(after=self._copied, upto=end - 1):
+            # one without a key is there if its place is: both logs are the same up to here
+            there = event.key is None and event.seq <= self.store.head()[0]
+            if not there and not self._writes(event):
+                self.store.append(event.kind, event.payload, event.key)
         self._copied = max(self._copied, end)
+
+    def _writes(self, event: Event) -> bool:
+        """Whether the run comes to an event of the source by itself."""
+        match event.kind:
+            case "annotator.added":
+                return event.payload["id"] in self._own
+            case "feedback.given":
+                return event.payload["annotator"] in self._own
+            case _:
+                return event.kind in OWN
 
     def read_until(self, key: str) -> int | None:
         """When replaying: log position up to which stage `key` read answers in the source; None if there is no such stage."""

@@ -17,7 +17,7 @@ from plaudit.quality.gold import SequentialConfig
 from plaudit.quality.population import Population, Weighting, weigh
 from plaudit.quality.repeats import Repeats, repeats
 from plaudit.quality.table import ComparisonTable, Material
-from plaudit.records import Comparison, Rating, StepFeedback
+from plaudit.records import Comparison, Flag, Rating, StepFeedback
 from plaudit.run.seeds import generator
 from plaudit.stats.agreement import FloatArray, Metric, alpha_interval, gwet_ac1
 from plaudit.stats.ceiling import NoiseCeiling, noise_ceiling
@@ -30,7 +30,7 @@ from plaudit.stats.transitivity import Intransitivity, intransitivity
 from plaudit.stats.undefined import Undefined
 from plaudit.store.store import Store
 
-KNOWN = frozenset({Comparison, Rating, StepFeedback})
+KNOWN = frozenset({Comparison, Rating, StepFeedback, Flag})
 """kinds of feedback that the statistics here read"""
 MEETINGS = 3.0
 """comparisons per segment, on average, from which values of segments are fitted"""
@@ -200,6 +200,7 @@ def _agreement(material: Material, table: ComparisonTable, config: AuditConfig) 
     for levels in tables.scales(material):
         found.append((f"ratings 1 to {levels}, by rank", tables.ratings(material, levels), Metric.ORDINAL, levels))
     found.append(("scores of steps, by difference", tables.steps(material), Metric.INTERVAL, 0))
+    found.append(("severity of flags, by difference", tables.flags(material), Metric.INTERVAL, 0))
     return tuple(_agree(*one, config=config) for one in found if one[1].size)
 
 
@@ -208,7 +209,9 @@ def _agree(kind: str, answers: FloatArray, metric: Metric, categories: int, *, c
     return Agreement(
         kind=kind,
         alpha=alpha_interval(answers, metric, rng=rng, resamples=config.resamples),
-        ac1=gwet_ac1(answers, categories=categories) if categories else Undefined("scores of steps are no classes"),
+        ac1=gwet_ac1(answers, categories=categories)
+        if categories
+        else Undefined("scores and severities are no classes"),
         questions=int(np.sum(np.sum(~np.isnan(answers), axis=1) >= 2)),
     )
 

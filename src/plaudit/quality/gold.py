@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -167,18 +167,7 @@ def asked_again(query: Query, *, round: int, index: int, seed: int) -> Query:
     It keeps the strategy's name, so nothing tells it apart; the audit knows repeats by their segments. `seed` is the run's.
     """
     shown = generator(seed, round, "ask", "again", query.id, index).permutation(len(query.segments))
-    return Query(
-        query.kind,
-        query.segments,
-        tuple(int(i) for i in shown),
-        round,
-        index,
-        query.strategy,
-        score=query.score,
-        propensity=query.propensity,
-        reward=query.reward,
-        levels=query.levels,
-    )
+    return replace(query, shown=tuple(int(i) for i in shown), round=round, index=index, id="")
 
 
 def certain(labels: Labels, *, sure: float = 0.99, annotators: int = 3) -> dict[int, int]:

@@ -15,6 +15,7 @@ from plaudit.records import (
     Choice,
     Comparison,
     Feedback,
+    Flag,
     Query,
     Rating,
     StepFeedback,
@@ -60,12 +61,12 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonTable:
-    """All judged comparisons. Questions about the same two segments are one item of `pairs`."""
+    """All judged comparisons. Questions about the same two segments, aspect and level are one item of `pairs`."""
 
     labels: Labels
     """classes FIRST, SECOND, TIE by pair of segments"""
     data: Comparisons
-    """by segment, in the order on the screen"""
+    """by segment, in the order on the screen; a segment counts anew under each aspect and level"""
     query: tuple[str, ...]
     """[answer] id of the question"""
     names: tuple[str, ...]
@@ -88,13 +89,13 @@ def comparisons(material: Material) -> ComparisonTable:
     given = [one for one in material.feedback if isinstance(one, Comparison) and one.choice not in unordered]
     queries = [material.queries[one.query] for one in given]
     names = material.annotators
-    segments = _numbers([segment for query in queries for segment in query.segments])
-    pairs = _numbers([_key(query) for query in queries])
-    shown = [[segments[query.segments[i]] for i in query.shown] for query in queries]
+    segments = _numbers([subject for query in queries for subject in _subjects(query)])
+    pairs = _numbers([_item(query) for query in queries])
+    shown = [[segments[_subjects(query)[i]] for i in query.shown] for query in queries]
     sides = [_side(one, query) for one, query in zip(given, queries, strict=True)]
     who = _numbers(names)
     labels = Labels(
-        item=_ints([pairs[_key(query)] for query in queries]),
+        item=_ints([pairs[_item(query)] for query in queries]),
         annotator=_ints([who[one.annotator] for one in given]),
         label=_ints([_class(one, query) for one, query in zip(given, queries, strict=True)]),
         items=len(pairs),
@@ -111,9 +112,11 @@ def comparisons(material: Material) -> ComparisonTable:
 
 
 def ratings(material: Material, levels: int) -> FloatArray:
-    """Grades [segment, annotator] on a scale of so many levels, NaN where nobody graded; of repeats, the first."""
+    """Grades [segment under an aspect and level, annotator] on a scale of so many grades, NaN where nobody graded; of
+    repeats, the first.
+    """
     given = [
-        (material.queries[one.query].segments[0], one.annotator, float(one.value))
+        (_subjects(material.queries[one.query])[0], one.annotator, float(one.value))
         for one in material.feedback
         if isinstance(one, Rating) and one.value is not None and one.levels == levels
     ]
@@ -126,12 +129,22 @@ def scales(material: Material) -> list[int]:
 
 
 def steps(material: Material) -> FloatArray:
-    """Scores [step of a segment, annotator], NaN where nobody scored; of repeats, the first."""
+    """Scores [step of a segment under an aspect and level, annotator], NaN where nobody scored; of repeats, the first."""
     given = [
-        ((material.queries[one.query].segments[0], step), one.annotator, score)
+        ((_subjects(material.queries[one.query])[0], step), one.annotator, score)
         for one in material.feedback
         if isinstance(one, StepFeedback)
         for step, score in zip(one.steps, one.scores, strict=True)
+    ]
+    return _wide(given)
+
+
+def flags(material: Material) -> FloatArray:
+    """Severities [segment under a constraint and level, annotator], NaN where nobody looked; of repeats, the first."""
+    given = [
+        ((*_subjects(material.queries[one.query]), one.constraint), one.annotator, one.severity)
+        for one in material.feedback
+        if isinstance(one, Flag) and one.severity is not None
     ]
     return _wide(given)
 
@@ -152,6 +165,16 @@ def seconds_of(given: Sequence[Feedback]) -> FloatArray:
 
 def _key(query: Query) -> tuple[str, ...]:
     return tuple(sorted(query.segments))
+
+
+def _item(query: Query) -> Hashable:
+    """What two questions have in common that ask the same."""
+    return _key(query), query.aspect, query.level
+
+
+def _subjects(query: Query) -> list[Hashable]:
+    """What is judged of each segment."""
+    return [(segment, query.aspect, query.level) for segment in query.segments]
 
 
 def _numbers(names: Sequence[Hashable]) -> dict[Hashable, int]:

@@ -116,7 +116,10 @@ def _decode(hint: Any, value: Json, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_json(hint, value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise RecordError(f"{where} is out of range", got=str(error), expected="a finite number") from error
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise RecordError(f"{where} has the wrong type", got=type(value).__name__, expected=hint)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from plaudit.errors import RecordError
+from plaudit.records.codec import from_json, to_json
 
 
 class QueryKind(enum.Enum):
@@ -242,6 +244,19 @@ FEEDBACK_KINDS: dict[str, type[Feedback]] = {
 def kind_of(feedback: Feedback) -> str:
     """Name on disk of a feedback record's kind."""
     return next(name for name, cls in FEEDBACK_KINDS.items() if isinstance(feedback, cls))
+
+
+def feedback_to_json(feedback: Feedback) -> dict[str, Any]:
+    """The JSON form of a record with the name of its kind, as it stands in the log."""
+    return {"kind": kind_of(feedback), **to_json(feedback)}
+
+
+def feedback_from_json(data: Any) -> Feedback:
+    """Inverse of `feedback_to_json`. Raises RecordError for what is none."""
+    kind = data.get("kind") if isinstance(data, dict) else None
+    if not isinstance(kind, str) or kind not in FEEDBACK_KINDS:
+        raise RecordError("This kind of feedback is not known", got=kind, expected=sorted(FEEDBACK_KINDS))
+    return from_json(FEEDBACK_KINDS[kind], {name: value for name, value in data.items() if name != "kind"})
 
 
 def is_skip(feedback: Feedback) -> bool:

@@ -59,6 +59,8 @@ class Query:
                 got=self.constraint,
                 expected="the name of a constraint for flags, and none for other kinds",
             )
+        if not 0 <= self.round < 2**31:
+            raise RecordError("The round of a query is out of range", got=self.round, expected="0 .. 2^31 - 1")
         count, fewest = len(self.segments), self.kind.segments
         fits = count >= fewest if self.kind.open_ended else count == fewest
         if not fits or sorted(self.shown) != list(range(count)):

@@ -47,6 +47,13 @@ class TextSegment:
         if not self.id:
             object.__setattr__(self, "id", content_id("txt", self))
 
+    @property
+    def characters(self) -> int:
+        """Length of the completion; of a conversation, of what is said in all turns."""
+        if isinstance(self.completion, str):
+            return len(self.completion)
+        return sum(len(message.content) for message in self.completion)
+
 
 def segment_from_json(data: Any) -> Segment | TextSegment:
     """A segment of either sort from its JSON form. Raises RecordError naming the field that does not fit."""

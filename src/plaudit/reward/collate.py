@@ -22,6 +22,7 @@ from plaudit.records import (
     SegmentData,
     StepBatch,
     StepFeedback,
+    TextSegment,
     brought,
     kind_of,
     require_confirmed,
@@ -112,7 +113,8 @@ def collate(
         query = queries[answer.query]
         about = [*brought(answer), *query.segments]
         lengths = [len(data[one]) for one in about]
-        _check_fit(answer, query, lengths)
+        last = found[about[-1]]
+        _check_fit(answer, query, lengths, last.characters if isinstance(last, TextSegment) else lengths[-1])
         sizes = [float(length) for length in lengths] if size is None else [size(one) for one in about]
         given = Given(answer, query, question[query.id], [row[one] for one in about], lengths, sizes)
         heads.setdefault(head_of(answer, query), []).append(given)
@@ -203,8 +205,8 @@ def _checked(segment: str, data: SegmentData) -> SegmentData:
     return data
 
 
-def _check_fit(answer: Feedback, query: Query, lengths: Sequence[int]) -> None:
-    """`lengths` of what came with the answer, then of the query's segments."""
+def _check_fit(answer: Feedback, query: Query, lengths: Sequence[int], most: int) -> None:
+    """`lengths` of what came with the answer, then of the query's segments; spans end within `most` steps or characters."""
     require_confirmed(answer)
     if kind_of(answer) != query.kind.value:
         raise RecordError(
@@ -227,11 +229,11 @@ def _check_fit(answer: Feedback, query: Query, lengths: Sequence[int]) -> None:
             raise RecordError(
                 "A flag does not fit its query", got=f"{answer.constraint} in {answer.id}", expected=query.constraint
             )
-        case Correction() | Flag() if answer.end is not None and answer.end > lengths[-1]:
+        case Correction() | Flag() if answer.end is not None and answer.end > most:
             raise RecordError(
                 "An answer is about steps that do not exist",
-                got=f"steps below {answer.end} in {answer.id}",
-                expected=f"steps below {lengths[-1]}",
+                got=f"steps or characters below {answer.end} in {answer.id}",
+                expected=f"steps or characters below {most}",
             )
         case _:
             pass

@@ -63,7 +63,7 @@ class Texts:
                     "Features of texts do not fit", got=rows.shape, expected=f"finite numbers, [{len(new)}, feature]"
                 )
             self._rows |= {segment.id: row for segment, row in zip(new, rows, strict=True)}
-            self._sizes |= {segment.id: math.log1p(_length(segment)) for segment in new}
+            self._sizes |= {segment.id: math.log1p(segment.characters) for segment in new}
         return found
 
     def segment_data(self, segment: TextSegment) -> SegmentData:
@@ -79,9 +79,3 @@ class Texts:
         self.segments(ids)
         rows = np.stack([self._rows[id_] for id_ in ids])
         return StepBatch(rows[:, None], np.zeros((len(ids), 1, 1), np.float32), np.ones((len(ids), 1), np.bool_))
-
-
-def _length(segment: TextSegment) -> int:
-    """Characters of a completion."""
-    completion = segment.completion
-    return len(completion) if isinstance(completion, str) else sum(len(message.content) for message in completion)

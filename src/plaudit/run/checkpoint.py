@@ -107,9 +107,20 @@ def _digest_file(path: Path) -> str:
 def _flush(folder: Path) -> None:
     for file in folder.rglob("*"):
         if file.is_file():
-            with file.open("rb+") as stream:
-                os.fsync(stream.fileno())
+            _flush_file(file)
     flush_folder(folder)
+
+
+def replace(temporary: Path, path: Path) -> None:
+    """Put a finished file into its place in one step, on disk when it returns. Raises OSError."""
+    _flush_file(temporary)
+    os.replace(temporary, path)
+    flush_folder(path.parent)
+
+
+def _flush_file(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def flush_folder(folder: Path) -> None:

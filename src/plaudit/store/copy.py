@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, select
 
 from plaudit.errors import IntegrityError, StoreError
 from plaudit.store import log
-from plaudit.store.database import connect, explained, for_writing, is_sqlite
+from plaudit.store.database import connect, explained, for_writing, overwrite_deleted
 from plaudit.store.log import PAGE, Entry
 from plaudit.store.place import Place, place_of
 from plaudit.store.schema import metadata, person, person_key, revision
@@ -38,7 +38,8 @@ def copy(source: Store, place: Path | str, *, blobs: Path | str | None = None) -
 
     Raises:
         IntegrityError: an event or a blob of the source was changed after it was written; all before it is copied.
-        StoreError: another store lies there, or the disk refuses.
+        StoreError: another store lies there, the disk refuses, or the target is in use, so that bytes of people who were
+            erased remain there.
     """
     end = source.head()[0]
     with _target(source, place, blobs) as target:
@@ -72,9 +73,8 @@ def drop(place: Place) -> None:
         with explained(), for_writing(engine).connect() as connection, connection.begin():
             for table in (*reversed(metadata.sorted_tables), revision):
                 table.drop(connection, checkfirst=True)
-            if not is_sqlite(connection):
-                for function in ("event_refuse", "event_require_order"):
-                    connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {function}")
+            for function in ("event_refuse", "event_require_order"):
+                connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {function}")
     finally:
         engine.dispose()
 
@@ -120,17 +120,19 @@ def _append(connection: Connection, entries: list[Entry], last: log.Event) -> No
 
 
 def _copy_people(source: Store, target: Store) -> None:
-    """All rows anew, so that whoever was erased from the source is erased from the copy."""
+    """All rows anew, so that whoever was erased from the source is erased from the copy, and no bytes remain on disk."""
     with source.reading() as connection:
         rows = {
             table: [dict(row) for row in connection.execute(select(table)).mappings()] for table in (person, person_key)
         }
 
     def change(connection: Connection) -> None:
+        overwrite_deleted(connection)
         for table, there in rows.items():
             _replace(connection, table, there)
 
     target.change(change)
+    target.sweep(*rows)
 
 
 def _replace(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:

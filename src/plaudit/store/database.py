@@ -116,14 +116,26 @@ def overwrite_deleted(connection: Connection) -> None:
 
 
 def sweep(engine: Engine, *tables: Table) -> None:
-    """Let nothing remain of deleted rows in the write-ahead log (SQLite) or in the tables' pages (PostgreSQL)."""
-    if is_sqlite(engine):
-        with explained(), engine.connect() as connection:
-            connection.exec_driver_sql("ROLLBACK")  # this is possible outside of transactions only
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    else:
+    """Let nothing remain of deleted rows in the write-ahead log (SQLite) or in the tables' files (PostgreSQL).
+
+    PostgreSQL writes the tables anew, but keeps in them what a transaction that began before can still see.
+
+    Raises StoreError when somebody reads an earlier moment for so long that SQLite cannot empty its log.
+    """
+    if not is_sqlite(engine):
         with explained(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM " + ", ".join(table.name for table in tables))
+            connection.exec_driver_sql("VACUUM FULL " + ", ".join(table.name for table in tables))
+        return
+    with explained(), engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")  # this is possible outside of transactions only
+        busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    if busy:
+        raise StoreError(
+            "Data were erased, but their bytes still lie on disk",
+            got=f"the write-ahead log was in use for {BUSY_SECONDS} s",
+            expected="that nobody reads meanwhile",
+            next_step="wait for other processes or stop them, then erase again, or copy again",
+        )
 
 
 def hold_log(connection: Connection) -> None:

@@ -71,7 +71,10 @@ def personal(store: Store, annotator: str) -> dict[str, str] | None:
 def erase(store: Store, annotator: str) -> int:
     """Destroy the key of an annotator's personal data, and the data; returns the log position that says so.
 
-    Answers stay, under the pseudonym. Copies of the database that were made earlier hold the key until it is erased there.
+    Answers stay, under the pseudonym. Copies of the database that were made earlier hold the key until it is erased there;
+    so does the file `store.moved.sqlite` of a run that moved into a database with `plaudit copy --switch`.
+
+    Raises StoreError when somebody reads meanwhile, so that bytes remain on disk: erase again then.
     """
 
     def change(connection: Connection) -> int:

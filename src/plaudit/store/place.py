@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import URL, exc, make_url
 
 from plaudit.errors import StoreError
-from plaudit.run.checkpoint import flush_folder
+from plaudit.run.checkpoint import replace
 
 POSTGRES = "postgresql"
 MOST = 4096
@@ -55,12 +54,8 @@ def place_of(given: Path | str) -> Place:
 def point(path: Path, url: str) -> None:
     """Make the file of a store name a database instead, in one step."""
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(url + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
-    flush_folder(path.parent)
+    temporary.write_text(url + "\n", encoding="utf-8")
+    replace(temporary, path)
 
 
 def _named_in(path: Path) -> str | None:

@@ -20,8 +20,8 @@ from plaudit.records import (
     TextSegment,
     canonical_json,
     digest,
+    feedback_to_json,
     from_json,
-    kind_of,
     to_json,
 )
 from plaudit.store import log, verify, work
@@ -30,7 +30,10 @@ from plaudit.store.reading import Reading
 from plaudit.store.verify import Verification
 from plaudit.store.work import Job
 
-TAKEN = re.compile(r"run|(stage|submission|retracted|person)/.*|(seg|qry|fbk)_[0-9a-f]{32}", re.DOTALL)
+TAKEN = re.compile(
+    r"run|(stage|submission|retracted|consent|withdrawn|import|gold|person|study|assistance)/.*|(seg|txt|qry|fbk|imp)_[0-9a-f]{32}",
+    re.DOTALL,
+)
 """keys of other events: all kinds share one space of keys, and a key is logged once"""
 LOOK_AHEAD = 50
 """questions leased between two looks at how far all are answered"""
@@ -72,17 +75,8 @@ class Store(Reading):
         return self._add("query.asked", queries)
 
     def add_annotator(self, profile: AnnotatorProfile) -> int:
-        """Log that an annotator takes part.
-
-        Raises RecordError for an id that could be the key of another kind of event, which it would keep from being logged.
-        """
-        if TAKEN.fullmatch(profile.id):
-            raise RecordError(
-                "This id cannot be an annotator's",
-                got=profile.id,
-                expected="a pseudonym; `run`, `stage/...` and the ids of segments, questions and answers are taken",
-                next_step="choose another name",
-            )
+        """Log that an annotator takes part. Raises RecordError as `require_pseudonym`."""
+        require_pseudonym(profile.id)
         return self._add("annotator.added", [profile])[0]
 
     def add_feedback(self, answers: Sequence[Feedback], brought: Sequence[TextSegment] = ()) -> list[int]:
@@ -182,8 +176,19 @@ class Store(Reading):
         self.change(lambda connection: work.release(connection, None, annotator))
 
 
+def require_pseudonym(id_: str) -> None:
+    """Raises RecordError for an id that could be the key of another kind of event, which it would keep from being logged."""
+    if TAKEN.fullmatch(id_):
+        raise RecordError(
+            "This id cannot be an annotator's",
+            got=id_,
+            expected="a pseudonym; `run`, `stage/...`, `consent/...` and the ids of segments, questions and answers are taken",
+            next_step="choose another name",
+        )
+
+
 def _given(answer: Feedback) -> tuple[str, dict[str, Any], str]:
-    return "feedback.given", {"kind": kind_of(answer), **to_json(answer)}, answer.id
+    return "feedback.given", feedback_to_json(answer), answer.id
 
 
 __all__ = ["Event", "Job", "Store", "Verification"]
