@@ -30,7 +30,7 @@ class Backend(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class SACConfig:
-    """Soft actor-critic (Haarnoja et al. 2018), for continuous actions; takes the fewest environment steps."""
+    """Soft actor-critic (Haarnoja et al. 2018), for continuous actions; learns from all that was done before, too."""
 
     net: tuple[int, ...] = (64, 64)
     """hidden layers of the actor and of each of the two critics (ReLU); 64 x 64 learns Pendulum and Reacher"""
@@ -103,7 +103,7 @@ class PPOConfig:
 
 @dataclass(frozen=True, slots=True)
 class DQNConfig:
-    """Deep Q-network (Mnih et al. 2015), for discrete actions; on most worlds PPO is the steadier choice."""
+    """Deep Q-network (Mnih et al. 2015), for discrete actions."""
 
     net: tuple[int, ...] = (128, 128)
     """hidden layers (ReLU)"""
