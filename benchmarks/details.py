@@ -162,7 +162,7 @@ def main() -> int:
             "details",
             asked="What are single choices worth, each looked at by itself?",
             rows=summary(),
-            note="90 % intervals over seeds, differences paired by seed",
+            note="90 % intervals over seeds, differences paired by seed; CPU times were taken on a machine with other load",
         )
     return 0
 

@@ -18,9 +18,9 @@ ALGORITHMS = ("sac", "ppo", "dqn", "td3", "a2c", "trpo", "reinforce", "iql")
 class Backend(enum.Enum):
     """What computes the updates of SAC.
 
-    CPU milliseconds per update on one core (networks and batch of 64, 128, 256): numpy 0.23, 0.96, 5.5; torch 2.3, 3.2, 9.5;
-    jax 0.19, 0.93, 4.3 after four CPU-seconds of importing and compiling. numpy is the cheapest below some 100,000 updates of
-    the small networks or 3,500 of the large, and its results do not depend on an optional package: hence the default.
+    CPU milliseconds per update on one thread of a busy machine (networks and batch of 64, 128, 256; `python -m
+    benchmarks.details`): numpy 0.4, 1.4, 7.7; torch 6, 7, 16; jax 0.2, 0.8, 4.5, after it has compiled, which the others need
+    not. numpy is not far from jax, and its results do not depend on an optional package: hence the default.
     """
 
     NUMPY = "numpy"
