@@ -153,7 +153,8 @@ def described() -> int:
         "cost",
         asked=f"What does a whole preference run with {LABELS} labels cost, beside imitation?",
         rows=summary(),
-        note="medians, minimum and maximum over seeds, sides in turn; imitation with 30 epochs a round, or with its default of 3; "
+        note="medians, minimum and maximum over seeds, sides in turn, load and commit are those of this summary; "
+        "imitation with 30 epochs a round, or with its default of 3; "
         + ", ".join(f"{env}: {count} seeds" for env, count in counts.items()),
     )
     return 0
