@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -11,17 +13,15 @@ from plaudit.ask.session import (
     Event,
     Fate,
     Offered,
-    Pick,
     Recognised,
     Saved,
     Session,
     State,
-    Submission,
     Undone,
-    record_of,
 )
+from plaudit.ask.submission import Submission, record_of
 from plaudit.errors import RecordError
-from plaudit.records import Choice, Comparison, Feedback, Query, QueryKind, Rating, StepFeedback
+from plaudit.records import Choice, Comparison, Feedback, Query, QueryKind
 
 NOON = "2026-05-04T12:00:00.000Z"
 
@@ -31,12 +31,8 @@ def comparison(index: int = 0, shown: tuple[int, ...] = (0, 1)) -> Query:
     return Query(kind=QueryKind.COMPARISON, segments=segments, shown=shown, round=0, index=index, strategy="uniform")
 
 
-def single(kind: QueryKind, levels: int | None = None) -> Query:
-    return Query(kind=kind, segments=("a",), shown=(0,), round=0, index=0, strategy="uniform", levels=levels)
-
-
-def submission(query: Query, pick: Pick = Pick.LEFT, *, name: str = "s1", grade: int | None = None) -> Submission:
-    return Submission(id=name, query=query.id, pick=pick, answered_at=NOON, seconds=2.34567, grade=grade)
+def submission(query: Query, name: str = "s1", **said: Any) -> Submission:
+    return Submission(id=name, query=query.id, answer=said or {"choice": "first"}, answered_at=NOON, seconds=2.34567)
 
 
 def test_question_is_shown_answered_held_and_handed_out_after_the_grace() -> None:
@@ -48,7 +44,7 @@ def test_question_is_shown_answered_held_and_handed_out_after_the_grace() -> Non
     session.handle(Cue.TICK, 14.9)
     assert session.outgoing == ()
     session.handle(Cue.TICK, 15.0)
-    (record,) = session.outgoing
+    ((record, _),) = session.outgoing
     assert isinstance(record, Comparison)
     assert (record.choice, record.response_seconds, record.answered_at) == (Choice.FIRST, 2.346, NOON)
     assert session.fate("s1") is Fate.HANDED_OUT
@@ -60,10 +56,10 @@ def test_next_answer_hands_out_the_one_before() -> None:
     session, queries = Session("ann"), [comparison(0), comparison(1)]
     for query in queries:
         session.handle(Offered(query), 0.0)
-    session.handle(Answered(submission(queries[0], name="s1")), 1.0)
+    session.handle(Answered(submission(queries[0], "s1")), 1.0)
     assert session.shown == queries[1]
-    session.handle(Answered(submission(queries[1], name="s2")), 2.0)
-    assert [record.query for record in session.outgoing] == [queries[0].id]
+    session.handle(Answered(submission(queries[1], "s2")), 2.0)
+    assert [record.query for record, _ in session.outgoing] == [queries[0].id]
     assert session.fate("s2") is Fate.HELD
 
 
@@ -71,14 +67,14 @@ def test_undo_puts_the_question_back_and_the_new_one_behind_it() -> None:
     session, queries = Session("ann"), [comparison(0), comparison(1)]
     for query in queries:
         session.handle(Offered(query), 0.0)
-    session.handle(Answered(submission(queries[0], Pick.LEFT, name="s1")), 1.0)
+    session.handle(Answered(submission(queries[0], "s1")), 1.0)
     session.handle(Undone("s1"), 2.0)
     assert list(session.line) == queries
-    session.handle(Answered(submission(queries[0], Pick.LEFT, name="s1")), 3.0)  # a late copy of what was undone
+    session.handle(Answered(submission(queries[0], "s1")), 3.0)  # a late copy of what was undone
     assert session.held is None
-    session.handle(Answered(submission(queries[0], Pick.RIGHT, name="s2")), 3.0)
+    session.handle(Answered(submission(queries[0], "s2", choice="second")), 3.0)
     session.handle(Cue.END, 4.0)
-    assert [record.choice for record in session.outgoing if isinstance(record, Comparison)] == [Choice.SECOND]
+    assert [record.choice for record, _ in session.outgoing if isinstance(record, Comparison)] == [Choice.SECOND]
     assert session.fate("s1") is Fate.UNDONE
 
 
@@ -119,7 +115,7 @@ def test_refused_events_change_nothing() -> None:
     with pytest.raises(RecordError, match="not to the query on the screen"):
         session.handle(Answered(submission(comparison(9))), 0.0)
     with pytest.raises(RecordError, match="does not fit the question"):
-        session.handle(Answered(submission(query, Pick.GRADE, grade=1)), 0.0)
+        session.handle(Answered(submission(query, value=1)), 0.0)
     assert (session.shown, session.held, session.fate("s1")) == (query, None, None)
     session.handle(Cue.END, 1.0)
     with pytest.raises(RecordError, match="offered while finished"):
@@ -136,53 +132,6 @@ def test_every_state_that_can_be_entered_can_be_left_or_is_the_end() -> None:
     entered = {state for row in TRANSITIONS.values() for state in row.values()}
     assert entered == set(State)
     assert set(TRANSITIONS[State.FINISHED].values()) == {State.FINISHED}
-
-
-@pytest.mark.parametrize(
-    ("shown", "pick", "choice"),
-    [
-        ((0, 1), Pick.LEFT, Choice.FIRST),
-        ((0, 1), Pick.RIGHT, Choice.SECOND),
-        ((1, 0), Pick.LEFT, Choice.SECOND),
-        ((1, 0), Pick.RIGHT, Choice.FIRST),
-        ((1, 0), Pick.TIE, Choice.TIE),
-        ((1, 0), Pick.SKIP, Choice.SKIP),
-    ],
-)
-def test_screen_sides_become_the_order_of_the_query(shown: tuple[int, ...], pick: Pick, choice: Choice) -> None:
-    record = record_of(comparison(shown=shown), submission(comparison(shown=shown), pick), "ann")
-    assert isinstance(record, Comparison)
-    assert record.choice is choice
-
-
-def test_grades_and_skips_of_single_clips() -> None:
-    rating = single(QueryKind.RATING, levels=5)
-    graded = record_of(rating, submission(rating, Pick.GRADE, grade=4), "ann")
-    assert isinstance(graded, Rating)
-    assert (graded.value, graded.levels) == (4, 5)
-    skipped = record_of(rating, submission(rating, Pick.SKIP), "ann")
-    assert isinstance(skipped, Rating)
-    assert skipped.value is None
-    steps = single(QueryKind.STEPS)
-    passed = record_of(steps, submission(steps, Pick.SKIP), "ann")
-    assert isinstance(passed, StepFeedback)
-    assert passed.steps == ()
-
-
-@pytest.mark.parametrize(
-    ("query", "pick", "grade"),
-    [
-        (single(QueryKind.RATING, levels=5), Pick.GRADE, None),
-        (single(QueryKind.RATING, levels=5), Pick.SKIP, 2),
-        (single(QueryKind.RATING, levels=5), Pick.GRADE, 5),
-        (single(QueryKind.RATING, levels=5), Pick.LEFT, None),
-        (single(QueryKind.RATING), Pick.GRADE, 1),
-        (single(QueryKind.STEPS), Pick.GRADE, 1),
-    ],
-)
-def test_answers_that_do_not_fit_are_refused(query: Query, pick: Pick, grade: int | None) -> None:
-    with pytest.raises(RecordError):
-        record_of(query, submission(query, pick, grade=grade), "ann")
 
 
 class Labelling(RuleBasedStateMachine):
@@ -202,7 +151,7 @@ class Labelling(RuleBasedStateMachine):
         self.session.handle(event, self.now)
 
     def save(self, *, tell: bool) -> None:
-        for record in self.session.outgoing:
+        for record, _ in self.session.outgoing:
             assert self.stored.setdefault(record.id, record) == record
             if tell:
                 self.tell(Saved(record.id))
@@ -220,10 +169,12 @@ class Labelling(RuleBasedStateMachine):
         self.tell(Offered(query, front=front))
 
     @precondition(lambda self: self.session.shown is not None)
-    @rule(pick=st.sampled_from([Pick.LEFT, Pick.RIGHT, Pick.TIE, Pick.SKIP]))
-    def person_answers(self, pick: Pick) -> None:
+    @rule(choice=st.sampled_from(["first", "second", "tie", "skip"]))
+    def person_answers(self, choice: str) -> None:
         assert self.session.shown is not None
-        answer = submission(self.session.shown, pick, name=f"s{len(self.sent)}")
+        answer = submission(
+            self.session.shown, f"s{len(self.sent)}", **{"skip": True} if choice == "skip" else {"choice": choice}
+        )
         self.sent[answer.id] = answer
         self.tell(Answered(answer))
 
@@ -270,7 +221,7 @@ class Labelling(RuleBasedStateMachine):
     @invariant()
     def nothing_that_was_undone_is_handed_out(self) -> None:
         kept = {answer.query for name, answer in self.sent.items() if name not in self.undone}
-        assert {record.query for record in self.session.outgoing} <= kept
+        assert {record.query for record, _ in self.session.outgoing} <= kept
 
     def teardown(self) -> None:
         if self.session.state is not State.FINISHED:

@@ -189,3 +189,20 @@ def test_init_keeps_existing_files(tmp_path, capsys):
     assert main(["init", "--file", str(tmp_path / "run.toml"), "--yes"]) == 2
     assert (tmp_path / "run.toml").read_text() == "mine"
     assert main(["init", "--file", str(tmp_path / "new.toml"), "--yes", "--world", "Pendulum-v1"]) == 0
+
+
+def test_study_of_imported_texts(tmp_path, capsys):
+    rows = tmp_path / "rows.jsonl"
+    pairs = [{"question": f"Q{i}", "response_chosen": f"yes {i}", "response_rejected": f"no {i}"} for i in range(8)]
+    rows.write_text("\n".join(json.dumps(row) for row in pairs))
+    study = tmp_path / "study.toml"
+    study.write_text('questions = 6\n[mix]\nrating = 1.0\n[service]\ninstruction = "Is it kind?"\n')
+    assert main(["import", "question-response", str(rows), "--to", str(tmp_path / "texts")]) == 0
+    assert main(["study", str(tmp_path / "texts"), str(study)]) == 0
+    assert "6 rating" in capsys.readouterr().out
+    assert main(["study", str(tmp_path / "texts"), str(study)]) == 0
+    assert "none; they were asked before" in capsys.readouterr().out
+    study.write_text("question = 6")
+    assert main(["study", str(tmp_path / "texts"), str(study)]) == 2
+    assert "questions" in capsys.readouterr().err
+    assert main(["study", str(tmp_path / "nowhere")]) == 2

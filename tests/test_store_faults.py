@@ -465,7 +465,7 @@ def test_another_format_is_not_opened(store, statement):
     with sqlite3.connect(store.path) as connection:
         connection.execute(statement)
     connection.close()
-    with pytest.raises(StoreError, match=r"another format.*Expected: 2.*install a newer plaudit"):
+    with pytest.raises(StoreError, match=rf"another format.*Expected: {schema.FORMAT}.*install a newer plaudit"):
         Store.open(store.path)
 
 

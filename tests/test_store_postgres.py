@@ -166,7 +166,7 @@ def test_a_question_that_was_leased_while_somebody_looked_is_passed_over(store):
             sql(store, f"INSERT INTO lease VALUES ('{asked[0].id}', 'quick', 1e12)")
 
     with slow.connect() as connection, connection.begin():
-        record = work.lease_query(connection, "slow", until=time.time() + 60, now=time.time())
+        record = work.lease_query(connection, work.Wish("slow"), until=time.time() + 60, now=time.time())
     assert seen
     assert json.loads(record)["id"] == asked[1].id
 

@@ -45,7 +45,7 @@ def submission(view: dict[str, Any], name: str = "submission-1", **fields: Any) 
     return {
         "id": name,
         "query": view["questions"][0]["id"],
-        "pick": "left",
+        "answer": {"choice": "first"},
         "answered_at": "2026-05-04T12:00:00.123Z",
         "seconds": 1.5,
         **fields,
@@ -104,29 +104,30 @@ def test_page_loads_nothing_from_elsewhere() -> None:
 
 def test_label_through_the_api(client: TestClient, store: Store) -> None:
     view = client.get("/api/next").json()
-    view = client.post("/api/feedback", json=submission(view, pick="right")).json()
+    view = client.post("/api/feedback", json=submission(view, answer={"choice": "second"})).json()
     assert view["undoable"] == "submission-1"
     view = client.post("/api/undo", json={"submission": "submission-1"}).json()
     assert view["undoable"] is None
-    client.post("/api/feedback", json=submission(view, "submission-2", pick="tie"))
+    client.post("/api/feedback", json=submission(view, "submission-2", answer={"choice": "tie"}))
     assert client.post("/api/session", json={"cue": "pause"}).json()["state"] == "break"
     ((_, saved),) = store.feedback()
     assert isinstance(saved, Comparison)
     assert (saved.choice, saved.annotator) == (Choice.TIE, "ann")
-    assert client.get("/api/progress").json() == {"mine": 1, "answered": 1, "open": 4, "total": 20}
+    assert client.get("/api/progress").json() == {"mine": 1, "answered": 1, "open": 4, "total": 20, "seconds": 1.5}
     assert client.post("/api/session", json={"cue": "resume"}).json()["state"] == "question"
 
 
 def test_refusals_say_why(client: TestClient) -> None:
     view = client.get("/api/next").json()
-    wrong = client.post("/api/feedback", json=submission(view, pick="grade", grade=1))
+    wrong = client.post("/api/feedback", json=submission(view, answer={"value": 1}))
     assert wrong.status_code == 409
     assert "does not fit the question" in wrong.json()["error"]
     assert client.post("/api/undo", json={"submission": "submission-1"}).status_code == 409
 
 
 @pytest.mark.parametrize(
-    "fields", [{"pick": "up"}, {"seconds": -1}, {"seconds": "nan"}, {"answered_at": "today"}, {"id": "s"}, {"more": 1}]
+    "fields",
+    [{"answer": "up"}, {"seconds": -1}, {"seconds": "nan"}, {"answered_at": "today"}, {"id": "s"}, {"more": 1}],
 )
 def test_malformed_answers_are_refused_before_they_reach_the_session(
     client: TestClient, fields: dict[str, Any]
@@ -141,7 +142,7 @@ def test_malformed_answers_are_refused_before_they_reach_the_session(
 def test_only_clips_are_served_and_never_the_arrays_behind_them(client: TestClient, store: Store) -> None:
     view = client.get("/api/next").json()
     render_all(store)
-    url = client.get("/api/next").json()["questions"][0]["clips"][0]["url"]
+    url = client.get("/api/next").json()["questions"][0]["items"][0]["clip"]["url"]
     clip = client.get(url)
     assert clip.content == still_png()
     assert clip.headers["content-type"] == "image/png"

@@ -17,9 +17,9 @@ ASKED = (
     QueryKind.DEMONSTRATION,
     QueryKind.CORRECTION,
 )
-"""kinds that a run can ask; critiques and flags come through the store"""
-IN_THE_STUDIO = (QueryKind.COMPARISON, QueryKind.RATING)
-"""kinds that the labelling page has a form for"""
+"""kinds that a run can ask simulated annotators"""
+PEOPLE_TOO = (QueryKind.CRITIQUE, QueryKind.FLAG)
+"""kinds that only people can be asked"""
 SHOWING = (QueryKind.DEMONSTRATION, QueryKind.CORRECTION)
 """kinds whose answer is behaviour: their questions are drawn at random, since no strategy knows what will be shown"""
 RANKED = (2, 6)
@@ -31,18 +31,18 @@ def shares_of(mix: Mapping[str, float], *, people: bool) -> dict[QueryKind, floa
 
     Args:
         mix: weights above 0 by name of the kind.
-        people: whether people answer, who need a form.
+        people: whether people answer.
 
     Raises:
-        ConfigError: a kind is unknown, has no form or no weight.
+        ConfigError: a kind is unknown, cannot be asked or has no weight.
     """
-    known = {kind.value: kind for kind in (IN_THE_STUDIO if people else ASKED)}
+    known = {kind.value: kind for kind in (*ASKED, *(PEOPLE_TOO if people else ()))}
     if not mix or set(mix) - set(known):
         raise ConfigError(
-            "The studio has no form for these kinds of questions yet" if people else "A run cannot ask this mix",
-            got=f"ask.mix = {dict(mix)}",
-            expected=", ".join(known) + (" with ask.people = true" if people else ""),
-            next_step="leave the others out, or set ask.people = false" if people else "",
+            "This mix of questions cannot be asked",
+            got=f"mix = {dict(mix)}",
+            expected=", ".join(known),
+            next_step="critique and flag are for people: ask.people = true" if not people else "",
         )
     if not all(_is_weight(weight) for weight in mix.values()):
         raise ConfigError("The shares of a mix are out of range", got=dict(mix), expected="finite numbers above 0")

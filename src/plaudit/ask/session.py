@@ -16,9 +16,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import assert_never
 
-from plaudit.ask.annotator import feedback_id
+from plaudit.ask.submission import Submission, record_of
 from plaudit.errors import RecordError
-from plaudit.records import Choice, Comparison, Feedback, Query, QueryKind, Rating, StepFeedback
+from plaudit.records import Feedback, Query, TextSegment
 
 GRACE_SECONDS = 5.0
 
@@ -30,32 +30,6 @@ class State(enum.Enum):
     SHOWN = "shown"
     BREAK = "break"
     FINISHED = "finished"
-
-
-class Pick(enum.Enum):
-    """An answer as it was given on the screen; sides are screen sides, not the query's order."""
-
-    LEFT = "left"
-    RIGHT = "right"
-    TIE = "tie"
-    SKIP = "skip"
-    GRADE = "grade"
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """An answer as the page sends it. The record is a function of this and the query: sending it twice is harmless."""
-
-    id: str
-    """made by the page; the same id is the same submission"""
-    query: str
-    pick: Pick
-    answered_at: str
-    """ISO 8601 time, by the page's clock"""
-    seconds: float
-    """time with all clips visible, page in front, over all showings of the query"""
-    grade: int | None = None
-    """for GRADE: 0 is the lowest"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +155,7 @@ class Session:
         self.held: Held | None = None
         self._grace = grace
         self.saved: deque[str] = deque(maxlen=100)
-        self._outgoing: dict[str, tuple[Feedback, str]] = {}
+        self._outgoing: dict[str, tuple[Feedback, Submission]] = {}
         self._fates: dict[str, Fate] = {}
 
     @property
@@ -190,15 +164,15 @@ class Session:
         return self.line[0] if self.state is State.SHOWN else None
 
     @property
-    def outgoing(self) -> tuple[Feedback, ...]:
-        """Records to save, oldest first; each stays here until `Saved` is handled."""
-        return tuple(feedback for feedback, _ in self._outgoing.values())
+    def outgoing(self) -> tuple[tuple[Feedback, TextSegment | None], ...]:
+        """Records to save, oldest first, each with the text that it brings; each stays here until `Saved` is handled."""
+        return tuple((feedback, submission.text) for feedback, submission in self._outgoing.values())
 
     @property
     def claims(self) -> frozenset[str]:
         """Queries that nobody else needs to answer: on the screen, in line, held, or on their way to the store."""
         held = [] if self.held is None else [self.held.query.id]
-        return frozenset([*(query.id for query in self.line), *held, *(record.query for record in self.outgoing)])
+        return frozenset([*(query.id for query in self.line), *held, *(record.query for record, _ in self.outgoing)])
 
     def fate(self, submission: str) -> Fate | None:
         """What became of a submission; None if it never came."""
@@ -268,75 +242,15 @@ class Session:
     def _hand_out(self) -> None:
         if self.held is not None:
             record = record_of(self.held.query, self.held.submission, self.annotator)
-            self._outgoing[record.id] = (record, self.held.submission.id)
+            self._outgoing[record.id] = (record, self.held.submission)
             self._fates[self.held.submission.id] = Fate.HANDED_OUT
             self.held = None
 
     def _saved(self, record: str) -> None:
         if record in self._outgoing:
             _, submission = self._outgoing.pop(record)
-            self._fates[submission] = Fate.SAVED
-            self.saved.append(submission)
-
-
-def record_of(query: Query, submission: Submission, annotator: str) -> Feedback:
-    """The record that a submission makes, with screen sides turned into the query's order.
-
-    Raises RecordError when the answer does not fit the kind of the query.
-    """
-    identity, when = feedback_id(query.id, annotator), submission.answered_at
-    seconds = round(submission.seconds, 3)
-    match query.kind, submission.pick:
-        case QueryKind.COMPARISON, Pick.LEFT | Pick.RIGHT | Pick.TIE | Pick.SKIP:
-            return Comparison(
-                id=identity,
-                query=query.id,
-                annotator=annotator,
-                answered_at=when,
-                response_seconds=seconds,
-                choice=_choice(query, submission.pick),
-            )
-        case QueryKind.RATING, Pick.GRADE | Pick.SKIP:
-            if query.levels is None or (submission.pick is Pick.GRADE) != (submission.grade is not None):
-                raise RecordError(
-                    "A grade is missing, or came with a skip", got=submission.grade, expected=query.levels
-                )
-            return Rating(
-                id=identity,
-                query=query.id,
-                annotator=annotator,
-                answered_at=when,
-                response_seconds=seconds,
-                value=submission.grade,
-                levels=query.levels,
-            )
-        case QueryKind.STEPS, Pick.SKIP:  # the page has no form for step scores yet
-            return StepFeedback(
-                id=identity,
-                query=query.id,
-                annotator=annotator,
-                answered_at=when,
-                response_seconds=seconds,
-                steps=(),
-                scores=(),
-            )
-        case _:
-            raise RecordError(
-                "The answer does not fit the question",
-                got=submission.pick.value,
-                expected=f"an answer to a {query.kind.value}",
-            )
-
-
-def _choice(query: Query, pick: Pick) -> Choice:
-    match pick:
-        case Pick.TIE:
-            return Choice.TIE
-        case Pick.SKIP:
-            return Choice.SKIP
-        case _:
-            on_screen = 0 if pick is Pick.LEFT else 1
-            return Choice.FIRST if query.shown[on_screen] == 0 else Choice.SECOND
+            self._fates[submission.id] = Fate.SAVED
+            self.saved.append(submission.id)
 
 
 def _name(event: Event) -> str:

@@ -15,6 +15,7 @@ VERBS = {
     "init": "answer a few questions, get a run file (or advice to do something else)",
     "run": "start a run from a run file",
     "resume": "continue a run where it stopped",
+    "study": "put questions about imported texts to people",
     "studio": "label in the browser for a run",
     "report": "write the report of a run as HTML and JSON",
     "doctor": "say in plain words what is wrong with a run, or with this installation",

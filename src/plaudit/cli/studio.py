@@ -14,12 +14,12 @@ from rich.console import Console
 
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
-from plaudit.studio.serve import DEFAULT_INSTRUCTION, serve
+from plaudit.studio.serve import serve
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Open the labelling page of a run in the browser (loopback only, one-time link)."""
+    """Open the labelling page of a run or a study in the browser (loopback only, one-time link)."""
 
     directory: Annotated[Path, tyro.conf.Positional]
     """the run's directory"""
@@ -37,18 +37,18 @@ def main(arguments: Sequence[str]) -> int:
     directory = RunDirectory(given.directory)
     directory.require()
     with Store.open(directory.store) as store:
-        created = next(store.events(kinds={"run.created"})).payload
-    worker = subprocess.Popen([sys.executable, "-m", "plaudit.worlds.media", str(directory.path)])
+        draws = "world" in next(store.events(kinds={"run.created"})).payload.get("config", {})
+    worker = subprocess.Popen([sys.executable, "-m", "plaudit.worlds.media", str(directory.path)]) if draws else None
     try:
         serve(
             directory.store,
             annotator=given.annotator,
-            instruction=created["config"]["ask"]["instruction"] or DEFAULT_INSTRUCTION,
             port=given.port,
             open_browser=given.open_browser,
             announce=Console().print,
         )
     finally:
-        worker.terminate()
-        worker.wait(timeout=20)
+        if worker is not None:
+            worker.terminate()
+            worker.wait(timeout=20)
     return 0

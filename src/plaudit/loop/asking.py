@@ -123,6 +123,7 @@ def _choose_of_kind(
             propensity=proposal.propensity,
             reward=None if context.reward is None else context.reward.version,
             levels=settings.levels if kind is QueryKind.RATING else None,
+            constraint=settings.constraint if kind is QueryKind.FLAG else None,
         )
         for number, proposal in enumerate(proposals)
     ]
@@ -205,7 +206,8 @@ def _wait_for_people(context: Context, queries: Sequence[Query], since: float) -
     while True:
         position = context.journal.store.head()[0]
         answered = [answer for _, answer in context.journal.store.feedback(upto=position)]
-        left = len(here) - len(here & {answer.query for answer in answered})
+        given = Counter(answer.query for answer in answered)
+        left = sum(given[query] < context.config.ask.overlap for query in here)
         enough = sum(not is_skip(answer) for answer in answered) >= 2
         waited = time.monotonic() - since
         if left == 0 or (waited >= patience and enough):

@@ -36,7 +36,7 @@ class AskConfig:
     labels: int = 50
     """questions over the whole run; 0 trains on the environment's own reward (set loop.environment_weight)"""
     kind: QueryKind = QueryKind.COMPARISON
-    """form of the questions: comparison, rating or steps"""
+    """form of the questions: comparison, rating or steps; people can be asked every form"""
     mix: dict[str, float] | None = None
     """several forms instead of kind: their shares, for example { comparison = 0.5, ranking = 0.3, rating = 0.2 }; also steps, demonstration, correction"""
     ranking_size: int = 4
@@ -85,6 +85,12 @@ class AskConfig:
     """where right answers come from: agreed (what three or more annotators together are sure of), true (the environment's reward); and what was set by hand"""
     gold_test: SequentialConfig = field(default_factory=SequentialConfig)
     """the sequential test on gold answers; whoever passes is given no more gold"""
+    constraint: str = ""
+    """what flags are about, for example contact, where the mix has them"""
+    screening: int = 0
+    """gold questions that people who are new to the run answer first, where there are so many"""
+    assisted_share: float = 0.0
+    """share of the questions that show people what a helper says about them, where one does; drawn per question and person"""
     screen: bool = True
     """with gold_share: whoever the test stops is asked no more, and the reward learns nothing from their answers, earlier ones included"""
     repeat_share: float = 0.0
@@ -126,7 +132,13 @@ class AskConfig:
                 got=f"ask.annotators {names}" + (" with ask.people = true" if self.people else ""),
                 expected="names that differ, or people",
             )
-        if not 1 <= self.overlap <= max(len(names), drawn, 1):
+        if (QueryKind.FLAG in kinds) != bool(self.constraint):
+            raise ConfigError(
+                "Flags and the constraint they are about go together",
+                got=f"ask.constraint = {self.constraint!r}, kinds {sorted(kind.value for kind in kinds)}",
+                expected="both or neither",
+            )
+        if self.overlap < 1 or (self.overlap > max(len(names), drawn, 1) and not self.people):
             raise ConfigError(
                 "Nobody is there to answer as often",
                 got=f"ask.overlap = {self.overlap} with {max(len(names), drawn, 1)} simulated annotators",

@@ -14,18 +14,17 @@ import numpy as np
 from plaudit.ask.annotator import Annotator
 from plaudit.ask.crowd import draw_crowd
 from plaudit.ask.panel import Check, History, deal, gold_checks, repeat_checks
+from plaudit.ask.service import RE_ASKED
 from plaudit.ask.teacher_remarks import Attempts
 from plaudit.ask.teachers import Setting, Teacher
 from plaudit.errors import RunError
 from plaudit.loop.asking_lists import end_of_act
 from plaudit.loop.config import GoldSource, RunConfig, labels_per_round
 from plaudit.loop.context import Context
-from plaudit.quality import table as tables
-from plaudit.quality.gold import GoldTest, Verdict, asked_again, certain, read_gold, tests_of
+from plaudit.quality.agreed import agreed
+from plaudit.quality.gold import GoldTest, Verdict, asked_again, read_gold, tests_of
 from plaudit.records import Choice, Feedback, Query, is_skip
 from plaudit.store.store import Store
-
-CLASSES = {tables.FIRST: 0, tables.SECOND: 1}
 
 
 def annotators_of(config: RunConfig, attempts: Attempts | None = None) -> tuple[Annotator, ...]:
@@ -117,7 +116,8 @@ def counted(context: Context, answers: Sequence[Feedback]) -> list[Feedback]:
     if not context.config.ask.checks:
         return list(answers)
     stopped = stopped_by(context, context.asked_until)
-    new = History.of(context.journal.store.queries(), ()).new
+    queries = context.journal.store.queries()
+    new = History.of(queries, ()).new | {query.id for query in queries if query.strategy == RE_ASKED}
     found = [answer for answer in answers if answer.query in new and answer.annotator not in stopped]
     if stopped and not found:
         raise _nobody(stopped)
@@ -138,28 +138,12 @@ def _bank(
         case GoldSource.TRUE:
             found = _true(store, list(history.first.values()))
         case GoldSource.AGREED:
-            found = _agreed(store, history, [one for one in answers if one.annotator not in stopped])
+            found = agreed(store.queries(), [one for one in answers if one.annotator not in stopped])
     asked = {query.id: query for query in store.queries()}
     for id_, choice in read_gold(store, upto).items():
         first = history.first.get(asked[id_].segments)
         if first is not None and isinstance(choice, Choice):
             found[first.id] = choice
-    return found
-
-
-def _agreed(store: Store, history: History, answers: Sequence[Feedback]) -> dict[str, Choice]:
-    """What at least three annotators together are sure of."""
-    queries = {query.id: query for query in store.queries()}
-    table = tables.comparisons(tables.Material(queries, tuple(answers), {}, {}))
-    if not len(table.labels.item):
-        return {}
-    example = {int(item): queries[id_] for item, id_ in zip(table.labels.item, table.query, strict=True)}
-    found: dict[str, Choice] = {}
-    for item, class_ in certain(table.labels).items():
-        first = history.first.get(example[item].segments)
-        if first is not None and class_ in CLASSES:
-            winner = sorted(first.segments)[CLASSES[class_]]
-            found[first.id] = Choice.FIRST if first.segments[0] == winner else Choice.SECOND
     return found
 
 

@@ -11,6 +11,7 @@ import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -98,11 +99,12 @@ def tests_of(
     right: dict[str, list[bool]] = {}
     for one in answers:
         if one.query in gold and not is_skip(one):
-            right.setdefault(one.annotator, []).append(_said(one) == gold[one.query])
+            right.setdefault(one.annotator, []).append(said(one) == gold[one.query])
     return {name: sequential_test(found, config) for name, found in right.items()}
 
 
-def _said(one: Feedback) -> Choice | int | None:
+def said(one: Feedback) -> Choice | int | None:
+    """What an answer says in the form that right answers have; None for kinds without gold."""
     match one:
         case Comparison():
             return one.choice
@@ -135,9 +137,14 @@ def read_gold(store: Store, upto: int | None = None) -> dict[str, Choice | int]:
     """Right answers by query id, those set up to a log position."""
     found: dict[str, Choice | int] = {}
     for event in store.events(upto=upto, kinds={EVENT}):
-        value = event.payload["answer"]
-        found[event.payload["query"]] = Choice(value) if isinstance(value, str) else int(value)
+        found |= gold_of(event.payload)
     return found
+
+
+def gold_of(payload: Mapping[str, Any]) -> dict[str, Choice | int]:
+    """The right answer that an event tells, by query id."""
+    value = payload["answer"]
+    return {payload["query"]: Choice(value) if isinstance(value, str) else int(value)}
 
 
 def _payload(query: Query, answer: Choice | int) -> dict[str, str | int]:

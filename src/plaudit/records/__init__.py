@@ -4,6 +4,7 @@ from plaudit.records.behaviour import Scores, Segment, SegmentData, StepBatch
 from plaudit.records.codec import canonical_json, content_id, digest, from_json, to_json
 from plaudit.records.feedback import (
     FEEDBACK_KINDS,
+    SKIPS,
     Choice,
     Comparison,
     Correction,
@@ -27,6 +28,7 @@ from plaudit.records.text import Message, Text, TextSegment, segment_from_json
 
 __all__ = [
     "FEEDBACK_KINDS",
+    "SKIPS",
     "AnnotatorKind",
     "AnnotatorProfile",
     "Choice",

@@ -69,6 +69,10 @@ class Answer:
     """how `response_seconds` were spent, by phase of the form, for example watch, decide, write"""
     interface: str | None = None
     """version of the form that was answered in"""
+    arm: str | None = None
+    """variant of the form that was drawn for this answer, for example edit or scratch, assisted or alone"""
+    reason: str | None = None
+    """why the annotator skipped, where they said so: cannot-tell, broken, unsafe, or words of their own"""
 
     def __post_init__(self) -> None:
         bad = {name: one for name, one in (self.phase_seconds or {}).items() if not (math.isfinite(one) and one >= 0)}
@@ -113,8 +117,8 @@ class Rating(Answer):
 class StepFeedback(Answer):
     """A score in [0, 1] for some steps of one segment: 1 good, 0 bad; steps that are not listed were not judged."""
 
-    steps: tuple[int, ...]
-    scores: tuple[float, ...]
+    steps: tuple[int, ...] = ()
+    scores: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         Answer.__post_init__(self)
@@ -257,6 +261,10 @@ def is_skip(feedback: Feedback) -> bool:
             return feedback.segment is None
         case Flag():
             return feedback.severity is None
+
+
+SKIPS: dict[str, dict[str, str]] = {"comparison": {"choice": Choice.SKIP.value}}
+"""by kind, the fields of a skip; every other kind is skipped by saying nothing"""
 
 
 def brought(feedback: Feedback) -> tuple[str, ...]:

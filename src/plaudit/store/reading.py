@@ -34,7 +34,7 @@ class Reading(Handle):
 
     def __init__(self, engine: Engine, place: Place, blobs: BlobStore) -> None:
         super().__init__(engine, place, blobs)
-        self._answered_upto = 0
+        self._answered_upto: dict[int, int] = {}
         self._leased = 0
 
     def events(self, after: int = 0, upto: int | None = None, kinds: Collection[str] | None = None) -> Iterator[Event]:
@@ -57,7 +57,7 @@ class Reading(Handle):
 
     def segments(self, ids: Sequence[str]) -> dict[str, Segment]:
         """Control segments by id. Raises StoreError naming those that are missing, or are text."""
-        found = self._segments(ids)
+        found = self.any_segments(ids)
         control = {id_: segment for id_, segment in found.items() if isinstance(segment, Segment)}
         if len(control) < len(found):
             raise StoreError(
@@ -70,13 +70,14 @@ class Reading(Handle):
 
     def texts(self, ids: Sequence[str]) -> dict[str, TextSegment]:
         """Text segments by id. Raises StoreError naming those that are missing, or are no text."""
-        found = self._segments(ids)
+        found = self.any_segments(ids)
         texts = {id_: segment for id_, segment in found.items() if isinstance(segment, TextSegment)}
         if len(texts) < len(found):
             raise StoreError("These segments are no text", got=sorted(set(found) - set(texts))[:5])
         return texts
 
-    def _segments(self, ids: Sequence[str]) -> dict[str, Segment | TextSegment]:
+    def any_segments(self, ids: Sequence[str]) -> dict[str, Segment | TextSegment]:
+        """Segments of either sort by id. Raises StoreError naming those that are missing."""
         records = self._records(schema.segment, ids)
         missing = set(ids) - set(records)
         if missing:
@@ -105,16 +106,16 @@ class Reading(Handle):
         with self.reading() as connection:
             return _queries(connection, wanted if round is None else wanted.where(query.c.round == round))
 
-    def unanswered(self, limit: int | None = None) -> list[Query]:
-        """Questions without any answer, oldest first; one whose answer was retracted is not asked again."""
+    def unanswered(self, limit: int | None = None, *, overlap: int = 1) -> list[Query]:
+        """Questions with fewer than `overlap` answers, oldest first; one whose answer was retracted is not asked again."""
         with self.reading() as connection:
-            wanted = work.open_questions(select(query.c.record), self._look_ahead(connection))
+            wanted = work.open_questions(select(query.c.record), self._look_ahead(connection, overlap), overlap)
             return _queries(connection, wanted.order_by(query.c.seq).limit(limit))
 
-    def _look_ahead(self, connection: Connection) -> int:
-        """Log position up to which every question is answered, and stays so: only ever read from what is committed."""
-        self._answered_upto = work.answered_upto(connection, self._answered_upto)
-        return self._answered_upto
+    def _look_ahead(self, connection: Connection, overlap: int) -> int:
+        """Log position up to which every question has its answers, and keeps them: only ever read from what is committed."""
+        self._answered_upto[overlap] = work.answered_upto(connection, self._answered_upto.get(overlap, 0), overlap)
+        return self._answered_upto[overlap]
 
     def feedback(
         self, upto: int | None = None, after: int = 0, *, retracted: bool = False

@@ -21,9 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-FORMAT = 2
+FORMAT = 3
 """number of the store's format, kept in `about`"""
-REVISION = "0002"
+REVISION = "0003"
 """the newest migration, whose tables these are"""
 GENESIS = "0" * 64
 """what stands before the first event"""
@@ -116,7 +116,7 @@ lease = Table(
     "lease",
     metadata,
     Column("query", short(64), primary_key=True),  # no foreign key: leases outlive a rebuild of the projections
-    Column("annotator", short(64), nullable=False),
+    Column("annotator", short(64), primary_key=True),
     Column("until", Float, nullable=False),
 )
 

@@ -6,7 +6,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -85,11 +85,14 @@ class Store(Reading):
             )
         return self._add("annotator.added", [profile])[0]
 
-    def add_feedback(self, answers: Sequence[Feedback]) -> list[int]:
-        """Log answers. Raises StoreError when one answers an unknown query, has the wrong form, brings a segment that is not
-        there, or was derived from others and confirmed by nobody; then none is kept.
+    def add_feedback(self, answers: Sequence[Feedback], brought: Sequence[TextSegment] = ()) -> list[int]:
+        """Log answers, and before them, in the same transaction, texts that they bring.
+
+        Raises StoreError when one answers an unknown query, has the wrong form, brings a segment that is not there, or was
+        derived from others and confirmed by nobody; then none is kept.
         """
-        return self.append_many([_given(answer) for answer in answers])
+        texts = [("segment.added", to_json(text), text.id) for text in brought]
+        return self.append_many([*texts, *(_given(answer) for answer in answers)])[len(texts) :]
 
     def submit(self, submission: uuid.UUID, answers: Sequence[Feedback]) -> list[int]:
         """Log answers that a client sends under a number of its own, exactly once, however often and to whatever process.
@@ -138,22 +141,45 @@ class Store(Reading):
             row = connection.execute(select(work.job).where(work.job.c.key == key)).first()
         return None if row is None else work.job_of(row)
 
-    def lease_query(self, annotator: str, seconds: float, *, now: float | None = None) -> Query | None:
-        """The oldest question that nobody answered and nobody holds; it is the annotator's for that long."""
+    def lease_query(
+        self,
+        annotator: str,
+        seconds: float,
+        *,
+        overlap: int = 1,
+        among: Sequence[str] | None = None,
+        barred: Collection[str] = (),
+        now: float | None = None,
+    ) -> Query | None:
+        """The oldest question for an annotator: not answered or held by them, and by fewer than `overlap` others.
+
+        Args:
+            annotator: who is to answer; the question is theirs for that long.
+            seconds: length of the lease.
+            overlap: answers wanted to each question; the same at every call on a store.
+            among: only these questions, however many others answered them; None: all.
+            barred: none of these.
+            now: the time, where it is not the clock's.
+        """
         moment = time.time() if now is None else now
+        wish = work.Wish(annotator, overlap, None if among is None else tuple(among), frozenset(barred))
         self._leased += 1
         if self._leased % LOOK_AHEAD == 1:
             with self.reading() as connection:
-                self._look_ahead(connection)
-        after = self._answered_upto
+                self._look_ahead(connection, overlap)
+        after = self._answered_upto.get(overlap, 0)
         record = self.change(
-            lambda connection: work.lease_query(connection, annotator, until=moment + seconds, now=moment, after=after)
+            lambda connection: work.lease_query(connection, wish, until=moment + seconds, now=moment, after=after)
         )
         return None if record is None else from_json(Query, json.loads(record))
 
     def release(self, query: str, annotator: str) -> None:
         """Give a leased question back."""
         self.change(lambda connection: work.release(connection, query, annotator))
+
+    def release_all(self, annotator: str) -> None:
+        """Give all questions back that an annotator holds."""
+        self.change(lambda connection: work.release(connection, None, annotator))
 
 
 def _given(answer: Feedback) -> tuple[str, dict[str, Any], str]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, Table, exists, func, select
 
 from plaudit.records import canonical_json
 from plaudit.store.database import insert_new
@@ -63,37 +63,70 @@ def finish_job(connection: Connection, id_: int, result: dict[str, Any] | None, 
     connection.execute(job.update().where(unfinished).values(result=text, error=error))
 
 
-def answered_upto(connection: Connection, after: int) -> int:
-    """A log position up to which every question is answered, given an earlier one; so that nobody looks there again."""
-    first = open_questions(select(query.c.seq), after).order_by(query.c.seq).limit(1)
+def answered_upto(connection: Connection, after: int, overlap: int = 1) -> int:
+    """A log position up to which every question has `overlap` answers, given an earlier one; so that nobody looks there again."""
+    first = open_questions(select(query.c.seq), after, overlap).order_by(query.c.seq).limit(1)
     found = connection.execute(first).scalar()
     if found is not None:
         return found - 1
     return max(connection.execute(select(func.max(query.c.seq))).scalar() or 0, after)
 
 
-def open_questions(wanted: Select[Any], after: int = 0) -> Select[Any]:
-    """Of the questions that are wanted, those asked behind a log position that nobody has answered."""
-    return wanted.where(query.c.seq > after, ~exists().where(feedback.c.query == query.c.id))
+def open_questions(wanted: Select[Any], after: int = 0, overlap: int = 1) -> Select[Any]:
+    """Of the questions that are wanted, those asked behind a log position that have fewer than `overlap` answers."""
+    if overlap == 1:
+        return wanted.where(query.c.seq > after, ~exists().where(feedback.c.query == query.c.id))
+    return wanted.where(query.c.seq > after, _count(feedback, feedback.c.query == query.c.id) < overlap)
 
 
-def lease_query(connection: Connection, annotator: str, *, until: float, now: float, after: int = 0) -> str | None:
-    """Record of the oldest question that nobody has answered and nobody holds; held by `annotator` until then.
+def _count(table: Table, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(table).where(*conditions).correlate(query).scalar_subquery()
 
-    Every question up to log position `after` must have been answered.
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which questions an annotator may be given."""
+
+    annotator: str
+    overlap: int = 1
+    """answers that each question is to get, each from another annotator"""
+    among: tuple[str, ...] | None = None
+    """only these, which anybody may answer, however many did; None: all that lack answers"""
+    barred: frozenset[str] = frozenset()
+    """none of these"""
+
+
+def lease_query(connection: Connection, wish: Wish, *, until: float, now: float, after: int = 0) -> str | None:
+    """Record of the oldest question that fits the wish and that enough others neither answered nor hold; held until then.
+
+    Every question up to log position `after` must have its answers.
     """
-    free = open_questions(select(query), after).where(~exists().where(lease.c.query == query.c.id, lease.c.until > now))
+    mine = wish.annotator
+    held = (lease.c.query == query.c.id) & (lease.c.until > now) & (lease.c.annotator != mine)
+    free = select(query).where(~exists().where(feedback.c.query == query.c.id, feedback.c.annotator == mine))
+    free = free.where(~exists().where(lease.c.query == query.c.id, lease.c.annotator == mine, lease.c.until > now))
+    if wish.among is not None:
+        free = free.where(query.c.id.in_(wish.among))
+    elif wish.overlap == 1:
+        free = open_questions(free, after).where(~exists().where(held))
+    else:
+        taken = _count(feedback, feedback.c.query == query.c.id) + _count(lease, held)
+        free = free.where(query.c.seq > after, taken < wish.overlap)
+    if wish.barred:
+        free = free.where(query.c.id.not_in(wish.barred))
     # not locked against answers to it, which may come meanwhile
     oldest = free.order_by(query.c.seq).limit(1).with_for_update(of=query, skip_locked=True, key_share=True)
     while (row := connection.execute(oldest).first()) is not None:
         # the row is ours from here on, but somebody may have leased or answered it while we looked
         if connection.execute(free.where(query.c.id == row.id)).first() is not None:
-            connection.execute(lease.delete().where(lease.c.query == row.id))
-            connection.execute(lease.insert().values(query=row.id, annotator=annotator, until=until))
+            over = (lease.c.until <= now) | (lease.c.annotator == mine)
+            connection.execute(lease.delete().where(lease.c.query == row.id, over))
+            connection.execute(lease.insert().values(query=row.id, annotator=mine, until=until))
             return row.record
     return None
 
 
-def release(connection: Connection, query_id: str, annotator: str) -> None:
-    """Give a question back."""
-    connection.execute(lease.delete().where(lease.c.query == query_id, lease.c.annotator == annotator))
+def release(connection: Connection, query_id: str | None, annotator: str) -> None:
+    """Give a question back; None: all that the annotator holds."""
+    mine = lease.c.annotator == annotator
+    connection.execute(lease.delete().where(mine if query_id is None else mine & (lease.c.query == query_id)))

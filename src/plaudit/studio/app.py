@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from fastapi import Cookie, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
+from plaudit.ask.service import ServiceConfig
 from plaudit.errors import RecordError, StoreError
 from plaudit.store.store import Store
 from plaudit.studio.access import SESSION_SECONDS, Access, Guard
@@ -50,7 +52,7 @@ def create_app(
     store: Store,
     *,
     access: Access | None = None,
-    instruction: str = DEFAULT_INSTRUCTION,
+    service: ServiceConfig | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
     """The application over one run's store.
@@ -58,11 +60,12 @@ def create_app(
     Args:
         store: questions, answers and clips; the application does not close it.
         access: who may come in; `access.invite(annotator)` gives the token for a link `/enter?token=...`.
-        instruction: what people are to judge by, in a sentence.
+        service: how people are asked.
         clock: seconds, monotonic; tests pass their own.
     """
     access = access or Access(clock)
-    desk = Desk(store, instruction=instruction, clock=clock)
+    service = service or ServiceConfig()
+    desk = Desk(store, replace(service, instruction=service.instruction or DEFAULT_INSTRUCTION), clock=clock)
     app = FastAPI(title="plaudit studio", lifespan=_keeping(desk), docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard)
     app.state.access = access
@@ -134,7 +137,7 @@ def _add_api(app: FastAPI, desk: Desk, store: Store) -> None:
 
     @app.post("/api/feedback")
     def give_feedback(annotator: Who, answer: Answer) -> View:
-        return desk.submit(annotator, answer.submission())
+        return desk.submit(annotator, answer)
 
     @app.post("/api/undo")
     def undo(annotator: Who, wish: Undo) -> View:
@@ -150,8 +153,8 @@ def _add_api(app: FastAPI, desk: Desk, store: Store) -> None:
 
     @app.get("/media/{digest}")
     def media(annotator: Who, digest: str) -> Response:
-        # only clips that were shown to somebody: other blobs hold true rewards
-        if digest not in desk.media:
+        mime = desk.showing.media_of(annotator, digest)
+        if mime is None:
             raise HTTPException(404)
         headers = {"Cache-Control": "private, max-age=31536000, immutable"}
-        return Response(store.blobs.get(digest), media_type=desk.media[digest], headers=headers)
+        return Response(store.blobs.get(digest), media_type=mime, headers=headers)

@@ -1,72 +1,130 @@
-"""What the run is doing and what has been answered, as far as its event log tells. Every event is read once."""
+"""What the run is doing, what has been asked and what was answered, as far as its event log tells. Every event is read once."""
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
-from plaudit.records import Feedback
+from plaudit.ask.assistance import ASSISTED, Assistance, assistance_of
+from plaudit.ask.service import Offer, Roster, ServiceConfig
+from plaudit.quality.gold import EVENT as GOLD
+from plaudit.quality.gold import gold_of
+from plaudit.records import Query, from_json
 from plaudit.store.store import Store
 
 Stage = Literal["act", "ask", "learn", "improve", "check"]
 STAGES: tuple[Stage, ...] = ("act", "ask", "learn", "improve", "check")
+FOLLOWED = frozenset({"run.created", "stage.completed", "query.asked", GOLD, ASSISTED})
 
 
 class Outlook:
-    """Follows the log of a run.
+    """Follows the log of a run. Every method may be called from any thread.
 
     Attributes:
         run: names the log.
         labels: questions of the whole run, where it says so.
         stage: what the run does now.
-        answers: every answer by its id.
+        answers: number of answers.
+        open: number of questions that lack answers.
         by_annotator: number of answers of each annotator.
+        seconds_of: response time of each annotator.
 
     Args:
         store: the run's store.
+        service: how people are asked.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, service: ServiceConfig, clock: Callable[[], float]) -> None:
         self.run = ""
         self.labels: int | None = None
         self.stage: Stage | None = None
-        self.answers: dict[str, Feedback] = {}
+        self.answers = 0
+        self.open = 0
         self.by_annotator: Counter[str] = Counter()
+        self.seconds_of: dict[str, float] = {}
+        self._roster = Roster(service)
+        self._assistance: dict[str, Assistance] = {}
         self._store = store
         self._clock = clock
         self._read_events = 0
         self._read_answers = 0
+        self._asked = 0
         self._rounds: int | None = None
         self._rounds_done = 0
         self._dry_since: float | None = None
         self._last_dry: float | None = None
+        self._given: Counter[str] = Counter()
+        self._lock = threading.RLock()
 
     @property
     def complete(self) -> bool:
-        """Whether the run has come to its end."""
-        return self._rounds is not None and self._rounds_done >= self._rounds
+        """Whether the run has come to its end; a study without a run is over when all its questions are answered."""
+        if self._rounds is None:
+            return self._asked > 0 and self.open == 0
+        return self._rounds_done >= self._rounds
+
+    @property
+    def total(self) -> int | None:
+        """Questions in all, where that is known."""
+        return self._asked if self.labels is None and self._rounds is None else self.labels
 
     def read(self) -> None:
         """Take in what the log has got since the last time."""
-        for event in self._store.events(after=self._read_events, kinds={"run.created", "stage.completed"}):
-            self._read_events = event.seq
-            if event.kind == "run.created":
-                config = event.payload.get("config", {})
-                self.run = event.hash[:16]
+        with self._lock:
+            for event in self._store.events(after=self._read_events, kinds=FOLLOWED):
+                self._read_events = event.seq
+                self._take(event.kind, event.payload, event.hash)
+            # retracted answers too: their questions are not asked again
+            for seq, answer in self._store.feedback(after=self._read_answers, retracted=True):
+                self._read_answers = seq
+                self._roster.given(answer)
+                self.answers += 1
+                self._given[answer.query] += 1
+                self.open -= self._given[answer.query] == self._roster.config.overlap
+                self.by_annotator[answer.annotator] += 1
+                before = self.seconds_of.get(answer.annotator, 0.0)
+                self.seconds_of[answer.annotator] = before + (answer.response_seconds or 0.0)
+            self._note(dry=self.open == 0)
+
+    def _take(self, kind: str, payload: dict[str, Any], hash_: str) -> None:
+        match kind:
+            case "run.created":
+                config = payload.get("config", {})
+                self.run = hash_[:16]
                 self.labels = config.get("ask", {}).get("labels")
                 self._rounds = config.get("loop", {}).get("rounds")
-            else:
-                done = STAGES.index(event.payload["stage"])
+            case "stage.completed":
+                done = STAGES.index(payload["stage"])
                 self.stage = STAGES[(done + 1) % len(STAGES)]
                 self._rounds_done += done == len(STAGES) - 1
-        for seq, answer in self._store.feedback(after=self._read_answers):
-            self._read_answers = seq
-            self.answers[answer.id] = answer
-            self.by_annotator[answer.annotator] += 1
+            case "query.asked":
+                query = from_json(Query, payload)
+                self._asked += 1
+                self.open += 1
+                self._roster.asked(query)
+            case _ if kind == GOLD:
+                self._roster.golden(gold_of(payload))
+            case _:
+                self._assistance[payload["query"]] = assistance_of(payload)
 
-    def note(self, *, dry: bool) -> None:
+    def offer(self, annotator: str) -> Offer:
+        """Which questions an annotator may be given next."""
+        with self._lock:
+            return self._roster.offer(annotator)
+
+    def has_answered(self, annotator: str, query: str) -> bool:
+        """Whether the store has an answer of this annotator to the question."""
+        with self._lock:
+            return query in self._roster.said.get(annotator, {})
+
+    def assistance(self, query: str) -> Assistance | None:
+        """What a helper says about a question."""
+        return self._assistance.get(query)
+
+    def _note(self, *, dry: bool) -> None:
         """Measure for how long there is no question to answer."""
         now = self._clock()
         if dry and self._dry_since is None:

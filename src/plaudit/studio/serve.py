@@ -11,10 +11,11 @@ from pathlib import Path
 
 import uvicorn
 
+from plaudit.ask.study import service_of
 from plaudit.errors import RunError
 from plaudit.store.store import Store
 from plaudit.studio.access import Access
-from plaudit.studio.app import DEFAULT_INSTRUCTION, create_app
+from plaudit.studio.app import create_app
 
 HOST = "127.0.0.1"
 PORT = 8765
@@ -25,7 +26,6 @@ def serve(
     store_path: Path,
     *,
     annotator: str = "person-1",
-    instruction: str = DEFAULT_INSTRUCTION,
     port: int = PORT,
     open_browser: bool = True,
     announce: Callable[[str], None] | None = None,
@@ -35,7 +35,6 @@ def serve(
     Args:
         store_path: the run's store.
         annotator: pseudonym of who answers.
-        instruction: what people are to judge by.
         port: 0 takes any free one; answers that wait in a browser are found again on the same port only.
         open_browser: also open the link.
         announce: told the link that lets one browser in; without it the link goes to the log.
@@ -48,7 +47,7 @@ def serve(
     store = Store.open(store_path)
     try:
         access = Access(time.monotonic)
-        app = create_app(store, access=access, instruction=instruction)
+        app = create_app(store, access=access, service=service_of(store))
         link = f"http://{HOST}:{listener.getsockname()[1]}/enter?token={access.invite(annotator)}"
         (announce or LOG.warning)(link)
         if open_browser:

@@ -1,13 +1,13 @@
-"""What the studio tells its page, as JSON; the page's only contract."""
+"""What the studio tells its page about labelling, as JSON; the page's only contract."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from plaudit.ask.session import Pick, Submission
-from plaudit.records import QueryKind
+from plaudit.ask.submission import Submission
+from plaudit.records import QueryKind, TextSegment
 
 
 class Shape(BaseModel):
@@ -21,15 +21,64 @@ class Clip(Shape):
 
     url: str | None = None
     error: str | None = None
+    steps: int
+    """length of the segment; spans and step scores count these"""
+
+
+class Turn(Shape):
+    """One turn of a conversation, or all of a plain text (role "")."""
+
+    role: str
+    content: str
+
+
+class Text(Shape):
+    """A prompt and what was answered to it; spans count the characters of the completion's turns, one after the other."""
+
+    prompt: list[Turn]
+    completion: list[Turn]
+
+
+class Item(Shape):
+    """One segment of a question: a clip or a text."""
+
+    index: int
+    """place in the question's own order; answers speak of these, never of places on the screen"""
+    clip: Clip | None = None
+    text: Text | None = None
+
+
+class Remark(Shape):
+    """One remark of a helper about an item."""
+
+    text: str
+    start: int | None = None
+    end: int | None = None
+
+
+class Assist(Shape):
+    """What a helper says beside a question."""
+
+    by: str
+    suggestion: str | None = None
+    critiques: list[Remark] = []
 
 
 class Question(Shape):
-    """A question, with its clips in the order on the screen."""
+    """A question, with its items in the order on the screen."""
 
     id: str
-    kind: QueryKind
+    kind: str
     levels: int | None
-    clips: list[Clip]
+    aspect: str | None
+    constraint: str | None
+    level: str | None
+    items: list[Item]
+    arm: str | None
+    """variant of the form: edit or scratch for corrections of texts, assisted or alone where there is help"""
+    live: bool
+    """whether a real environment can be played"""
+    assist: Assist | None
 
 
 class Progress(Shape):
@@ -43,6 +92,8 @@ class Progress(Shape):
     """questions that wait for an answer now"""
     total: int | None
     """questions of the whole run, where it is known"""
+    seconds: float
+    """response time of this annotator so far, as measured by the page"""
 
 
 class Waiting(Shape):
@@ -55,14 +106,16 @@ class Waiting(Shape):
 
 
 class View(Shape):
-    """All that the page needs; every answer of the API is one."""
+    """All that the labelling page needs; every answer of its API is one."""
 
     run: str
     """names the event log, so that answers kept in a browser never reach another run"""
     session: str
     """names this life of the studio; what another life was sent and did not save has to be sent again"""
     annotator: str
-    state: Literal["question", "waiting", "break", "finished"]
+    state: Literal["question", "waiting", "break", "finished", "stopped"]
+    screening: bool
+    """whether the questions are those that newcomers answer first"""
     instruction: str
     questions: list[Question]
     """the first is to be shown; the others are to be loaded"""
@@ -81,20 +134,28 @@ class Answer(Shape):
 
     id: str = Field(min_length=8, max_length=64)
     query: str = Field(max_length=64)
-    pick: Pick
+    answer: dict[str, Any]
+    """fields of the record of the question's kind, in the question's own order; `text` for what was written as a
+    demonstration or a correction; or `skip: true` and perhaps a `reason`"""
     answered_at: str = Field(max_length=40, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
     seconds: float = Field(ge=0, le=86_400)
-    grade: int | None = None
+    phases: dict[str, float] | None = Field(default=None, max_length=10)
+    interface: str | None = Field(default=None, max_length=40)
+    arm: str | None = Field(default=None, max_length=20)
 
-    def submission(self) -> Submission:
-        """For the session."""
+    def submission(self, text: TextSegment | None = None) -> Submission:
+        """For the session; `text` is the segment that was made of a written demonstration or correction."""
+        said = {name: value for name, value in self.answer.items() if name != "text"}
         return Submission(
             id=self.id,
             query=self.query,
-            pick=self.pick,
+            answer=said,
             answered_at=self.answered_at,
             seconds=self.seconds,
-            grade=self.grade,
+            phases=self.phases,
+            interface=self.interface,
+            arm=self.arm,
+            text=text,
         )
 
 
@@ -108,3 +169,7 @@ class SessionCue(Shape):
     """A wish for a break, or to go on."""
 
     cue: Literal["pause", "resume"]
+
+
+WRITTEN = frozenset({QueryKind.DEMONSTRATION, QueryKind.CORRECTION})
+"""kinds whose answer may be a text"""
