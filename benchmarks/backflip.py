@@ -6,7 +6,8 @@
 
 The script is the hand-written reward that Christiano et al. (2017) compare their Hopper backflip with: rolling backwards,
 more when high up. They took 900 answers of people, PEBBLE (Lee et al. 2021) 50. Counted are full turns backwards of the
-torso, whether it lands on its foot or not: look at the video. The oracle is the same algorithm paid by the script itself.
+torso, whether it lands on its foot or not: look at the video. The oracle is the same algorithm paid by the script itself; it
+belongs to `run`, and where results hold no row of it, it has not been run.
 """
 
 from __future__ import annotations
@@ -162,12 +163,15 @@ def main() -> int:
         case "video":
             video()
         case _:
+            has_oracle = any(not row["labels"] for row in read_raw("backflip"))
+            missing_oracle = "The oracle was not run: whether the script itself teaches a flip here is not known"
             write(
                 "backflip",
                 asked="Does a hopper learn a backflip from at most 100 comparisons?",
                 rows=summary(),
                 note=f"{STEPS} steps, noisy teacher who judges by the script; low and high: worst and best episode. In the one "
-                "run that was made the hopper bends over backwards and rolls on the floor: a turn, but no flip that lands",
+                "run that was made the hopper bends over backwards and rolls on the floor: a turn, but no flip that lands. "
+                + ("" if has_oracle else missing_oracle),
             )
     return 0
 

@@ -16,12 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.common import Row, read_raw, run_missing, write
+from benchmarks.common import Row, interval_row, read_raw, run_missing, write
 from benchmarks.efficiency import RANDOM_RETURN, settings
 from plaudit.check.compare import fraction
-from plaudit.stats.intervals import mean_interval
 
 KEYS = ("case", "oracle", "seed")
 SEEDS = range(5)
@@ -87,9 +84,8 @@ def summary() -> list[Row]:
 
 
 def _rows(case: str, values: list[float], unit: str = "of oracle") -> list[Row]:
-    interval = mean_interval(np.array(values), 0.9)
     return [
-        Row(case, "fraction", interval.value, interval.low, interval.high, len(values), unit),
+        interval_row(case, "fraction", values, unit),
         Row(case, "worst_fraction", min(values), n=len(values), unit=unit),
     ]
 

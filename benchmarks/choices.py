@@ -25,11 +25,10 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.common import Row, read_raw, run_missing, write
+from benchmarks.common import Row, interval_row, read_raw, run_missing, write
 from benchmarks.efficiency import RANDOM_RETURN, play, settings
 from plaudit.ask.acquisition import Strategy
 from plaudit.check.compare import fraction, paired
-from plaudit.stats.intervals import mean_interval
 
 KEYS = ("group", "env", "variant", "seed")
 ENVS = ("pendulum", "reacher")
@@ -175,7 +174,7 @@ def summary() -> list[Row]:
         case = f"{group}/{env}/{LABELS[group][env]} labels"
         for variant, shares in of_oracle.items():
             values = np.array(list(shares.values()))
-            rows.append(_mean(f"{case}/{variant}", "fraction", values))
+            rows.append(interval_row(f"{case}/{variant}", "fraction", values, "of oracle"))
             if group != "teachers":
                 worst = float(values.min())
                 rows.append(Row(f"{case}/{variant}", "worst_fraction", worst, n=len(values), unit="of oracle"))
@@ -225,13 +224,6 @@ def _pair(case: str, ours: np.ndarray, theirs: np.ndarray, *, share: bool) -> li
         kept = float(ours.mean() / theirs.mean())
         rows.append(Row(case.replace(" - ", " / "), "share_kept", kept, n=found.seeds))
     return rows
-
-
-def _mean(case: str, metric: str, values: np.ndarray) -> Row:
-    if len(values) < 2:
-        return Row(case, metric, float(values.mean()), n=len(values), unit="of oracle")
-    interval = mean_interval(values, 0.9)
-    return Row(case, metric, interval.value, interval.low, interval.high, len(values), "of oracle")
 
 
 def main() -> int:

@@ -16,6 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from plaudit.stats.intervals import mean_interval
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 RAW = RESULTS / "raw"
@@ -32,6 +37,15 @@ class Row:
     high: float | None = None
     n: int = 1
     unit: str = ""
+
+
+def interval_row(case: str, metric: str, values: ArrayLike, unit: str = "", *, level: float = 0.9) -> Row:
+    """Mean of values [run] with its interval; of a single run there is none."""
+    numbers = np.asarray(values, np.float64)
+    if len(numbers) < 2:
+        return Row(case, metric, float(numbers.mean()), n=len(numbers), unit=unit)
+    interval = mean_interval(numbers, level)
+    return Row(case, metric, interval.value, interval.low, interval.high, len(numbers), unit)
 
 
 def machine() -> dict[str, Any]:

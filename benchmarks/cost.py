@@ -1,8 +1,9 @@
 """What does a whole preference run cost? plaudit and `imitation` in turn, whole processes, imports and compilation counted.
 
-    python -m benchmarks.cost --peer PEER_VENV/bin/python [--prototype FILE --prototype-python PYTHON] [--rounds 3]
+    python -m benchmarks.cost run --peer PEER_VENV/bin/python [--prototype FILE --prototype-python PYTHON] [--rounds 3]
+    python -m benchmarks.cost summary
 
-It appends and resumes. CPU seconds are the operating system's account of the finished process and its children. "Cold" starts with empty
+`run` appends and resumes. CPU seconds are the operating system's account of the finished process and its children. "Cold" starts with empty
 byte-code and compilation caches, "warm" with full ones. The peer is timed twice: with the settings that serve its
 returns best (30 epochs a round), and with its own default of 3 epochs, which is cheaper. `--prototype` also runs a
 JAX prototype of the same method and compares the seconds spent on fitting rewards.
@@ -126,24 +127,35 @@ def _median(case: str, metric: str, values: list[float], unit: str = "") -> Row:
 
 
 def main() -> int:
-    """Run what is missing, sides in turn, and write results/cost.json."""
+    """Run what is missing, sides in turn; or write results/cost.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", required=True)
+    parser.add_argument("verb", choices=("run", "summary"))
+    parser.add_argument("--peer", default=sys.executable, help="python of an environment that has imitation")
     parser.add_argument("--prototype")
     parser.add_argument("--prototype-python", default=sys.executable)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=ENVS)
     given = parser.parse_args()
+    if given.verb == "summary":
+        return described()
     cells = [{"env": env, "seed": seed} for env in ENVS for seed in range(given.rounds) if given.only in (None, env)]
     for cell in missing(cells, read_raw("cost"), ("env", "seed")):
         row = measure(cell["env"], cell["seed"], given)
         append_raw("cost", row)
         print(row, flush=True)
+    return 0
+
+
+def described() -> int:
+    """Write results/cost.json."""
+    counts = {env: sum(row["env"] == env for row in read_raw("cost")) for env in ENVS}
     write(
         "cost",
         asked=f"What does a whole preference run with {LABELS} labels cost, beside imitation?",
         rows=summary(),
-        note="medians, minimum and maximum over seeds, sides in turn",
+        note="medians, minimum and maximum over seeds, sides in turn, load and commit are those of this summary; "
+        "imitation with 30 epochs a round, or with its default of 3; "
+        + ", ".join(f"{env}: {count} seeds" for env, count in counts.items()),
     )
     return 0
 

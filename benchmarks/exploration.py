@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Row, read_raw, run_missing, write
+from benchmarks.common import Row, interval_row, read_raw, run_missing, write
 from benchmarks.efficiency import play
 
 KEYS = ("arm", "labels", "seed")
@@ -67,8 +67,6 @@ def cell(arm: str, labels: int, seed: int) -> dict[str, Any]:
 
 def summary() -> list[Row]:
     """Fractions of the oracle, times that the goal was reached in training, and arms at n labels beside `plain` at 2 n."""
-    from plaudit.stats.intervals import mean_interval
-
     raw = read_raw("exploration")
     best = float(np.mean([row["true_return"] for row in raw if row["arm"] == "oracle"]))
     found = {(row["arm"], row["labels"], row["seed"]): row for row in raw}
@@ -80,24 +78,20 @@ def summary() -> list[Row]:
             if (a, n) == (arm, labels)
         }
 
-    def row(case: str, metric: str, values: np.ndarray, unit: str) -> Row:
-        if len(values) < 2:
-            return Row(case, metric, float(values.mean()), n=1, unit=unit)
-        interval = mean_interval(values, 0.9)
-        return Row(case, metric, interval.value, interval.low, interval.high, len(values), unit)
-
     rows = [Row("oracle", "true_return", best, n=sum(row["arm"] == "oracle" for row in raw), unit="return")]
     for arm, labels in sorted({(row["arm"], row["labels"]) for row in raw}):
-        values = np.array(list(fractions(arm, labels).values()))
-        rows.append(row(f"{arm}/{labels}", "fraction_of_oracle", values, "of oracle"))
+        values = list(fractions(arm, labels).values())
+        rows.append(interval_row(f"{arm}/{labels}", "fraction_of_oracle", values, "of oracle"))
         reached = [entry["goals"] for (a, n, _), entry in found.items() if (a, n) == (arm, labels)]
-        rows.append(row(f"{arm}/{labels}", "goals_reached", np.array(reached, float), "episodes of training"))
+        rows.append(interval_row(f"{arm}/{labels}", "goals_reached", reached, "episodes of training"))
     for arm, labels in product(("pretrain", "bonus", "both"), LABELS[:-1]):
         ours, plain = fractions(arm, labels), fractions("plain", 2 * labels)
         seeds = sorted(ours.keys() & plain.keys())
         if seeds:
-            differences = np.array([ours[seed] - plain[seed] for seed in seeds])
-            rows.append(row(f"{arm}/{labels} - plain/{2 * labels}", "mean_difference", differences, "of oracle"))
+            differences = [ours[seed] - plain[seed] for seed in seeds]
+            rows.append(
+                interval_row(f"{arm}/{labels} - plain/{2 * labels}", "mean_difference", differences, "of oracle")
+            )
     return rows
 
 

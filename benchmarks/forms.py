@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 from tests.reward_examples import MEMORY, MIRRORED, Cue, Folded, Library, Pictures, Pushed, agreement
 
-from benchmarks.common import Row, read_raw, run_missing, write
+from benchmarks.common import Row, interval_row, read_raw, run_missing, write
 from plaudit.check.compare import FloatArray
 from plaudit.reward.collate import collate, pack
 from plaudit.reward.config import RewardConfig, Trunk
 from plaudit.reward.fit import fit
-from plaudit.stats.intervals import mean_interval
 
 KEYS = ("case", "form", "seed")
 SEEDS = {"folded": 5, "mass on a line": 10, "memory": 3, "pictures": 3}
@@ -81,8 +80,7 @@ def summary() -> list[Row]:
     for (case, form), by_seed in found.items():
         curves = np.array(list(by_seed.values()))
         for labels, values in zip(LABELS[case], curves.T, strict=True):
-            one = mean_interval(values, 0.9)
-            rows.append(Row(f"{case}/{form}/{labels}", "right", one.value, one.low, one.high, len(values), "of pairs"))
+            rows.append(interval_row(f"{case}/{form}/{labels}", "right", values, "of pairs"))
     for case in ("folded", "mass on a line"):
         both = [found.get((case, form), {}) for form in ("plain", "mirrors")]
         seeds = sorted(both[0].keys() & both[1].keys())

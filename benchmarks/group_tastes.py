@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tests.reward_examples import Library
 from tests.reward_kinds import Crowd
 
-from benchmarks.common import Row, write
+from benchmarks.common import Row, interval_row, write
 from plaudit.ask.timing import decision_seconds
 from plaudit.records import AnnotatorKind, AnnotatorProfile
 from plaudit.reward.collate import collate
@@ -28,7 +28,6 @@ from plaudit.reward.config import RewardConfig
 from plaudit.reward.fit import fit
 from plaudit.reward.model import RewardModel
 from plaudit.run.seeds import generator
-from plaudit.stats.intervals import mean_interval
 
 SEEDS = tuple(range(10))
 LABELS = (80, 160, 320)
@@ -113,8 +112,7 @@ def times(labels: int, seed: int) -> dict[str, float]:
 
 def row(case: str, metric: str, values: list[float]) -> Row:
     """Mean over seeds with its 95 % interval."""
-    mean = mean_interval(np.array(values))
-    return Row(case, metric, mean.value, mean.low, mean.high, len(values), "share of fresh pairs")
+    return interval_row(case, metric, values, "share of fresh pairs", level=0.95)
 
 
 def main() -> int:

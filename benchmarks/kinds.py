@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Row, read_raw, run_missing, write
+from benchmarks.common import Row, interval_row, read_raw, run_missing, write
 from benchmarks.efficiency import RANDOM_RETURN, play, settings
 
 KEYS = ("env", "kind", "human_seconds", "seed")
@@ -54,8 +54,6 @@ def cell(env: str, kind: str, human_seconds: int, seed: int) -> dict[str, Any]:
 
 def summary() -> list[Row]:
     """Median, mean and worst of both kinds, and their paired difference."""
-    from plaudit.stats.intervals import mean_interval
-
     raw, rows = read_raw("kinds"), list[Row]()
     for env, seconds in product(SCALE, BUDGETS):
         found = {
@@ -78,21 +76,9 @@ def summary() -> list[Row]:
         seeds = sorted(set(found["comparison"]) & set(found["rating"]))
         if len(seeds) >= 2:
             span = -RANDOM_RETURN[env]
-            difference = mean_interval(
-                np.array([found["comparison"][s] - found["rating"][s] for s in seeds]) / span, 0.9
-            )
+            differences = np.array([found["comparison"][s] - found["rating"][s] for s in seeds]) / span
             case = f"{env}/{seconds} s/comparison - rating"
-            rows.append(
-                Row(
-                    case,
-                    "mean_difference",
-                    difference.value,
-                    difference.low,
-                    difference.high,
-                    len(seeds),
-                    "of random's return",
-                )
-            )
+            rows.append(interval_row(case, "mean_difference", differences, "of random's return"))
     return rows
 
 

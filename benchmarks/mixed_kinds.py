@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import Row, append_raw, missing, read_raw, write
+from benchmarks.common import Row, append_raw, interval_row, missing, read_raw, write
 from plaudit.ask.mix import ASKED
 from plaudit.ask.teachers import SECONDS_PER_ANSWER
 from plaudit.loop import Run, RunConfig
@@ -42,7 +42,6 @@ from plaudit.reward.fit import fit
 from plaudit.reward.model import RewardModel
 from plaudit.run.config import from_table
 from plaudit.run.seeds import derive
-from plaudit.stats.intervals import mean_interval
 from plaudit.worlds.tabular import occupancy, of_grid, soft_optimal
 from plaudit.worlds.toy import GridWorld, PointMass
 
@@ -237,8 +236,7 @@ def summary() -> list[Row]:
             found = {(row["kind"], row["seed"]): row[measure] for row in raw if row["world"] == world}
             curves = {kind: np.array([found[kind, seed] for seed in SEEDS]) for kind in KINDS}
             for kind, at in product(KINDS, range(len(BUDGETS))):
-                one = mean_interval(curves[kind][:, at], 0.9)
-                rows.append(Row(f"{world}/{kind}/{BUDGETS[at]} s", measure, one.value, one.low, one.high, len(SEEDS)))
+                rows.append(interval_row(f"{world}/{kind}/{BUDGETS[at]} s", measure, curves[kind][:, at]))
             for mix, budget in product(MIXES, COMPARED):
                 rows += compared(f"{world}/{mix}/{budget} s", measure, curves, (mix, budget))
     return rows
@@ -258,9 +256,8 @@ def compared(case: str, measure: str, regrets: dict[str, Floats], which: tuple[s
         unit = f"of the mix's seconds; {BUDGETS[-1] / budget:g} or more at the top"
         rows.append(Row(f"{case}/{name} needs", f"times/{measure}", *known, len(SEEDS), unit))
     best = min(SINGLE, key=lambda kind: regrets[kind][:, at].mean())
-    gain = mean_interval(regrets[best][:, at] - regrets[mix][:, at], 0.9)
-    row = Row(f"{case}/{best} - {mix}", f"difference/{measure}", gain.value, gain.low, gain.high, len(SEEDS))
-    return [*rows, row]
+    gain = regrets[best][:, at] - regrets[mix][:, at]
+    return [*rows, interval_row(f"{case}/{best} - {mix}", f"difference/{measure}", gain)]
 
 
 def main() -> int:

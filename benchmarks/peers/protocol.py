@@ -112,7 +112,9 @@ IMITATION: dict[str, Any] = {
 }
 """Settings of `imitation`'s preference comparisons: its defaults, or where it did better another choice.
 
-The choices were made on seeds 100 and 101, which are not in the benchmark, with one to four runs each.
+The choices were made on seeds 100 and 101, which are not in the benchmark, with one to four runs each of
+`python -m peers.imitation_prefs --seed 100 --set ...`. The rows of these runs were not kept: their figures below can be
+made again, but not looked up.
 
 - One environment instead of eight for SAC, with the same number of updates for each step. `imitation` plays whole
   episodes in all environments whenever it asks for labels, and then starts all of them anew: with eight, it took

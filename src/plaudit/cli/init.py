@@ -151,7 +151,7 @@ id = "{world}"
 [ask]
 labels = {labels}            # questions over the whole run
 kind = "comparison"     # or "rating", "steps"
-segment_length = {min(50, steps or 50)}     # steps per clip; 1 to 2 seconds are judged fastest
+segment_length = {min(50, steps or 50)}     # steps per clip; clips of 1 to 2 seconds are usual
 people = true           # answered in the browser; false: a simulated teacher answers from the true reward
 
 [policy.{algorithm}]

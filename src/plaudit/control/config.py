@@ -18,9 +18,9 @@ ALGORITHMS = ("sac", "ppo", "dqn", "td3", "a2c", "trpo", "reinforce", "iql")
 class Backend(enum.Enum):
     """What computes the updates of SAC.
 
-    CPU milliseconds per update on one core (networks and batch of 64, 128, 256): numpy 0.23, 0.96, 5.5; torch 2.3, 3.2, 9.5;
-    jax 0.19, 0.93, 4.3 after four CPU-seconds of importing and compiling. numpy is the cheapest below some 100,000 updates of
-    the small networks or 3,500 of the large, and its results do not depend on an optional package: hence the default.
+    CPU milliseconds per update on one thread of a busy machine (networks and batch of 64, 128, 256; `python -m
+    benchmarks.details`): numpy 0.4, 1.4, 7.7; torch 6, 7, 16; jax 0.2, 0.8, 4.5, after it has compiled, which the others need
+    not. numpy is not far from jax, and its results do not depend on an optional package: hence the default.
     """
 
     NUMPY = "numpy"
@@ -30,7 +30,7 @@ class Backend(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class SACConfig:
-    """Soft actor-critic (Haarnoja et al. 2018), for continuous actions; takes the fewest environment steps."""
+    """Soft actor-critic (Haarnoja et al. 2018), for continuous actions; learns from all that was done before, too."""
 
     net: tuple[int, ...] = (64, 64)
     """hidden layers of the actor and of each of the two critics (ReLU); 64 x 64 learns Pendulum and Reacher"""
@@ -103,7 +103,7 @@ class PPOConfig:
 
 @dataclass(frozen=True, slots=True)
 class DQNConfig:
-    """Deep Q-network (Mnih et al. 2015), for discrete actions; on most worlds PPO is the steadier choice."""
+    """Deep Q-network (Mnih et al. 2015), for discrete actions."""
 
     net: tuple[int, ...] = (128, 128)
     """hidden layers (ReLU)"""

@@ -2,8 +2,7 @@
 
     y = r + gamma max_a Q'(s', a),   Q  <-  Adam on  mean huber(Q(s, a) - y),   Q'  <-  Q before each burst of updates
 
-Mnih et al. 2015, https://doi.org/10.1038/nature14236. Updates come in bursts, as in RL Baselines3 Zoo: on CartPole that
-was steadier than a target that follows slowly.
+Mnih et al. 2015, https://doi.org/10.1038/nature14236. Updates come in bursts, as in RL Baselines3 Zoo.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from torch.nn.functional import silu
 from plaudit.models.nets import lay_out
 
 CHUNK = 512
-"""rows per pass when evaluating: activations of more rows fall out of the processor's cache, and take twice as long"""
+"""rows per pass when evaluating: activations of more rows fall out of the processor's cache"""
 
 
 @dataclass(frozen=True, slots=True)

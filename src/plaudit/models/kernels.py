@@ -1,7 +1,7 @@
 """Multilayer perceptrons and Adam without autograd, in place on flat float32 vectors.
 
-For networks of a few thousand weights an autograd framework spends most of its time on bookkeeping: an update of
-Stable-Baselines3's SAC with 64 x 64 networks takes 2.9 ms, of which the arithmetic is a tenth. Here several networks of
+For networks of a few thousand weights an autograd framework spends most of its time on bookkeeping (an update of SAC with
+64 x 64 networks here and by Stable-Baselines3: `python -m benchmarks.details`). Here several networks of
 one shape are evaluated together as stacked matrix products, every result goes to a buffer that already exists, and
 weights live in one vector, so that an optimiser step is a handful of array operations.
 
@@ -83,9 +83,7 @@ class Tape:
             if self._tanh:
                 np.tanh(values, out=values)
             else:
-                np.maximum(
-                    buffer, zeros, out=buffer
-                )  # an array of zeros is three times faster than the number; ones stay
+                np.maximum(buffer, zeros, out=buffer)  # ones stay
             inputs = buffer
         return np.matmul(inputs, blocks[-1], out=self.output)
 

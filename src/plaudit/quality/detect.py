@@ -19,7 +19,8 @@ class DetectConfig:
     """When an annotator is suspected."""
 
     error_rate: float = 0.01
-    """probability that anybody honest is suspected, for each of the tests of spam, pattern and copying (Bonferroni)"""
+    """what each of the tests of spam, pattern and copying aims at as the probability that anybody honest is suspected
+    (Bonferroni); `python -m benchmarks.recovery` measures what it comes to, which is more for copying"""
     least: int = 20
     """answers (or shared questions) below which nobody is suspected"""
     fast: float = 0.2

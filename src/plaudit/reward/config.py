@@ -90,7 +90,7 @@ class RewardConfig:
     fit_lapse: bool = False
     """estimate the share of random answers from held-out answers"""
     warm_start: bool = False
-    """go on from the weights of the previous round instead of starting anew: about half the time, and a little less right"""
+    """go on from the weights of the previous round instead of starting anew, in about half the time (`python -m benchmarks.details`)"""
     trunk: Trunk = Trunk.MLP
     """what a reward reads: mlp and linear the present step, gru and transformer also the steps before, cnn a picture; with
     gru the last of `hidden` is the memory, with transformer each is a block and all are equal multiples of 16"""

@@ -55,7 +55,7 @@ def encode(frames: Frames, fps: float) -> bytes:
         duration=max(1, round(1000 / fps)),
         loop=0,
         quality=QUALITY,
-        method=2,  # higher ones take several times as long to save a few per cent
+        method=2,  # higher ones take longer for smaller files
     )
     return target.getvalue()
 

@@ -64,7 +64,7 @@ def _shrink(image: Pixels, side: int) -> Pixels:
     picture = Image.fromarray(image)
     factors = picture.width // side, picture.height // side
     if min(factors) > 1:
-        picture = picture.reduce(factors)  # twice as fast as to resize at once
+        picture = picture.reduce(factors)  # cheaper than to resize at once
     return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
 
 
@@ -98,7 +98,7 @@ class Camera:
 
 @contextmanager
 def _images_kept() -> Generator[None]:
-    """Let pygame read each image file once: Pendulum reads that of its arrow at every step, four fifths of its time."""
+    """Let pygame read each image file once: Pendulum reads that of its arrow at every step."""
     image: Any = sys.modules.get("pygame.image")
     load = getattr(image, "load", None)
     if load is None:  # before the first picture
@@ -151,6 +151,6 @@ def _draw_small(inner: Any, side: int) -> None:
 
 
 def _draw_plain(viewer: Any) -> None:
-    """Without shadows and mirrors, which take most of the time (HalfCheetah: 32 ms with, 3 ms without them)."""
+    """Without shadows and mirrors, which take time in software rendering and say nothing of the state."""
     flags = sys.modules["mujoco"].mjtRndFlag
     viewer.scn.flags[flags.mjRND_SHADOW] = viewer.scn.flags[flags.mjRND_REFLECTION] = 0

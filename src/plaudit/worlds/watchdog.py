@@ -20,7 +20,7 @@ class Watchdog:
 
     In the main thread of a POSIX system a timer signal does it, which also ends waiting in system calls; what the
     program itself does with SIGALRM is put back afterwards. Elsewhere a thread does it, which ends Python code only.
-    Neither can end a loop inside of compiled code. Costs about 2 microseconds per use.
+    Neither can end a loop inside of compiled code.
     """
 
     def __init__(self, seconds: float) -> None:
