@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Body, FastAPI, HTTPException, Response
@@ -12,6 +12,7 @@ from fastapi import Body, FastAPI, HTTPException, Response
 from plaudit.studio.access import Guard
 from plaudit.studio.client import add_client, index
 
+JsonBody = Annotated[dict[str, Any], Body()]
 INSTRUCTION = "Go by what you would want the agent to do."
 
 
@@ -70,6 +71,10 @@ class FakeStudio:
         def home() -> Response:
             return index()
 
+        @app.get("/api/me")
+        def me() -> dict[str, Any]:
+            return {"account": None, "role": "owner", "annotator": "ann", "name": "", "may": ["label"]}
+
         @app.get("/api/next")
         def next_() -> dict[str, Any]:
             with self.lock:
@@ -78,7 +83,7 @@ class FakeStudio:
                 return self.seen()
 
         @app.post("/api/feedback")
-        def feedback(answer: dict[str, Any] = Body()) -> dict[str, Any]:
+        def feedback(answer: JsonBody) -> dict[str, Any]:
             with self.lock:
                 if self.broken:
                     raise HTTPException(503, "The store is locked")
@@ -87,13 +92,13 @@ class FakeStudio:
                 return self.seen()
 
         @app.post("/api/undo")
-        def undo(wish: dict[str, Any] = Body()) -> dict[str, Any]:
+        def undo(wish: JsonBody) -> dict[str, Any]:
             with self.lock:
                 self.answers = [one for one in self.answers if one["id"] != wish["submission"]]
                 return self.seen()
 
         @app.post("/api/session")
-        def session(wish: dict[str, Any] = Body()) -> dict[str, Any]:
+        def session(wish: JsonBody) -> dict[str, Any]:
             with self.lock:
                 self.view = {"state": "break", "questions": []} if wish["cue"] == "pause" else {}
                 return self.seen()

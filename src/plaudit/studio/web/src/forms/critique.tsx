@@ -83,7 +83,7 @@ export default function CritiqueForm(props: FormProps) {
             <Where selected={selected} text={text} />
           </>
         ) : null}
-        <label class="field">{t("note")}<Key id="note" keys={["n"]} />
+        <label class="field"><span>{t("note")}<Key id="note" keys={["n"]} /></span>
           <textarea ref={field} rows={2} maxLength={4000} placeholder={t("note.placeholder")} value={draft.text} onInput={(event) => setDraft({ ...draft, text: event.currentTarget.value })} />
         </label>
         <label class="field">{t("aspect")}

@@ -113,7 +113,7 @@ export default function RankingForm(props: FormProps) {
       <div class="ranking">
         <div class="pool" role="group" aria-label={t("pool")}>
           {pool.map((at) => (
-            <button key={at} type="button" data-pool={at} disabled={!ready} aria-label={t("place", { letter: LETTERS[at] ?? "" })} onPointerDown={(event) => drag(event, at)} onClick={() => add(at)}>
+            <button key={at} type="button" data-pool={at} disabled={!ready} onPointerDown={(event) => drag(event, at)} onClick={() => add(at)}>
               {LETTERS[at]}<Key id={`place-${at + 1}`} keys={[String(at + 1)]} />
             </button>
           ))}

@@ -1,5 +1,5 @@
 // Keys, and the reason for a skip.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t as shared } from "../i18n";
 import { Choice } from "../settings";
 import { type Action, actions, enabled, keysOf, nameOf, remap, remapped } from "./keys";
@@ -12,7 +12,7 @@ export type Reason = (typeof REASONS)[number];
 /** A dialog that stops the question's clock while it is open. */
 function useDialog(open: boolean, timer: Timer) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (open) dialog.current?.showModal();
     timer.cover(open);
     return () => timer.cover(false);

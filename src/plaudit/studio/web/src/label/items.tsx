@@ -39,7 +39,7 @@ export function Items(props: Props) {
   return (
     <div class="items-box">
       {first && shared ? <Prompt text={first} reading={reading} /> : null}
-      {texts.length ? <TextTools several={texts.length > 1} reading={reading} /> : null}
+      {texts.length && !props.completion ? <TextTools several={texts.length > 1} reading={reading} /> : null}
       <div class={`items ${kind}`} ref={(box) => box?.style.setProperty("--ratio", String(ratio))}>
         {question.items.map((item, place) => (
           <figure key={item.index} class={props.chosen?.includes(place) ? "item chosen" : "item"} aria-label={nameOf(item, place, question.items.length)}>

@@ -1,7 +1,7 @@
 // Keys: each action has an id and a default, and may be remapped or all switched off; both are remembered here.
 // A key is never taken while somebody types, composes a character, or uses a control that needs it.
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { language } from "../i18n";
 import { kept } from "../kept";
 import type { WordKey } from "./words";
@@ -23,7 +23,7 @@ const layers = signal<{ actions: Action[] }[]>([]);
 
 /** Offer actions by key while the component is there; those of later components come first. */
 export function useKeys(make: () => Action[], inputs: unknown[]): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const layer = { actions: make() };
     layers.value = [...layers.peek(), layer];
     return () => {

@@ -92,7 +92,7 @@ function table(lines: string[]): ComponentChildren {
 }
 
 const SPANS =
-  /(?<code>`+)(?<inside>[^]{0,4000}?[^`])\k<code>(?!`)|!\[(?<alt>[^\]\n]{0,500})\]\((?<src>[^\s)]{1,2000})[^)\n]{0,200}\)|\[(?<words>[^\]\n]{1,500})\]\((?<href>[^\s)]{1,2000})[^)\n]{0,200}\)|(?<bare>https?:\/\/[^\s<>"'`)\]]+)|(?<strong>\*\*|__)(?=\S)(?<bold>[^\n]{1,2000}?)\k<strong>|(?<mark>[*_])(?=[^\s*_])(?<soft>[^\n*_]{1,1000}?)\k<mark>(?!\w)|~~(?<gone>[^~\n]{1,1000})~~|(?<breaks> {2,}\n)/g;
+  /(?<code>`+)(?<inside>[^]{0,4000}?[^`])\k<code>(?!`)|!\[(?<alt>[^\]\n]{0,500})\]\((?<src>[^\s)]{1,2000})[^)\n]{0,200}\)|\[(?<words>[^\]\n]{1,500})\]\((?<href>[^\s)]{1,2000})[^)\n]{0,200}\)|(?<bare>https?:\/\/[^\s<>"'`)\]]{0,2000}[^\s<>"'`)\].,;:!?。，；：！？])|(?<strong>\*\*|__)(?=\S)(?<bold>[^\n]{1,2000}?)\k<strong>|(?<mark>[*_])(?=[^\s*_])(?<soft>[^\n*_]{1,1000}?)\k<mark>(?!\w)|~~(?<gone>[^~\n]{1,1000})~~|(?<breaks> {2,}\n)/g;
 
 /** Emphasis, code and links within a block. */
 function spans(text: string, depth = 0): ComponentChildren[] {
