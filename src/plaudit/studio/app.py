@@ -10,39 +10,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Cookie, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from plaudit.ask.service import ServiceConfig
 from plaudit.errors import RecordError, StoreError
 from plaudit.store.store import Store
-from plaudit.studio.access import SESSION_SECONDS, Access, Guard
+from plaudit.studio.access import Access, Guard
+from plaudit.studio.access_api import add_access
 from plaudit.studio.desk import Desk
+from plaudit.studio.pages import CLOSED
+from plaudit.studio.roles import Caller, Permission, needs
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
+from plaudit.studio.webhooks import Webhooks
 
 STATIC = Path(__file__).parent / "static"
 ASSETS = {"studio.js": "text/javascript", "studio.css": "text/css", "icon.svg": "image/svg+xml"}
-COOKIE = "plaudit_session"
 DEFAULT_INSTRUCTION = "Go by what you would want the agent to do."
-# a page of its own, not a redirect: a browser that followed a link from elsewhere sends a strict cookie only from here
-ENTER = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">
-<title>plaudit</title><link rel="icon" href="/static/icon.svg"><a href="/">Open</a></html>"""
-CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>plaudit</title><link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/studio.css">
-<header><span class="brand"><img src="/static/icon.svg" alt="" width="22" height="22">plaudit</span></header>
-<main><section id="message"><h1>This link has been used, or the studio was restarted</h1>
-<p id="message-text">Open the link that the terminal shows now. Each link lets one browser in, once.</p>
-</section></main><footer></footer></html>"""
 
 
-def who(request: Request, plaudit_session: Annotated[str | None, Cookie()] = None) -> str:
-    """The annotator that a request comes from; refuses (401) what has no session."""
-    access: Access = request.app.state.access
-    annotator = access.annotator(plaudit_session)
-    if annotator is None:
-        raise HTTPException(401, "open the link that the terminal shows")
-    return annotator
+def who(caller: Annotated[Caller, Depends(needs(Permission.LABEL))]) -> str:
+    """The annotator that a request comes from."""
+    return caller.annotator
 
 
 Who = Annotated[str, Depends(who)]
@@ -63,14 +53,14 @@ def create_app(
         service: how people are asked.
         clock: seconds, monotonic; tests pass their own.
     """
-    access = access or Access(clock)
+    access = access or Access(store)
     service = service or ServiceConfig()
     desk = Desk(store, replace(service, instruction=service.instruction or DEFAULT_INSTRUCTION), clock=clock)
     app = FastAPI(title="plaudit studio", lifespan=_keeping(desk), docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guard)
-    app.state.access = access
+    app.add_middleware(Guard, site=access.site)
     _handle_errors(app)
     _add_pages(app, access)
+    add_access(app, access, Webhooks(store))
     _add_api(app, desk, store)
     return app
 
@@ -108,22 +98,13 @@ def _handle_errors(app: FastAPI) -> None:
 
 
 def _add_pages(app: FastAPI, access: Access) -> None:
-    @app.get("/enter")
-    def enter(token: str = "") -> HTMLResponse:
-        session = access.redeem(token)
-        if session is None:
-            return HTMLResponse(CLOSED, 403)
-        reply = HTMLResponse(ENTER)
-        reply.set_cookie(COOKIE, session, max_age=int(SESSION_SECONDS), httponly=True, samesite="strict", path="/")
-        return reply
-
-    @app.get("/")
-    def index(plaudit_session: Annotated[str | None, Cookie()] = None) -> Response:
-        if access.annotator(plaudit_session) is None:
+    @app.get("/", include_in_schema=False)
+    def index(request: Request) -> Response:
+        if access.caller(request) is None and not access.open_to_others:
             return HTMLResponse(CLOSED, 401)
         return FileResponse(STATIC / "index.html", media_type="text/html; charset=utf-8")
 
-    @app.get("/static/{name}")
+    @app.get("/static/{name}", include_in_schema=False)
     def asset(name: str) -> FileResponse:
         if name not in ASSETS:
             raise HTTPException(404)

@@ -77,6 +77,8 @@ class Caller:
     may: frozenset[Permission]
     session: str | None = None
     """id of the session; None for a key"""
+    key: str | None = None
+    """id of the key; None for a session"""
 
     @property
     def rules(self) -> bool:
@@ -91,6 +93,10 @@ class Gate(Protocol):
         """Who the session cookie or the bearer key of a request belongs to; None if nobody, or no longer."""
         ...
 
+    def pace(self, caller: Caller, request: HTTPConnection) -> None:
+        """Raise 429 when a caller changes things too often."""
+        ...
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -100,7 +106,8 @@ class Needs:
 
     def __call__(self, request: HTTPConnection) -> Caller:
         """Refuse with 401 what nobody sent, with 403 what the caller may not do."""
-        caller = cast(Gate, request.app.state.access).caller(request)
+        gate = cast(Gate, request.app.state.access)
+        caller = gate.caller(request)
         if caller is None:
             raise HTTPException(
                 401, said("You are not signed in", next_step="open the link you were given, or sign in")
@@ -115,6 +122,7 @@ class Needs:
                     next_step="ask the owner of this study",
                 ),
             )
+        gate.pace(caller, request)
         return caller
 
 
