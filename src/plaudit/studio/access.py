@@ -200,7 +200,8 @@ def _refusal(site: Site, method: str, headers: Headers) -> JSONResponse | None:
         return JSONResponse({"error": "This request does not come from the studio's own page."}, 403)
     if method == "WEBSOCKET":
         return None
-    if not headers.get("content-length", "").isdecimal() or int(headers["content-length"]) > LONGEST_BODY:
+    length = headers.get("content-length", "0")  # without one, and not in chunks, there is no body
+    if "transfer-encoding" in headers or not length.isdecimal() or int(length) > LONGEST_BODY:
         return JSONResponse({"error": "The request is too long, or does not say how long it is."}, 413)
     return None
 

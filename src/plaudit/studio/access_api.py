@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from plaudit.errors import MissingExtra, RecordError
 from plaudit.studio.access import Access, caller_of
-from plaudit.studio.access_shapes import Asked, Join, Login, Logout, Me, Password, Refusal, Token, Ways
+from plaudit.studio.access_shapes import Asked, Join, Login, Logout, Me, Password, Token, Ways
 from plaudit.studio.invitations import Asks, Joining
 from plaudit.studio.limits import ADDRESS, LOGIN
 from plaudit.studio.manage_api import add_management
@@ -18,9 +18,6 @@ from plaudit.studio.pages import CLOSED, ENTER
 from plaudit.studio.roles import Caller, Permission, needs, said
 from plaudit.studio.webhooks import Webhooks
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refusal} for status in (401, 403, 404, 409, 413, 421, 422, 429, 501, 503)
-}
 OIDC_COOKIE = "plaudit_oidc"
 Self = Annotated[Caller, Depends(needs(Permission.SELF))]
 
@@ -28,19 +25,16 @@ Self = Annotated[Caller, Depends(needs(Permission.SELF))]
 def add_access(app: FastAPI, access: Access, hooks: Webhooks) -> None:
     """Add everything about who may use the studio; `access` answers for the whole application from then on."""
     app.state.access = access
-    router = APIRouter(responses=REFUSALS)
-    _add_sessions(router, access)
-    _add_joining(router, access)
-    _add_provider(router, access)
-    add_management(router, access, hooks)
+    _add_sessions(app, access)
+    _add_joining(app, access)
+    _add_provider(app, access)
+    add_management(app, access, hooks)
 
-    @router.get("/api/openapi.json")
+    @app.get("/api/openapi.json")
     def openapi(caller: Self) -> dict[str, Any]:
         """The contract of this interface."""
         del caller
         return app.openapi()
-
-    app.include_router(router)
 
     @app.exception_handler(AnyHTTPException)
     def refused(request: Request, error: Exception) -> JSONResponse:
@@ -52,8 +46,8 @@ def add_access(app: FastAPI, access: Access, hooks: Webhooks) -> None:
         return JSONResponse({"error": str(error)}, 501)
 
 
-def _add_sessions(router: APIRouter, access: Access) -> None:
-    @router.get("/enter", include_in_schema=False)
+def _add_sessions(app: FastAPI, access: Access) -> None:
+    @app.get("/enter", include_in_schema=False)
     def enter(request: Request, token: str = "") -> HTMLResponse:
         access.limits.take(("enter", _address(request)), ADDRESS)
         session = access.redeem(token)
@@ -63,13 +57,13 @@ def _add_sessions(router: APIRouter, access: Access) -> None:
         access.let_in(request, reply, session)
         return reply
 
-    @router.get("/api/login")
+    @app.get("/api/login")
     def ways() -> Ways:
         """How one can sign in."""
         oidc = access.oidc
         return Ways(password=access.accounts.any_sign_in(), provider=None if oidc is None else oidc.name)
 
-    @router.post("/api/login")
+    @app.post("/api/login")
     def login(request: Request, reply: Response, given: Login) -> Me:
         """Sign in; the session that the browser had ends."""
         access.limits.take(("login", _address(request)), ADDRESS)
@@ -81,19 +75,19 @@ def _add_sessions(router: APIRouter, access: Access) -> None:
         access.let_in(request, reply, session)
         return _me(access, caller_of(account, session))
 
-    @router.post("/api/logout")
+    @app.post("/api/logout")
     def logout(request: Request, reply: Response, caller: Self, wish: Logout) -> dict[str, bool]:
         """End this session, or all of one's own."""
         access.accounts.end_sessions(_person(caller).account, only=None if wish.everywhere else caller.session)
         reply.delete_cookie(access.site.cookie(request), secure=access.site.secure(request), httponly=True)
         return {"done": True}
 
-    @router.get("/api/me")
+    @app.get("/api/me")
     def me(caller: Self) -> Me:
         """Whoever asks."""
         return _me(access, caller)
 
-    @router.post("/api/password")
+    @app.post("/api/password")
     def password(request: Request, reply: Response, caller: Self, given: Password) -> Me:
         """Take another password; ends all other sessions."""
         access.limits.take(("password", caller.account), LOGIN)
@@ -102,15 +96,15 @@ def _add_sessions(router: APIRouter, access: Access) -> None:
         return _me(access, caller)
 
 
-def _add_joining(router: APIRouter, access: Access) -> None:
-    @router.get("/api/join")
+def _add_joining(app: FastAPI, access: Access) -> None:
+    @app.get("/api/join")
     def look(request: Request, invitation: Annotated[Token, Header()]) -> Asked:
         """What an invitation asks; its token comes in a header, which is in no log."""
         access.limits.take(("join", _address(request)), ADDRESS)
         there = access.invitations.look(invitation)
         return asked(there.role, there.asks)
 
-    @router.post("/api/join")
+    @app.post("/api/join")
     def join(request: Request, reply: Response, given: Join) -> Me:
         """Make an account out of an invitation, and sign in."""
         access.limits.take(("join", _address(request)), ADDRESS)
@@ -121,8 +115,8 @@ def _add_joining(router: APIRouter, access: Access) -> None:
         return _me(access, caller_of(account, session))
 
 
-def _add_provider(router: APIRouter, access: Access) -> None:
-    @router.get("/api/oidc", include_in_schema=False)
+def _add_provider(app: FastAPI, access: Access) -> None:
+    @app.get("/api/oidc", include_in_schema=False)
     def begin(request: Request) -> RedirectResponse:
         access.limits.take(("oidc", _address(request)), ADDRESS)
         if access.oidc is None:
@@ -136,7 +130,7 @@ def _add_provider(router: APIRouter, access: Access) -> None:
         )
         return reply
 
-    @router.get("/api/oidc/callback", include_in_schema=False)
+    @app.get("/api/oidc/callback", include_in_schema=False)
     def finish(
         request: Request,
         state: Annotated[str, Query(max_length=200)] = "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -14,7 +14,7 @@ Token = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 Secret = Annotated[str, StringConstraints(max_length=10_000)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Assigned = Literal[Role.OWNER, Role.LEAD, Role.RESEARCHER, Role.REVIEWER, Role.ANNOTATOR]
+Assigned = Literal["owner", "lead", "researcher", "reviewer", "annotator"]
 """roles that people have; a program has its key's scopes"""
 
 
@@ -26,6 +26,12 @@ class Refusal(_Shape):
     """Why something was refused: what, got, expected, next step."""
 
     error: str
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal} for status in (401, 403, 404, 409, 413, 421, 422, 429, 501, 503)
+}
+"""how every endpoint refuses"""
 
 
 class Ways(_Shape):
@@ -92,7 +98,7 @@ class Join(_Shape):
 class Invite(_Shape):
     """An invitation that is to be made."""
 
-    role: Assigned = Role.ANNOTATOR
+    role: Assigned = "annotator"
     account: Id | None = None
     """a link for somebody who has an account, instead"""
     traits: dict[Word, list[Word]] = Field(default_factory=dict, max_length=30)

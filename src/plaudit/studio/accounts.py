@@ -191,7 +191,7 @@ class Accounts:
         token, now = new_token(), self._clock()
 
         def change(connection: Connection) -> None:
-            over = (session.c.used_at < now - IDLE_SECONDS) | (session.c.created_at < now - SESSION_SECONDS)
+            over = (session.c.used_at <= now - IDLE_SECONDS) | (session.c.created_at <= now - SESSION_SECONDS)
             connection.execute(session.delete().where(over | (session.c.hash == digest((instead_of or "").encode()))))
             row = {"hash": digest(token.encode()), "account": id, "created_at": now, "used_at": now}
             connection.execute(session.insert().values(row))
@@ -203,7 +203,7 @@ class Accounts:
         """The account and id of the session that a token belongs to; None for none, or no longer."""
         hash_, now = digest(token.encode()), self._clock()
         wanted = select(account, session.c.used_at).join(session, session.c.account == account.c.id)
-        lasting = (session.c.used_at >= now - IDLE_SECONDS) & (session.c.created_at >= now - SESSION_SECONDS)
+        lasting = (session.c.used_at > now - IDLE_SECONDS) & (session.c.created_at > now - SESSION_SECONDS)
         with self._store.reading() as connection:
             row = connection.execute(wanted.where(session.c.hash == hash_, lasting)).first()
         if row is None or row.closed_at is not None:

@@ -19,6 +19,7 @@ from plaudit.errors import RecordError, StoreError
 from plaudit.store.store import Store
 from plaudit.studio.access import Access, Guard
 from plaudit.studio.access_api import add_access
+from plaudit.studio.access_shapes import REFUSALS
 from plaudit.studio.desk import Desk
 from plaudit.studio.pages import CLOSED
 from plaudit.studio.roles import Caller, Permission, needs
@@ -56,7 +57,14 @@ def create_app(
     access = access or Access(store)
     service = service or ServiceConfig()
     desk = Desk(store, replace(service, instruction=service.instruction or DEFAULT_INSTRUCTION), clock=clock)
-    app = FastAPI(title="plaudit studio", lifespan=_keeping(desk), docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="plaudit studio",
+        lifespan=_keeping(desk),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=REFUSALS,
+    )
     app.add_middleware(Guard, site=access.site)
     _handle_errors(app)
     _add_pages(app, access)

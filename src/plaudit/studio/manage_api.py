@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path
+from fastapi import Depends, FastAPI, HTTPException, Path
 
 from plaudit.studio.access import Access
 from plaudit.studio.access_shapes import (
@@ -35,16 +35,16 @@ Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 DAY = 24 * 3600.0
 
 
-def add_management(router: APIRouter, access: Access, hooks: Webhooks) -> None:
+def add_management(app: FastAPI, access: Access, hooks: Webhooks) -> None:
     """Add the routes."""
-    _add_invitations(router, access)
-    _add_accounts(router, access)
-    _add_keys(router, access)
-    _add_webhooks(router, hooks)
+    _add_invitations(app, access)
+    _add_accounts(app, access)
+    _add_keys(app, access)
+    _add_webhooks(app, hooks)
 
 
-def _add_invitations(router: APIRouter, access: Access) -> None:
-    @router.get("/api/invitations")
+def _add_invitations(app: FastAPI, access: Access) -> None:
+    @app.get("/api/invitations")
     def invitations(caller: Manages) -> list[Open]:
         """Invitations that nobody used yet."""
         del caller
@@ -66,7 +66,7 @@ def _add_invitations(router: APIRouter, access: Access) -> None:
             for one in access.invitations.all()
         ]
 
-    @router.post("/api/invitations")
+    @app.post("/api/invitations")
     def invite(caller: Manages, wish: Invite) -> Invited:
         """Make a link that lets one person in, once: somebody new, or somebody who has an account."""
         seconds = wish.days * DAY
@@ -74,13 +74,14 @@ def _add_invitations(router: APIRouter, access: Access) -> None:
             _require_rule(caller, access.accounts.get(wish.account).role)
             id, token = access.invitations.link(wish.account, made_by=caller.account, seconds=seconds)
             return Invited(id=id, path=f"/enter?token={token}")
-        _require_rule(caller, wish.role)
+        role = Role(wish.role)
+        _require_rule(caller, role)
         traits = {name: tuple(values) for name, values in wish.traits.items()}
         asks = Asks(traits, wish.purpose, wish.consent, wish.text)
-        id, token = access.invitations.make(wish.role, asks, made_by=caller.account, seconds=seconds)
+        id, token = access.invitations.make(role, asks, made_by=caller.account, seconds=seconds)
         return Invited(id=id, path=f"/#/join/{token}")  # what follows the # stays in the browser
 
-    @router.delete("/api/invitations/{id}")
+    @app.delete("/api/invitations/{id}")
     def take_back(caller: Manages, id: Hash) -> dict[str, bool]:
         """Take an invitation back."""
         del caller
@@ -88,7 +89,7 @@ def _add_invitations(router: APIRouter, access: Access) -> None:
         return {"done": True}
 
 
-def _add_accounts(router: APIRouter, access: Access) -> None:
+def _add_accounts(app: FastAPI, access: Access) -> None:
     def view(caller: Caller, one: Account) -> AccountView:
         name = access.accounts.name(one.id) if Permission.IDENTITIES in caller.may else None
         return AccountView(
@@ -100,34 +101,35 @@ def _add_accounts(router: APIRouter, access: Access) -> None:
             created_at=one.created_at,
         )
 
-    @router.get("/api/accounts")
+    @app.get("/api/accounts")
     def accounts(caller: Manages) -> list[AccountView]:
         """All accounts, with names only for those who may see identities."""
         return [view(caller, one) for one in access.accounts.all()]
 
-    @router.patch("/api/accounts/{id}")
+    @app.patch("/api/accounts/{id}")
     def change(caller: Manages, id: Id, wish: AccountChange) -> AccountView:
         """Give an account another role, close it or open it again; it is signed out everywhere."""
-        for role in (access.accounts.get(id).role, wish.role):
-            if role is not None:
-                _require_rule(caller, role)
-        return view(caller, access.accounts.change(id, role=wish.role, closed=wish.closed))
+        role = None if wish.role is None else Role(wish.role)
+        _require_rule(caller, access.accounts.get(id).role)
+        if role is not None:
+            _require_rule(caller, role)
+        return view(caller, access.accounts.change(id, role=role, closed=wish.closed))
 
 
-def _add_keys(router: APIRouter, access: Access) -> None:
-    @router.get("/api/keys")
+def _add_keys(app: FastAPI, access: Access) -> None:
+    @app.get("/api/keys")
     def keys(caller: HasKeys) -> list[KeyView]:
         """One's own keys; an owner sees all."""
         return [_key(one) for one in access.keys.all(maker=_of(caller))]
 
-    @router.post("/api/keys")
+    @app.post("/api/keys")
     def make(caller: HasKeys, wish: KeyWish) -> NewKey:
         """Make a key for a program."""
         until = None if wish.days is None else time.time() + wish.days * DAY
         key, secret = access.keys.make(caller, Wish(wish.name, frozenset(wish.scopes), until, wish.annotator))
         return NewKey(key=_key(key), secret=secret)
 
-    @router.delete("/api/keys/{id}")
+    @app.delete("/api/keys/{id}")
     def delete(caller: HasKeys, id: Id) -> dict[str, bool]:
         """End a key."""
         _require_own(caller, [one.account for one in access.keys.all(id=id)])
@@ -135,13 +137,13 @@ def _add_keys(router: APIRouter, access: Access) -> None:
         return {"done": True}
 
 
-def _add_webhooks(router: APIRouter, hooks: Webhooks) -> None:
-    @router.get("/api/webhooks")
+def _add_webhooks(app: FastAPI, hooks: Webhooks) -> None:
+    @app.get("/api/webhooks")
     def webhooks(caller: HasKeys) -> list[HookView]:
         """One's own webhooks; an owner sees all."""
         return [_hook(one) for one in hooks.all(maker=_of(caller))]
 
-    @router.post("/api/webhooks")
+    @app.post("/api/webhooks")
     def make(caller: HasKeys, wish: HookWish) -> NewHook:
         """Tell a receiver what happens from now on."""
         if wish.private and not caller.rules:
@@ -149,7 +151,7 @@ def _add_webhooks(router: APIRouter, hooks: Webhooks) -> None:
         made = hooks.make(caller.account, wish.url, tuple(wish.events), private=wish.private)
         return NewHook(webhook=_hook(made), secret=made.secret)
 
-    @router.delete("/api/webhooks/{id}")
+    @app.delete("/api/webhooks/{id}")
     def delete(caller: HasKeys, id: Id) -> dict[str, bool]:
         """Tell a receiver nothing more."""
         _require_own(caller, [one.account for one in hooks.all(id=id)])
