@@ -181,6 +181,11 @@ class Store(Reading):
         """Give all questions back that an annotator holds."""
         self.change(lambda connection: work.release(connection, None, annotator))
 
+    def was_given(self, query: str, annotator: str) -> bool:
+        """Whether a question was ever leased to an annotator, however long ago."""
+        with self.reading() as connection:
+            return work.was_given(connection, query, annotator)
+
 
 def _given(answer: Feedback) -> tuple[str, dict[str, Any], str]:
     return "feedback.given", {"kind": kind_of(answer), **to_json(answer)}, answer.id

@@ -98,9 +98,9 @@ class Join(_Shape):
 class Invite(_Shape):
     """An invitation that is to be made."""
 
-    role: Assigned = "annotator"
+    role: Assigned | None = None
     account: Id | None = None
-    """a link for somebody who has an account, instead"""
+    """a link for somebody who has an account, instead of a role"""
     traits: dict[Word, list[Word]] = Field(default_factory=dict, max_length=30)
     purpose: str = Field("", max_length=2000)
     consent: Word | None = None

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Path
 
+from plaudit.errors import RecordError
 from plaudit.studio.access import Access
 from plaudit.studio.access_shapes import (
     AccountChange,
@@ -74,6 +75,8 @@ def _add_invitations(app: FastAPI, access: Access) -> None:
             _require_rule(caller, access.accounts.get(wish.account).role)
             id, token = access.invitations.link(wish.account, made_by=caller.account, seconds=seconds)
             return Invited(id=id, path=f"/enter?token={token}")
+        if wish.role is None:
+            raise RecordError("Say whom to invite", expected="a role, or an account")
         role = Role(wish.role)
         _require_rule(caller, role)
         traits = {name: tuple(values) for name, values in wish.traits.items()}
