@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from plaudit.errors import IntegrityError, RecordError, StoreError
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Comparison, Rating, canonical_json, kind_of, to_json
 from plaudit.store import log, schema, verify
-from plaudit.store.migrations.versions import v0001_initial, v0002_people
+from plaudit.store.migrations.versions import v0001_initial, v0002_people, v0003_leases, v0004_access
 from plaudit.store.store import Store
 from tests import strategies
 from tests.store_examples import (
@@ -285,7 +285,7 @@ def test_migrations_make_exactly_the_schema(store):
     with store.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
-    for version in (v0001_initial, v0002_people):
+    for version in (v0001_initial, v0002_people, v0003_leases, v0004_access):
         with pytest.raises(NotImplementedError):
             version.downgrade()
 

@@ -35,7 +35,7 @@ class Studio:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.access = Access(time.monotonic)
+        self.access = Access(store)
         self.app: Any = create_app(store, access=self.access)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"

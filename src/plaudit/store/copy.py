@@ -13,7 +13,7 @@ from plaudit.store import log
 from plaudit.store.database import connect, explained, for_writing, overwrite_deleted
 from plaudit.store.log import PAGE, Entry
 from plaudit.store.place import Place, place_of
-from plaudit.store.schema import metadata, person, person_key, revision
+from plaudit.store.schema import ACCESS, account, metadata, person, person_key, revision
 from plaudit.store.store import Store
 
 
@@ -26,10 +26,10 @@ class Copied:
 
 
 def copy(source: Store, place: Path | str, *, blobs: Path | str | None = None) -> Copied:
-    """Copy a store: all events in their order, each hashed anew, all blobs, and personal data with their keys.
+    """Copy a store: all events in their order, each hashed anew, all blobs, personal data with their keys, and accounts.
 
     A copy that was broken off is carried on, and one of an earlier day brought up to date. Jobs and leases are work in
-    progress and stay behind.
+    progress and stay behind. So does what lets somebody in: sessions, invitations, keys for programs, and webhooks.
 
     Args:
         source: what to copy; others may write to it meanwhile, and what they write is left for the next time.
@@ -123,11 +123,14 @@ def _copy_people(source: Store, target: Store) -> None:
     """All rows anew, so that whoever was erased from the source is erased from the copy, and no bytes remain on disk."""
     with source.reading() as connection:
         rows = {
-            table: [dict(row) for row in connection.execute(select(table)).mappings()] for table in (person, person_key)
+            table: [dict(row) for row in connection.execute(select(table)).mappings()]
+            for table in (person, person_key, account)
         }
 
     def change(connection: Connection) -> None:
         overwrite_deleted(connection)
+        for table in ACCESS:
+            connection.execute(table.delete())
         for table, there in rows.items():
             _replace(connection, table, there)
 

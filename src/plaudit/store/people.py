@@ -19,7 +19,7 @@ from plaudit.run.optional import require
 from plaudit.store import log
 from plaudit.store.database import overwrite_deleted
 from plaudit.store.log import Entry
-from plaudit.store.schema import person, person_key
+from plaudit.store.schema import ACCESS, account, person, person_key
 from plaudit.store.store import Store
 
 KEPT, ERASED = "person.kept", "person.erased"
@@ -69,7 +69,8 @@ def personal(store: Store, annotator: str) -> dict[str, str] | None:
 
 
 def erase(store: Store, annotator: str) -> int:
-    """Destroy the key of an annotator's personal data, and the data; returns the log position that says so.
+    """Destroy the key of an annotator's personal data, the data, and their account with all that lets them in; returns the log
+    position that says so.
 
     Answers stay, under the pseudonym. Copies of the database that were made earlier hold the key until it is erased there;
     so does the file `store.moved.sqlite` of a run that moved into a database with `plaudit copy --switch`.
@@ -79,10 +80,12 @@ def erase(store: Store, annotator: str) -> int:
 
     def change(connection: Connection) -> int:
         _delete(connection, annotator)
+        for table in ACCESS:
+            connection.execute(table.delete().where((table.c.id if table is account else table.c.account) == annotator))
         return log.append(connection, [Entry(ERASED, {"annotator": annotator})])[0]
 
     seq = store.change(change)
-    store.sweep(person, person_key)
+    store.sweep(person, person_key, *ACCESS)
     return seq
 
 

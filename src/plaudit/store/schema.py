@@ -21,9 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-FORMAT = 3
+FORMAT = 4
 """number of the store's format, kept in `about`"""
-REVISION = "0003"
+REVISION = "0004"
 """the newest migration, whose tables these are"""
 GENESIS = "0" * 64
 """what stands before the first event"""
@@ -142,6 +142,73 @@ person_key = Table(
     Column("annotator", short(64), primary_key=True),
     Column("key", LargeBinary, nullable=False),
 )
+
+# who may use the studio: outside the log, and of every secret only what cannot be turned back into it
+account = Table(
+    "account",
+    metadata,
+    Column("id", short(64), primary_key=True),  # the pseudonym under which answers of this account are stored
+    Column("role", short(32), nullable=False),
+    Column(
+        "login", short(64), nullable=True, unique=True
+    ),  # hash of the name, or of issuer and subject, to sign in with
+    Column("password", Text, nullable=True),
+    Column("created_at", Float, nullable=False),
+    Column("closed_at", Float, nullable=True),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("hash", short(64), primary_key=True),
+    Column("account", short(64), ForeignKey("account.id"), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("used_at", Float, nullable=False),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("hash", short(64), primary_key=True),
+    Column("role", short(32), nullable=False),
+    Column(
+        "account", short(64), ForeignKey("account.id"), nullable=True, index=True
+    ),  # whom it lets in again; None: somebody new
+    Column("asks", Text, nullable=False),
+    Column("made_by", short(64), nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", short(32), primary_key=True),
+    Column("hash", short(64), nullable=False),
+    Column("account", short(64), ForeignKey("account.id"), nullable=False, index=True),
+    Column("annotator", short(64), nullable=False),
+    Column("name", short(128), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("until", Float, nullable=True),
+    Column("used_at", Float, nullable=True),
+)
+
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("id", short(32), primary_key=True),
+    Column("account", short(64), ForeignKey("account.id"), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("secret", Text, nullable=False),  # in the clear: a message is signed with it
+    Column("private", Integer, nullable=False),  # 1: may lead to an address that is not public
+    Column("told", SEQ, nullable=False),  # log position up to which the receiver has been told: the log is the outbox
+    Column("failures", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("trouble", Text, nullable=True),
+)
+ACCESS = (webhook, api_key, invitation, session, account)
+"""in the order in which rows can be deleted"""
 
 _SQLITE_GUARDS = {
     "event_no_update": "UPDATE ON event",

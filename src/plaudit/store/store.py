@@ -175,6 +175,11 @@ class Store(Reading):
         """Give all questions back that an annotator holds."""
         self.change(lambda connection: work.release(connection, None, annotator))
 
+    def was_given(self, query: str, annotator: str) -> bool:
+        """Whether a question was ever leased to an annotator, however long ago."""
+        with self.reading() as connection:
+            return work.was_given(connection, query, annotator)
+
 
 def require_pseudonym(id_: str) -> None:
     """Raises RecordError for an id that could be the key of another kind of event, which it would keep from being logged."""

@@ -119,14 +119,20 @@ def lease_query(connection: Connection, wish: Wish, *, until: float, now: float,
     while (row := connection.execute(oldest).first()) is not None:
         # the row is ours from here on, but somebody may have leased or answered it while we looked
         if connection.execute(free.where(query.c.id == row.id)).first() is not None:
-            over = (lease.c.until <= now) | (lease.c.annotator == mine)
-            connection.execute(lease.delete().where(lease.c.query == row.id, over))
+            connection.execute(lease.delete().where(lease.c.query == row.id, lease.c.annotator == mine))
             connection.execute(lease.insert().values(query=row.id, annotator=mine, until=until))
             return row.record
     return None
 
 
 def release(connection: Connection, query_id: str | None, annotator: str) -> None:
-    """Give a question back; None: all that the annotator holds."""
-    mine = lease.c.annotator == annotator
-    connection.execute(lease.delete().where(mine if query_id is None else mine & (lease.c.query == query_id)))
+    """Give a question back; None: all that the annotator holds. That it was theirs is remembered: an answer may come late."""
+    mine = (lease.c.annotator == annotator) & (lease.c.until > 0)
+    mine = mine if query_id is None else mine & (lease.c.query == query_id)
+    connection.execute(lease.update().where(mine).values(until=0.0))
+
+
+def was_given(connection: Connection, query_id: str, annotator: str) -> bool:
+    """Whether a question was ever leased to an annotator."""
+    wanted = select(lease.c.until).where(lease.c.query == query_id, lease.c.annotator == annotator)
+    return connection.execute(wanted).first() is not None

@@ -9,32 +9,28 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Cookie, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
 from plaudit.ask.service import ServiceConfig
 from plaudit.errors import RecordError, StoreError
 from plaudit.store.store import Store
-from plaudit.studio.access import SESSION_SECONDS, Access, Guard
+from plaudit.studio.access import Access, Guard
+from plaudit.studio.access_api import add_access
+from plaudit.studio.access_shapes import REFUSALS
 from plaudit.studio.client import add_client, index
 from plaudit.studio.desk import Desk
+from plaudit.studio.roles import Caller, Permission, needs
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
+from plaudit.studio.webhooks import Webhooks
 
-COOKIE = "plaudit_session"
 DEFAULT_INSTRUCTION = "Go by what you would want the agent to do."
-# a page of its own, not a redirect: a browser that followed a link from elsewhere sends a strict cookie only from here
-ENTER = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">
-<title>plaudit</title><link rel="icon" href="/static/icon.svg"><a href="/">Open</a></html>"""
 
 
-def who(request: Request, plaudit_session: Annotated[str | None, Cookie()] = None) -> str:
-    """The annotator that a request comes from; refuses (401) what has no session."""
-    access: Access = request.app.state.access
-    annotator = access.annotator(plaudit_session)
-    if annotator is None:
-        raise HTTPException(401, "open the link that the terminal shows")
-    return annotator
+def who(caller: Annotated[Caller, Depends(needs(Permission.LABEL))]) -> str:
+    """The annotator that a request comes from."""
+    return caller.annotator
 
 
 Who = Annotated[str, Depends(who)]
@@ -55,15 +51,22 @@ def create_app(
         service: how people are asked.
         clock: seconds, monotonic; tests pass their own.
     """
-    access = access or Access(clock)
+    access = access or Access(store)
     service = service or ServiceConfig()
     desk = Desk(store, replace(service, instruction=service.instruction or DEFAULT_INSTRUCTION), clock=clock)
-    app = FastAPI(title="plaudit studio", lifespan=_keeping(desk), docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guard)
-    app.state.access = access
+    app = FastAPI(
+        title="plaudit studio",
+        lifespan=_keeping(desk),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=REFUSALS,
+    )
+    app.add_middleware(Guard, site=access.site)
     _handle_errors(app)
     _add_pages(app, access)
     add_client(app)
+    add_access(app, access, Webhooks(store))
     _add_api(app, desk, store)
     return app
 
@@ -101,18 +104,9 @@ def _handle_errors(app: FastAPI) -> None:
 
 
 def _add_pages(app: FastAPI, access: Access) -> None:
-    @app.get("/enter")
-    def enter(token: str = "") -> Response:
-        session = access.redeem(token)
-        if session is None:
-            return index(403)
-        reply = HTMLResponse(ENTER)
-        reply.set_cookie(COOKIE, session, max_age=int(SESSION_SECONDS), httponly=True, samesite="strict", path="/")
-        return reply
-
-    @app.get("/")
-    def home(plaudit_session: Annotated[str | None, Cookie()] = None) -> Response:
-        return index(200 if access.annotator(plaudit_session) else 401)
+    @app.get("/", include_in_schema=False)
+    def home(request: Request) -> Response:
+        return index(200 if access.caller(request) is not None or access.open_to_others else 401)
 
 
 def _add_api(app: FastAPI, desk: Desk, store: Store) -> None:

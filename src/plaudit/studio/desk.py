@@ -168,6 +168,8 @@ class Desk:
             query = self._store.query(answer.query)
         except StoreError as error:
             raise RecordError("This run has no such question", got=answer.query) from error
+        if query not in session.line and not self._store.was_given(query.id, session.annotator):
+            raise RecordError("This question was not given to you", got=query.id, next_step="reload the page")
         submission = self._submission(session.annotator, query, answer)
         self._outlook.read()
         if self._outlook.has_answered(session.annotator, query.id):

@@ -1,10 +1,8 @@
-"""Runs the studio on this machine."""
+"""Runs the studio."""
 
 from __future__ import annotations
 
 import logging
-import socket
-import time
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +10,13 @@ from pathlib import Path
 import uvicorn
 
 from plaudit.ask.study import service_of
-from plaudit.errors import RunError
 from plaudit.store.store import Store
 from plaudit.studio.access import Access
 from plaudit.studio.app import create_app
+from plaudit.studio.deliver import Deliveries
+from plaudit.studio.network import HOST, StudioConfig, access_for, listen
+from plaudit.studio.webhooks import Webhooks
 
-HOST = "127.0.0.1"
 PORT = 8765
 LOG = logging.getLogger(__name__)
 
@@ -29,44 +28,45 @@ def serve(
     port: int = PORT,
     open_browser: bool = True,
     announce: Callable[[str], None] | None = None,
+    config: StudioConfig | None = None,
 ) -> None:
-    """Serve one run's labelling page until interrupted.
+    """Serve one run's studio until interrupted.
 
     Args:
         store_path: the run's store.
         annotator: pseudonym of who answers.
         port: 0 takes any free one; answers that wait in a browser are found again on the same port only.
         open_browser: also open the link.
-        announce: told the link that lets one browser in; without it the link goes to the log.
+        announce: told the link that lets one browser in, or the public address; without it the link goes to the log.
+        config: where to listen and for whom; None: this machine only.
 
     Raises:
+        ConfigError: others could reach the studio, but nobody can sign in as its owner.
         RunError: the port is taken.
         StoreError: there is no store, or it cannot be read.
     """
-    listener = _listen(port)
+    config = config or StudioConfig()
+    listener = listen(config.host, port)
     store = Store.open(store_path)
     try:
-        access = Access(time.monotonic)
+        access = access_for(config, Access(store))
         app = create_app(store, access=access, service=service_of(store))
-        link = f"http://{HOST}:{listener.getsockname()[1]}/enter?token={access.invite(annotator)}"
+        link = config.public_url
+        if link is None:
+            link = f"http://{HOST}:{listener.getsockname()[1]}/enter?token={access.invite(annotator)}"
         (announce or LOG.warning)(link)
         if open_browser:
             webbrowser.open(link)
         # no access log: it would hold the token
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])
+        settings = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            ssl_certfile=config.certificate,
+            ssl_keyfile=config.certificate_key,
+        )
+        with Deliveries(Webhooks(store)):
+            uvicorn.Server(settings).run(sockets=[listener])
     finally:
         store.close()
         listener.close()
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-    except OSError as error:
-        listener.close()
-        raise RunError(
-            "The studio's port is taken", got=f"{HOST}:{port}: {error}", next_step="choose another one with --port"
-        ) from error
-    return listener
