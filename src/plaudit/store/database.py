@@ -131,7 +131,7 @@ def sweep(engine: Engine, *tables: Table) -> None:
         busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
     if busy:
         raise StoreError(
-            "Data were erased, but their bytes still lie on disk",
+            "Bytes of erased data may still lie on disk",
             got=f"the write-ahead log was in use for {BUSY_SECONDS} s",
             expected="that nobody reads meanwhile",
             next_step="wait for other processes or stop them, then erase again, or copy again",
