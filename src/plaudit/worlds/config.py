@@ -35,6 +35,10 @@ class WorldConfig:
     tasks: tuple[dict[str, Any] | str, ...] | None = None
     """several tasks for one policy and one reward model: tables of keyword arguments that are added to `options`, or ids
     of worlds with equal spaces. Copy i does task i mod n, and its observation ends with the task as one-hot entries"""
+    keys: dict[str, Any] | None = None
+    """what keys do when a person acts by hand in the studio: the browser's names of keys and actions, for example
+    { ArrowLeft = 0, ArrowRight = 2, idle = 1 } or { ArrowLeft = [-1.0], ArrowRight = [1.0] }; `idle` is done while none is
+    held; empty: what `plaudit.worlds.controls` has for the world"""
 
     def __post_init__(self) -> None:
         if self.envs < 1 or (self.horizon is not None and self.horizon < 1):
@@ -53,6 +57,14 @@ class WorldConfig:
             raise ConfigError(
                 "world.tasks names no set of tasks", got=list(self.tasks), expected="at least two, all different"
             )
+        for name, action in (self.keys or {}).items():
+            numbers: list[Any] = action if isinstance(action, list) else [action]
+            if not name or not numbers or not all(_is_number(number) for number in numbers):
+                raise ConfigError(
+                    "world.keys is no table of actions",
+                    got=f"{name!r}: {action!r}",
+                    expected="the name of a key, and the number of an action or a list of finite numbers",
+                )
         if len(self.tasks or ()) > self.envs:
             raise ConfigError(
                 "There are more tasks than copies of the world",
@@ -75,3 +87,7 @@ class WorldConfig:
                 return replace(self, id=name, tasks=None)
             case options:
                 return replace(self, options={**self.options, **options}, tasks=None)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

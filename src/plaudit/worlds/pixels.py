@@ -90,14 +90,14 @@ class Camera:
             _draw_small(inner, self._side)
             if getattr(inner, "mujoco_renderer", None) is not None:
                 self._env.render()  # it makes its scene at the first picture
-                _draw_plain(inner.mujoco_renderer.viewer)
+                draw_plain(inner.mujoco_renderer.viewer)
             self._fitted = inner
-        with _images_kept() if isinstance(inner, PendulumEnv) else nullcontext():
+        with images_kept() if isinstance(inner, PendulumEnv) else nullcontext():
             return shrink(drawn(self._env, self._world), self._side)
 
 
 @contextmanager
-def _images_kept() -> Generator[None]:
+def images_kept() -> Generator[None]:
     """Let pygame read each image file once: Pendulum reads that of its arrow at every step."""
     image: Any = sys.modules.get("pygame.image")
     load = getattr(image, "load", None)
@@ -150,7 +150,7 @@ def _draw_small(inner: Any, side: int) -> None:
         inner.render_kwargs = {"height": side, "width": side, "render_flag_overrides": plain, **inner.render_kwargs}
 
 
-def _draw_plain(viewer: Any) -> None:
+def draw_plain(viewer: Any) -> None:
     """Without shadows and mirrors, which take time in software rendering and say nothing of the state."""
     flags = sys.modules["mujoco"].mjtRndFlag
     viewer.scn.flags[flags.mjRND_SHADOW] = viewer.scn.flags[flags.mjRND_REFLECTION] = 0

@@ -60,8 +60,7 @@ class Renderer:
                 world draws nothing.
         """
         self._lane = task_seen(self._config, data.observations[0])
-        visited = self._restored(data) if data.simulator is not None else self._replayed(data)
-        return np.stack([self._frame() for step in visited if step % every == 0])
+        return np.stack([self._frame() for step in visits(self._lockstep, self._lane, data) if step % every == 0])
 
     def close(self) -> None:
         """Close the environment and its picture."""
@@ -75,45 +74,9 @@ class Renderer:
     ) -> None:
         self.close()
 
-    def _restored(self, data: SegmentData) -> Iterator[int]:
-        simulator, states = self._lockstep.simulator(self._lane), data.simulator
-        if simulator is None or states is None or states.shape[1] != simulator.size:
-            raise WorldError(
-                "The segment's simulator states do not fit the world",
-                got=None if states is None else states.shape,
-                expected="none" if simulator is None else f"[step, {simulator.size}]",
-                next_step="draw it with the settings of [world] that it was recorded with",
-            )
-        for step, state in enumerate(states):
-            simulator.restore(state)
-            yield step
-
-    def _replayed(self, data: SegmentData) -> Iterator[int]:
-        if data.reset_seed is None or data.prefix_actions is None:
-            raise WorldError("The segment cannot be drawn", got="neither simulator states nor a reset seed")
-        observation = self._lockstep.reset(self._lane, data.reset_seed, "replayed")
-        for action in data.prefix_actions:
-            observation = self._step(action)
-        for step, (expected, action) in enumerate(zip(data.observations, data.actions, strict=True)):
-            if not np.allclose(observation, expected, rtol=AGREEMENT, atol=AGREEMENT):
-                difference = float(np.abs(observation - expected).max())
-                raise WorldError(
-                    "The world is not reproducible: replaying the episode leads elsewhere",
-                    got=f"{self._config.id}, step {step} of the segment, observations differ by {difference:.3g}",
-                    expected="equal observations from an equal reset seed and equal actions",
-                    next_step="let reset(seed) fix everything random, or give the environment get_state and set_state",
-                )
-            yield step
-            if step + 1 < len(data):
-                observation = self._step(action)
-
-    def _step(self, action: NDArray[np.generic]) -> NDArray[np.float32]:
-        every = np.stack([np.asarray(action)] * len(self._lockstep.envs))
-        return self._lockstep.step(every, [self._lane])[0][self._lane]
-
     def _frame(self) -> Frames:
         try:
-            return _smaller(drawn(self._lockstep.envs[self._lane], self._config.id))
+            return smaller(drawn(self._lockstep.envs[self._lane], self._config.id))
         except WorldError:
             raise
         except Exception as error:
@@ -127,6 +90,59 @@ def render(config: WorldConfig, data: SegmentData) -> Frames:
         return renderer.render(data)
 
 
+def visits(lockstep: Lockstep, lane: int, data: SegmentData) -> Iterator[int]:
+    """Bring a lane to where each step of a segment was seen, one after the other. Raises as `Renderer.render`."""
+    return _restored(lockstep, lane, data) if data.simulator is not None else _replayed(lockstep, lane, data)
+
+
+def _restored(lockstep: Lockstep, lane: int, data: SegmentData) -> Iterator[int]:
+    simulator, states = lockstep.simulator(lane), data.simulator
+    if simulator is None or states is None or states.shape[1] != simulator.size:
+        raise WorldError(
+            "The segment's simulator states do not fit the world",
+            got=None if states is None else states.shape,
+            expected="none" if simulator is None else f"[step, {simulator.size}]",
+            next_step="draw it with the settings of [world] that it was recorded with",
+        )
+    for step, state in enumerate(states):
+        simulator.restore(state)
+        yield step
+
+
+def _replayed(lockstep: Lockstep, lane: int, data: SegmentData) -> Iterator[int]:
+    if data.reset_seed is None or data.prefix_actions is None:
+        raise WorldError("The segment cannot be drawn", got="neither simulator states nor a reset seed")
+    observation = lockstep.reset(lane, data.reset_seed, "replayed")
+    for action in data.prefix_actions:
+        observation = step_lane(lockstep, lane, action)[0]
+    for step, (expected, action) in enumerate(zip(data.observations, data.actions, strict=True)):
+        require_same(lockstep, step, observation, expected)
+        yield step
+        if step + 1 < len(data):
+            observation = step_lane(lockstep, lane, action)[0]
+
+
+def require_same(
+    lockstep: Lockstep, step: int, observation: NDArray[np.float32], expected: NDArray[np.float32]
+) -> None:
+    """Raise WorldError when a replayed observation is not the recorded one; `step` is for the message."""
+    if not np.allclose(observation, expected, rtol=AGREEMENT, atol=AGREEMENT):
+        difference = float(np.abs(observation - expected).max())
+        raise WorldError(
+            "The world is not reproducible: replaying the episode leads elsewhere",
+            got=f"{lockstep.config.id}, step {step} of the segment, observations differ by {difference:.3g}",
+            expected="equal observations from an equal reset seed and equal actions",
+            next_step="let reset(seed) fix everything random, or give the environment get_state and set_state",
+        )
+
+
+def step_lane(lockstep: Lockstep, lane: int, action: NDArray[np.generic]) -> tuple[NDArray[np.float32], float, bool]:
+    """Act once in one lane. Returns its observation [entry], its reward, and whether the episode is over."""
+    every = np.stack([np.asarray(action)] * len(lockstep.envs))
+    observations, rewards, terminated, truncated = lockstep.step(every, [lane])
+    return observations[lane], float(rewards[lane]), bool(terminated[lane] or truncated[lane])
+
+
 def task_seen(config: WorldConfig, observation: NDArray[np.float32]) -> int:
     """Number of the task that an observation [entry] was made in, as its one-hot entries say."""
     if config.tasks is None:
@@ -135,7 +151,8 @@ def task_seen(config: WorldConfig, observation: NDArray[np.float32]) -> int:
     return int(np.argmax(observation[end - len(config.tasks) : end]))
 
 
-def _smaller(frame: Frames) -> Frames:
+def smaller(frame: Frames) -> Frames:
+    """A frame [height, width, 3] at most `TALLEST` pixels high."""
     height, width = frame.shape[:2]
     if height <= TALLEST:
         return frame

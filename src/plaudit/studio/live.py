@@ -1,0 +1,250 @@
+"""Showing and correcting behaviour by hand, in the real environment.
+
+POST /api/live starts a world for a demonstration or a correction that its annotator was asked for; WebSocket
+/api/live/{id} plays it. The server sends {step, done, enough, again} before every picture, and {segment, start, end} when
+what was shown is stored, or {error}; the page sends {seen: number of pictures}, {go}, {pause}, {action}, {speed},
+{restart} and {end, first}. Nothing reaches the store before the whole of it has arrived here.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, WebSocket
+from pydantic import Field
+from starlette.websockets import WebSocketState
+
+from plaudit.ask.mix import SHOWING
+from plaudit.ask.teacher_remarks import changed
+from plaudit.errors import RecordError, StoreError
+from plaudit.records import Query, QueryKind, Segment, SegmentData, from_json
+from plaudit.run.seeds import derive
+from plaudit.store.store import Store
+from plaudit.studio.live_child import Child
+from plaudit.studio.live_world import GONE, Limits, Live
+from plaudit.studio.roles import Caller, Permission, needs, said
+from plaudit.studio.view import Shape
+from plaudit.worlds.config import WorldConfig
+from plaudit.worlds.live import segment_data, setup
+from plaudit.worlds.playing import Start
+from plaudit.worlds.render import task_seen
+
+# no `from __future__ import annotations` here: FastAPI reads the annotations of routes inside of functions
+Holds = Callable[[str, str], bool]
+"""annotator, query"""
+POLICY = "person"
+"""what segments name as the policy that acted"""
+Who = Annotated[Caller, Depends(needs(Permission.LABEL))]
+
+
+class LiveWish(Shape):
+    """A wish to show or correct something by hand."""
+
+    query: str = Field(max_length=64)
+    from_item: int | None = Field(default=None, ge=0)
+    """which of the query's segments to begin in, in the query's own order; None: a fresh start, or the one to correct"""
+    from_step: int = Field(default=0, ge=0)
+    """step of that segment at which the person takes over"""
+
+
+class LiveKey(Shape):
+    """What a key does."""
+
+    key: str
+    """the browser's `KeyboardEvent.code`"""
+    action: int | list[float]
+    label: str
+
+
+class LivePad(Shape):
+    """A field to point at: numbers of the keys at its ends."""
+
+    x: tuple[int, int] | None
+    y: tuple[int, int] | None
+
+
+class LiveWorld(Shape):
+    """A world that waits to be played; see `plaudit.worlds.controls.Controls`."""
+
+    id: str
+    fps: float
+    keys: list[LiveKey]
+    idle: int | list[float] | None
+    turns: bool
+    pads: list[LivePad]
+    low: list[float]
+    high: list[float]
+    strength: float
+    length: int
+    """steps that are handed in, fewer only where the episode ends before"""
+    kept: int
+    """of these, how many are those of the segment that is corrected"""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is played."""
+
+    id: str
+    world: WorldConfig
+    name: str
+    """of the world and its task, as segments say it"""
+    start: Start
+    data: SegmentData | None
+    """of the segment that it begins in"""
+
+
+class Lives:
+    """All worlds of a studio that are played, or wait for their page."""
+
+    def __init__(self, store: Store, config: Mapping[str, Any], holds: Holds, limits: Limits) -> None:
+        self.found: dict[str, Live] = {}
+        self.limits = limits
+        self._store, self._config, self._holds = store, config, holds
+        self._starting = 0
+
+    async def start(self, annotator: str, wish: LiveWish) -> LiveWorld | None:
+        """A world for this annotator, whose earlier one is given up; None when there are too many.
+
+        Raises:
+            RecordError: there is nothing to play, or it cannot be played.
+        """
+        for id_ in [id_ for id_, live in self.found.items() if live.annotator == annotator]:
+            await self.found.pop(id_).end()
+        if self._starting + len(self.found) >= self.limits.worlds:
+            return None
+        self._starting += 1
+        try:
+            task = await asyncio.to_thread(self._task, annotator, wish)
+            child, ready = await Child.start(setup(task.world, task.start, task.data))
+        finally:
+            self._starting -= 1
+
+        async def keep(start: int, attempt: int, arrays: bytes) -> dict[str, Any]:
+            return await asyncio.to_thread(self._keep, task, f"live/{task.id}/{attempt}", start, arrays)
+
+        live = self.found[task.id] = Live(annotator, child, keep, self.limits)
+        loop = asyncio.get_running_loop()
+        # for a while it can be asked how it ended
+        live.pump.add_done_callback(lambda _: loop.call_later(self.limits.away, self._forget, task.id, live))
+        names = ("fps", "idle", "turns", "pads", "low", "high", "strength")
+        kept = task.start.step if task.start.keep else 0
+        about = {"id": task.id, "keys": ready["binds"], "length": task.start.length, "kept": kept}
+        return LiveWorld.model_validate(about | {name: ready[name] for name in names})
+
+    async def close(self) -> None:
+        """End all."""
+        while self.found:
+            await self.found.popitem()[1].end()
+
+    def _forget(self, id_: str, live: Live) -> None:
+        if self.found.get(id_) is live:
+            del self.found[id_]
+
+    def _task(self, annotator: str, wish: LiveWish) -> Task:
+        """Look up what is to be played. Raises RecordError when that is nothing, or not this annotator's."""
+        query = self._query(annotator, wish.query)
+        correction = query.kind is QueryKind.CORRECTION
+        item = 0 if correction else wish.from_item
+        if item is not None and item >= len(query.segments):
+            raise RecordError("The question has no such segment", got=item, expected=f"0 .. {len(query.segments) - 1}")
+        world, id_ = from_json(WorldConfig, self._config["world"]), uuid.uuid4().hex
+        segments = self._store.segments(query.segments)
+        shown = segments[query.segments[item or 0]]
+        data = self._store.segment_data(shown)
+        start = Start(
+            seed=derive(self._config.get("seed", 0), "live", id_) % 2**31,
+            length=shown.length if correction else max(one.length for one in segments.values()),
+            task=task_seen(world, data.observations[0]),
+            step=wish.from_step if item is not None else 0,
+            origin=shown.start,
+            keep=correction,
+        )
+        if start.step >= shown.length:
+            raise RecordError("The segment has no such step", got=start.step, expected=f"0 .. {shown.length - 1}")
+        return Task(id_, world, shown.world, start, None if item is None else data)
+
+    def _query(self, annotator: str, id_: str) -> Query:
+        """A question that this annotator holds. Raises RecordError when it is none that can be played."""
+        if not self._holds(annotator, id_):
+            raise RecordError("This question is not yours now", got=id_, next_step="reload the page")
+        query = self._store.query(id_)
+        if query.kind not in SHOWING or "world" not in self._config:
+            raise RecordError(
+                "There is nothing to play",
+                got=f"a {query.kind.value}",
+                expected="a demonstration or a correction, in a run that has a world",
+            )
+        return query
+
+    def _keep(self, task: Task, episode: str, start: int, arrays: bytes) -> dict[str, Any]:
+        """Store what was shown. Raises RecordError when it corrects nothing, StoreError when it cannot be stored."""
+        data = segment_data(arrays)
+        first, end = None, None
+        if task.start.keep and task.data is not None:
+            first, end = changed(task.data, data)
+            if first is None:
+                raise RecordError("This is what was there already", next_step="do something else from some step on")
+        segment = Segment(
+            world=task.name,
+            policy=POLICY,
+            episode=episode,
+            start=start,
+            length=len(data),
+            blob=self._store.blobs.put_arrays(data.arrays()),
+        )
+        self._store.add_segments([segment])
+        return {"segment": segment.id, "start": first, "end": end, "length": segment.length}
+
+
+def add_live(
+    app: FastAPI, store: Store, config: Mapping[str, Any], *, holds: Holds, limits: Limits | None = None
+) -> None:
+    """Let annotators play the run's world. Worlds end with the application.
+
+    Args:
+        app: its `state.access` knows callers.
+        store: of the run.
+        config: the run file, as `run.created` holds it.
+        holds: whether an annotator has a question on the screen or in line, as `Desk.holds`.
+        limits: of worlds at a time, and of patience.
+    """
+    lives = Lives(store, config, holds, limits or Limits())
+    app.state.lives = lives
+    around = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(inner: FastAPI) -> AsyncGenerator[Any]:
+        async with around(inner) as state:
+            try:
+                yield state
+            finally:
+                await lives.close()
+
+    app.router.lifespan_context = lifespan
+
+    @app.post("/api/live")
+    async def begin(caller: Who, wish: LiveWish) -> LiveWorld:
+        try:
+            world = await lives.start(caller.annotator, wish)
+        except StoreError as error:
+            raise RecordError(str(error)) from error
+        if world is None:
+            many = f"{lives.limits.worlds} worlds"
+            words = said("Too many people are showing something now", got=many, next_step="try again in a minute")
+            raise HTTPException(429, words, {"Retry-After": "20"})
+        return world
+
+    @app.websocket("/api/live/{id}")
+    async def play(caller: Who, socket: WebSocket, id: str) -> None:
+        live = lives.found.get(id)
+        await socket.accept()
+        if live is None or live.annotator != caller.annotator:
+            await socket.close(GONE)
+            return
+        code = await live.converse(socket)
+        if WebSocketState.DISCONNECTED not in (socket.client_state, socket.application_state):
+            await socket.close(code)

@@ -1,0 +1,263 @@
+"""A process in which one person plays one environment: steps at the world's speed, pictures out, actions in.
+
+python -m plaudit.worlds.live      started by the studio, one per person who plays; ends when its standard input does
+
+Messages on both pipes are one letter, a length of four bytes and so many bytes: J is JSON, A named arrays
+(safetensors), F a picture (JPEG). In come first {world, start, branch}, with the arrays of the segment where `branch`,
+then any of {go}, {pause}, {action}, {speed}, {restart}, {end, first}. Out comes {ready, fps, ...} with the controls,
+then for every picture {step, done, enough, again} and F; at the end {shown, start} and A, or {error}.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import load, save
+
+from plaudit.errors import PlauditError, RecordError, WorldError
+from plaudit.records import SegmentData, from_json, to_json
+from plaudit.worlds.config import WorldConfig
+from plaudit.worlds.controls import Controls, checked, controls_of
+from plaudit.worlds.pixels import Pixels
+from plaudit.worlds.playing import Play, Start
+
+JSON, ARRAYS, FRAME = b"J", b"A", b"F"
+FRAMES_PER_SECOND = 20.0
+"""pictures sent at most; steps in between are not drawn"""
+QUALITY = 70
+SLOWEST = 0.1
+"""of the world's own speed"""
+BEHIND = 0.25
+"""seconds that a world may lag and catch up; what is slower than that runs slow, instead of racing"""
+GONE = 1
+"""exit status when the studio is gone"""
+
+
+def pack(kind: bytes, payload: bytes) -> bytes:
+    """One message."""
+    return kind + len(payload).to_bytes(4, "big") + payload
+
+
+def said(message: Mapping[str, Any]) -> bytes:
+    """One message of JSON."""
+    return pack(JSON, json.dumps(message, allow_nan=False).encode())
+
+
+def setup(world: WorldConfig, start: Start, data: SegmentData | None = None) -> bytes:
+    """What the process is told first: the world, where to begin, and the segment to begin in."""
+    first = said({"world": to_json(world), "start": to_json(start), "branch": data is not None})
+    return first if data is None else first + pack(ARRAYS, save(_plain(data)))
+
+
+def segment_data(payload: bytes) -> SegmentData:
+    """What a message of kind A holds."""
+    return SegmentData.from_arrays(load(payload))
+
+
+def read(source: BinaryIO) -> tuple[bytes, bytes] | None:
+    """The next message's kind and bytes; None at the end."""
+    head = source.read(5)
+    if len(head) < 5:
+        return None
+    payload = source.read(int.from_bytes(head[1:], "big"))
+    return head[:1], payload
+
+
+def jpeg(frame: Pixels) -> bytes:
+    """A picture [height, width, 3] as it is sent."""
+    target = io.BytesIO()
+    Image.fromarray(frame).save(target, format="JPEG", quality=QUALITY)
+    return target.getvalue()
+
+
+@dataclass(slots=True)
+class _Clock:
+    """When the next step and the next picture are due."""
+
+    period: float
+    speed: float = 1.0
+    running: bool = False
+    step_at: float = 0.0
+    picture_at: float = 0.0
+
+    def go(self, now: float) -> None:
+        self.running, self.step_at, self.picture_at = True, now, now
+
+    def stepped(self, now: float) -> None:
+        self.step_at = max(self.step_at + self.period / self.speed, now - BEHIND)
+
+    def pictured(self, now: float) -> None:
+        self.picture_at = max(self.picture_at + 1 / FRAMES_PER_SECOND, now - 1 / FRAMES_PER_SECOND)
+
+
+class Player:
+    """Carries out what a person wants, and lets time pass.
+
+    Args:
+        play: the environment.
+        controls: what keys do in it.
+        sink: where messages go.
+    """
+
+    def __init__(self, play: Play, controls: Controls, sink: BinaryIO) -> None:
+        self._play, self._controls, self._sink = play, controls, sink
+        self._clock = _Clock(1 / play.fps)
+        self._again = 0
+        self._rest()
+
+    def begin(self) -> None:
+        """Tell what there is to be played, and show it."""
+        controls = dataclasses.asdict(self._controls)
+        self._say({"ready": True, "fps": self._play.fps, **controls})
+        self._show()
+
+    def wait(self) -> float | None:
+        """Seconds until something is to be done; None: nothing until somebody says so."""
+        return max(0.0, self._clock.step_at - time.perf_counter()) if self._runs else None
+
+    def tick(self) -> None:
+        """Let the steps happen that are due, and show where they led."""
+        now = time.perf_counter()
+        if not self._runs or now < self._clock.step_at:
+            return
+        while now >= self._clock.step_at and not self._play.done:
+            self._play.step(self._action)
+            self._clock.stepped(now)
+        if self._play.done or now >= self._clock.picture_at:
+            self._clock.pictured(now)
+            self._show()
+
+    def hear(self, message: Mapping[str, Any]) -> bool:
+        """Carry out one wish. Returns whether that was the last.
+
+        Raises:
+            WorldError: the wish cannot be read, or the environment failed.
+        """
+        match message:
+            case {"action": action}:
+                self._act(action)
+            case {"go": True}:
+                self._clock.go(time.perf_counter())
+            case {"pause": True}:
+                self._clock.running = False
+            case {"speed": int() | float() as speed}:
+                self._clock.speed = min(1.0, max(SLOWEST, speed))
+            case {"restart": True}:
+                self._play.reset()
+                self._clock.running = False
+                self._rest()
+                self._again += 1
+                self._show()
+            case {"end": True} if not self._play.enough:  # the page was ahead
+                self._show()
+            case {"end": True, **others}:
+                first = others.get("first")
+                self._hand_in(first if isinstance(first, int) else None)
+                return True
+            case _:
+                raise WorldError("The player does not understand", got=dict(message))
+        return False
+
+    @property
+    def _runs(self) -> bool:
+        return self._clock.running and self._begun and not self._controls.turns and not self._play.done
+
+    def _rest(self) -> None:
+        """Nothing is done yet; where no action does nothing, the world waits for the first."""
+        idle = self._controls.idle
+        self._begun = idle is not None
+        first = self._controls.binds[0].action if idle is None else idle
+        self._action = checked(self._play.space, list(first) if isinstance(first, tuple) else first)
+
+    def _act(self, action: object) -> None:
+        self._action = checked(self._play.space, action)
+        if not self._begun:
+            self._begun = True
+            self._clock.step_at = time.perf_counter()
+        if self._controls.turns and self._clock.running and not self._play.done:
+            self._play.step(self._action)
+            self._show()
+
+    def _hand_in(self, first: int | None) -> None:
+        shown = self._play.shown(first)
+        self._say({"shown": True, "start": shown.start})
+        self._sink.write(pack(ARRAYS, save(_plain(shown.data))))
+        self._sink.flush()
+
+    def _show(self) -> None:
+        play = self._play
+        self._say({"step": play.steps, "done": play.done, "enough": play.enough, "again": self._again})
+        self._sink.write(pack(FRAME, jpeg(play.frame())))
+        self._sink.flush()
+
+    def _say(self, message: Mapping[str, Any]) -> None:
+        self._sink.write(said(message))
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Play until the end is asked for, or the source ends. Errors go to the sink."""
+    try:
+        player = _prepared(source, sink)
+        inbox: queue.Queue[bytes] = queue.Queue()
+        threading.Thread(target=_listen, args=(source, inbox), daemon=True).start()
+        player.begin()
+        over = False
+        while not over:
+            with suppress(queue.Empty):
+                over = player.hear(json.loads(inbox.get(timeout=player.wait())))
+            if not over:
+                player.tick()
+    except PlauditError as error:
+        sink.write(said({"error": str(error)}))
+    except Exception as error:
+        sink.write(said({"error": f"The world failed. {type(error).__name__}: {error}"}))
+        raise
+    finally:
+        sink.flush()
+
+
+def _prepared(source: BinaryIO, sink: BinaryIO) -> Player:
+    told = read(source)
+    if told is None:
+        raise RecordError("Nobody said what to play")
+    wish = json.loads(told[1])
+    arrays = read(source) if wish["branch"] else None
+    world, start = from_json(WorldConfig, wish["world"]), from_json(Start, wish["start"])
+    play = Play(world, start, None if arrays is None else segment_data(arrays[1]))
+    return Player(play, controls_of(play.env, world.keys), sink)
+
+
+def _listen(source: BinaryIO, inbox: queue.Queue[bytes]) -> None:
+    while (message := read(source)) is not None:
+        inbox.put(message[1])
+    os._exit(GONE)  # the studio is gone, or has no more use for this; a step that hangs must not keep the process
+
+
+def _plain(data: SegmentData) -> dict[str, NDArray[Any]]:
+    return {name: np.ascontiguousarray(array) for name, array in data.arrays().items()}
+
+
+def main() -> int:
+    """Entry point of the process."""
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no message
+    serve(sys.stdin.buffer, sink)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

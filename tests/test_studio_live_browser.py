@@ -1,0 +1,364 @@
+"""A real browser acts in a real environment: by keys, by pointer, by touch. Needs playwright, a Chromium, the built page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from gymnasium import spaces
+
+from plaudit.records import Query, QueryKind, Segment
+from plaudit.store.store import Store
+from plaudit.studio.access import Guard
+from plaudit.studio.client import STATIC, add_client, index
+from plaudit.studio.live import add_live
+from plaudit.studio.live_world import Limits
+from plaudit.studio.roles import MAY, Caller, Role
+from plaudit.worlds.config import WorldConfig
+from tests.studio_examples import moving_webp, run_payload
+from tests.test_worlds_live import behaviour_segment
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
+    pytest.mark.skipif(not (STATIC / "index.html").is_file(), reason="the page is not built"),
+]
+LENGTH = 20
+PICTURES = os.environ.get("PLAUDIT_PICTURES")
+
+
+class Lamp(gymnasium.Env):
+    """Shines while action 1 is done: how long a press takes to be seen can be measured on it."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012 - as Gymnasium's own
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+        self.observation_space = spaces.Box(0, 1, (1,), dtype=np.float64)
+        self.action_space = spaces.Discrete(2)
+        self.on = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.on = 0
+        return np.zeros(1), {}
+
+    def step(self, action):
+        self.on = int(action)
+        return np.full(1, self.on, float), 0.0, False, False, {}
+
+    def render(self):
+        return np.full((200, 300, 3), 255 * self.on, np.uint8)
+
+
+class Studio:
+    """The page, one question, and the real world behind it."""
+
+    def __init__(self, path: Path, world: dict[str, Any], kind: QueryKind, *, length: int = LENGTH) -> None:
+        payload = run_payload()
+        payload["config"] |= {"world": world, "seed": 3}
+        self.store = Store.create(path / "store.sqlite", payload)
+        data = behaviour_segment(WorldConfig(**world), time=0, length=length)
+        blob = self.store.blobs.put_arrays(data.arrays())
+        segment = Segment(world["id"], "p0", "e0/k0", 0, length, blob)
+        self.store.add_segments([segment])
+        self.query = Query(kind, (segment.id,), (0,), 0, 0, "uniform")
+        self.store.add_queries([self.query])
+        self.answers: list[dict[str, Any]] = []
+        self.app = self._application(payload["config"])
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.server = uvicorn.Server(uvicorn.Config(self.app, log_level="error", ws_per_message_deflate=False))
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
+
+    def caller(self, request: Any) -> Caller:
+        return Caller("ann", Role.ANNOTATOR, "ann", MAY[Role.ANNOTATOR])
+
+    def pace(self, caller: Caller, request: Any) -> None: ...
+
+    @property
+    def pid(self) -> int:
+        return next(iter(self.app.state.lives.found.values())).pid
+
+    def view(self) -> dict[str, Any]:
+        item = {"index": 0, "clip": {"url": "/media/clip", "error": None, "steps": LENGTH}, "text": None}
+        nothing = dict.fromkeys(("levels", "aspect", "constraint", "level", "world", "arm", "assist"))
+        question = {"id": self.query.id, "kind": self.query.kind.value, "items": [item], "live": True, **nothing}
+        left = [] if self.answers else [question]
+        progress = {"mine": 0, "answered": 0, "open": 1, "total": 1, "seconds": 0}
+        return {
+            "run": "r", "session": "s", "annotator": "ann", "state": "question" if left else "finished",
+            "instruction": "Swing it up.", "questions": left, "undoable": None,
+            "saved": [one["id"] for one in self.answers], "progress": progress, "waiting": None, "trouble": None,
+        }  # fmt: skip
+
+    def _application(self, config: dict[str, Any]) -> FastAPI:
+        from fastapi import Body, Response
+
+        app = FastAPI()
+        app.state.access = self
+        app.add_middleware(Guard)
+        add_client(app)
+        add_live(app, self.store, config, holds=lambda *_: True, limits=Limits(away=5.0))
+        clip = moving_webp()
+        app.get("/")(index)
+        app.get("/api/next")(self.view)
+        app.get("/media/clip")(lambda: Response(clip, media_type="image/webp"))
+
+        def feedback(answer: dict[str, Any] = Body()) -> dict[str, Any]:  # noqa: B008 - as FastAPI has it
+            self.answers.append(answer)
+            return self.view()
+
+        app.post("/api/feedback")(feedback)
+        return app
+
+    def __enter__(self) -> Studio:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.store.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens the page in a fresh profile and begins to play; fails the test if the page reports an error."""
+    complaints: list[str] = []
+    contexts: list[Any] = []
+
+    def open_(studio: Studio, **settings: Any) -> Any:
+        context = browser.new_context(locale="en-GB", reduced_motion="reduce", **settings)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto(studio.address)
+        page.click("#begin-live:not([disabled]), #take-over:not([disabled])")
+        page.wait_for_selector(".live button.main:not([disabled])", timeout=25_000)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    expected = ("/api/me", "404", "WebSocket")
+    assert [text for text in complaints if not any(one in text for one in expected)] == []
+
+
+def picture(page: Any, name: str) -> None:
+    if PICTURES:
+        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
+
+
+def begin(page: Any) -> None:
+    page.get_by_role("button", name="Begin", exact=True).click()
+    page.wait_for_selector(".live-stage.running")
+
+
+def wait_for_step(page: Any, step: int) -> None:
+    for _ in range(400):
+        if page.locator(".live progress").evaluate("bar => bar.value") >= step:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"step {step} was never reached")
+
+
+def hand_in(page: Any, studio: Studio) -> Any:
+    page.get_by_role("button", name="Hand in").click(timeout=15_000)
+    page.wait_for_selector(".live", state="detached")
+    for _ in range(100):
+        if studio.answers:
+            break
+        page.wait_for_timeout(50)
+    segment = studio.store.segment(studio.answers[0]["answer"]["segment"])
+    return studio.store.segment_data(segment)
+
+
+def test_a_pendulum_is_swung_by_held_keys_and_handed_in(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    world = {"id": "Pendulum-v1", "envs": 1}
+    with Studio(tmp_path, world, QueryKind.DEMONSTRATION, length=60) as studio:
+        page = open_page(studio)
+        picture(page, "live-ready")
+        begin(page)
+        for key in ("ArrowLeft", "ArrowRight", "ArrowLeft", "ArrowRight"):
+            page.keyboard.down(key)
+            page.wait_for_timeout(600)
+            page.keyboard.up(key)
+        picture(page, "live-running")
+        wait_for_step(page, 60)
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Hand in").wait_for()
+        picture(page, "live-stopped")
+        page.get_by_label("Which 60 steps count?").fill("2")
+        page.get_by_text("Steps 3 to 62").wait_for()
+        data = hand_in(page, studio)
+        assert data.actions.shape == (60, 1)
+        assert {-2.0, 2.0} <= {round(float(one), 3) for one in np.unique(data.actions)}
+        assert np.ptp(np.arctan2(data.observations[:, 1], data.observations[:, 0])) > 0.2  # it swung
+        segment = studio.store.segment(studio.answers[0]["answer"]["segment"])
+        assert (segment.policy, segment.start) == ("person", 2)
+
+
+def test_a_correction_by_pointer_alone(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    with Studio(tmp_path, {"id": "CartPole-v1", "envs": 1}, QueryKind.CORRECTION, length=9) as studio:
+        page = open_page(studio)
+        page.get_by_label("Speed").select_option("0.25")
+        begin(page)
+        right = page.locator(".live-key", has_text="right")
+        box = right.bounding_box()
+        page.mouse.move(box["x"] + 20, box["y"] + 20)
+        page.mouse.down()
+        page.get_by_role("button", name="Hand in").wait_for(timeout=15_000)  # the end of what is corrected stops it
+        page.mouse.up()
+        picture(page, "live-correction")
+        data = hand_in(page, studio)
+        before = studio.store.segment_data(studio.store.segment(studio.query.segments[0]))
+        assert len(data) == len(before)
+        np.testing.assert_array_equal(data.observations[0], before.observations[0])
+        assert data.actions[-1] == 1
+
+
+def test_a_pad_is_pulled_by_touch_on_a_phone(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    pytest.importorskip("mujoco")
+    with Studio(tmp_path, {"id": "Reacher-v5", "envs": 1}, QueryKind.DEMONSTRATION) as studio:
+        page = open_page(studio, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+        picture(page, "live-phone")
+        page.get_by_label("Speed").select_option("0.25")
+        page.get_by_role("button", name="Begin", exact=True).tap()
+        page.wait_for_selector(".live-stage.running")
+        box = page.locator(".live-pad").bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        touch = page.context.new_cdp_session(page)
+        point = {"x": middle[0] + 30, "y": middle[1] - 40}
+        touch.send(
+            "Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": middle[0], "y": middle[1]}]}
+        )
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+        wait_for_step(page, LENGTH)
+        page.wait_for_timeout(500)
+        page.keyboard.press("Escape")
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.get_by_role("button", name="Hand in").wait_for(timeout=15_000)
+        data = hand_in(page, studio)
+        assert (data.actions[-5:, 0] < 0).all()  # to the right is a negative torque
+        assert (data.actions[-5:, 1] > 0).all()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_world_that_takes_turns_waits_for_keys_in_chinese(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    world = {"id": "plaudit.worlds.toy:GridWorld", "envs": 1}
+    with Studio(tmp_path, world, QueryKind.DEMONSTRATION, length=4) as studio:
+        page = open_page(studio, color_scheme="dark")
+        page.evaluate("localStorage.setItem('plaudit:language', '\"zh\"')")
+        page.reload()
+        page.click("#begin-live:not([disabled])")
+        page.get_by_role("button", name="开始", exact=True).click(timeout=25_000)
+        page.wait_for_selector(".live-stage.running")
+        page.wait_for_timeout(700)
+        assert page.locator(".live progress").evaluate("bar => bar.value") == 0
+        for step, key in enumerate(("ArrowRight", "ArrowDown", "s", "ArrowRight", "ArrowDown")):  # s does nothing now
+            page.keyboard.press(key)
+            wait_for_step(page, step + 1 - (step > 1))
+        picture(page, "live-zh-dark")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="提交").click()
+        page.wait_for_selector(".live", state="detached")
+        page.wait_for_timeout(200)
+        segment = studio.store.segment(studio.answers[0]["answer"]["segment"])
+        assert studio.store.segment_data(segment).actions.tolist() == [0, 1, 0, 1]
+
+
+def test_a_world_that_dies_says_so_and_another_can_be_begun(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    with Studio(tmp_path, {"id": "Pendulum-v1", "envs": 1}, QueryKind.DEMONSTRATION) as studio:
+        page = open_page(studio)
+        begin(page)
+        head = studio.store.head()
+        os.kill(studio.pid, signal.SIGKILL)
+        page.get_by_text("Nothing of this attempt was kept").wait_for()
+        picture(page, "live-died")
+        assert studio.store.head() == head
+        page.get_by_role("button", name="Start a new one").click()
+        page.get_by_role("button", name="Begin", exact=True).wait_for(timeout=25_000)
+
+
+def test_a_lost_connection_is_taken_up_again(tmp_path: Path, browser: Any) -> None:
+    with Studio(tmp_path, {"id": "Pendulum-v1", "envs": 1}, QueryKind.DEMONSTRATION, length=80) as studio:
+        context = browser.new_context(locale="en-GB", reduced_motion="reduce")
+        page = context.new_page()
+        lines: list[Any] = []
+
+        def through(line: Any) -> None:
+            lines.append(line)
+            line.connect_to_server()
+
+        page.route_web_socket("**/api/live/*", through)
+        page.goto(studio.address)
+        page.click("#begin-live:not([disabled])")
+        page.get_by_role("button", name="Begin", exact=True).wait_for(timeout=25_000)
+        begin(page)
+        wait_for_step(page, 5)
+        lines[0].close(code=1001)
+        page.get_by_text("The connection is lost").wait_for()
+        page.get_by_role("button", name="Go on").wait_for()
+        reached = page.locator(".live progress").evaluate("bar => bar.value")
+        assert 5 <= reached < 80
+        page.get_by_role("button", name="Go on").click(timeout=5_000)
+        wait_for_step(page, 80)
+        page.get_by_role("button", name="Stop").click()
+        assert len(hand_in(page, studio)) == 80
+        context.close()
+
+
+WATCH = """() => {
+  const canvas = document.querySelector('.live canvas'), pen = canvas.getContext('2d', {willReadFrequently: true});
+  window.found = []; let since = null, lit = false;
+  addEventListener('keydown', () => { since ??= performance.now(); }, true);
+  addEventListener('keyup', () => { since ??= performance.now(); }, true);
+  const look = () => {
+    const now = pen.getImageData(5, 5, 1, 1).data[0] > 127;
+    if (now !== lit) { lit = now; if (since !== null) window.found.push(performance.now() - since); since = null; }
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_how_long_a_press_takes_to_be_seen(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    keys = {"ArrowRight": 1, "idle": 0}
+    world = {"id": "tests.test_studio_live_browser:Lamp", "envs": 1, "keys": keys}
+    with Studio(tmp_path, world | {"horizon": 5000}, QueryKind.DEMONSTRATION) as studio:
+        page = open_page(studio)
+        begin(page)
+        page.evaluate(WATCH)
+        rng = np.random.default_rng(0)
+        for _ in range(20):
+            page.keyboard.down("ArrowRight")
+            page.wait_for_timeout(float(rng.uniform(150, 250)))
+            page.keyboard.up("ArrowRight")
+            page.wait_for_timeout(float(rng.uniform(150, 250)))
+        found = page.evaluate("window.found")
+        assert len(found) >= 30  # most presses were seen, each way
+        quarter, median, ninety = np.quantile(found, (0.25, 0.5, 0.9))
+        print(f"\npress to picture: median {median:.0f} ms, quartile {quarter:.0f}, p90 {ninety:.0f}, of {len(found)}")
