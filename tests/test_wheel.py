@@ -11,8 +11,8 @@ import pytest
         "py.typed",
         "cli/demo.toml",
         "studio/static/index.html",
-        "studio/static/studio.js",
-        "studio/static/studio.css",
+        "studio/static/manifest.json",
+        "studio/static/icon.svg",
         "store/migrations/env.py",
     ],
 )

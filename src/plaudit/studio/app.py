@@ -6,32 +6,24 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Cookie, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from plaudit.errors import RecordError, StoreError
 from plaudit.store.store import Store
 from plaudit.studio.access import SESSION_SECONDS, Access, Guard
+from plaudit.studio.client import add_client, index
 from plaudit.studio.desk import Desk
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
 
-STATIC = Path(__file__).parent / "static"
-ASSETS = {"studio.js": "text/javascript", "studio.css": "text/css", "icon.svg": "image/svg+xml"}
 COOKIE = "plaudit_session"
 DEFAULT_INSTRUCTION = "Go by what you would want the agent to do."
 # a page of its own, not a redirect: a browser that followed a link from elsewhere sends a strict cookie only from here
 ENTER = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">
 <title>plaudit</title><link rel="icon" href="/static/icon.svg"><a href="/">Open</a></html>"""
-CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>plaudit</title><link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/studio.css">
-<header><span class="brand"><img src="/static/icon.svg" alt="" width="22" height="22">plaudit</span></header>
-<main><section id="message"><h1>This link has been used, or the studio was restarted</h1>
-<p id="message-text">Open the link that the terminal shows now. Each link lets one browser in, once.</p>
-</section></main><footer></footer></html>"""
 
 
 def who(request: Request, plaudit_session: Annotated[str | None, Cookie()] = None) -> str:
@@ -68,6 +60,7 @@ def create_app(
     app.state.access = access
     _handle_errors(app)
     _add_pages(app, access)
+    add_client(app)
     _add_api(app, desk, store)
     return app
 
@@ -106,25 +99,17 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _add_pages(app: FastAPI, access: Access) -> None:
     @app.get("/enter")
-    def enter(token: str = "") -> HTMLResponse:
+    def enter(token: str = "") -> Response:
         session = access.redeem(token)
         if session is None:
-            return HTMLResponse(CLOSED, 403)
+            return index(403)
         reply = HTMLResponse(ENTER)
         reply.set_cookie(COOKIE, session, max_age=int(SESSION_SECONDS), httponly=True, samesite="strict", path="/")
         return reply
 
     @app.get("/")
-    def index(plaudit_session: Annotated[str | None, Cookie()] = None) -> Response:
-        if access.annotator(plaudit_session) is None:
-            return HTMLResponse(CLOSED, 401)
-        return FileResponse(STATIC / "index.html", media_type="text/html; charset=utf-8")
-
-    @app.get("/static/{name}")
-    def asset(name: str) -> FileResponse:
-        if name not in ASSETS:
-            raise HTTPException(404)
-        return FileResponse(STATIC / name, media_type=ASSETS[name], headers={"Cache-Control": "no-cache"})
+    def home(plaudit_session: Annotated[str | None, Cookie()] = None) -> Response:
+        return index(200 if access.annotator(plaudit_session) else 401)
 
 
 def _add_api(app: FastAPI, desk: Desk, store: Store) -> None:

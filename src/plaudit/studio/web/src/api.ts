@@ -1,0 +1,86 @@
+// Requests to the studio. A page that is signed out says so once, for all who ask.
+import { signal } from "@preact/signals";
+
+export type Outcome<T> =
+  | { kind: "ok"; data: T }
+  | { kind: "locked" } // 401: nobody is signed in
+  | { kind: "forbidden"; error: string } // 403: not with this role
+  | { kind: "refused"; error: string; status: number } // it will not do, however often it is sent
+  | { kind: "failed"; error: string; after?: number }; // it may do later; `after` seconds if the studio said so
+
+export interface Me {
+  account: string | null;
+  role: string;
+  annotator: string | null;
+  name: string;
+  may: string[];
+}
+
+export const locked = signal(false);
+export const me = signal<Me | null>(null);
+
+const OWNER: Me = { account: null, role: "owner", annotator: null, name: "", may: ["*"] };
+const SECONDS = 20;
+
+export async function call<T>(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<Outcome<T>> {
+  let reply: Response;
+  try {
+    reply = await fetch(path, {
+      method,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? null : JSON.stringify(body),
+      cache: "no-store",
+      signal: AbortSignal.timeout(SECONDS * 1000),
+    });
+    if (reply.ok) return { kind: "ok", data: (reply.status === 204 ? undefined : await reply.json()) as T };
+  } catch (error) {
+    return { kind: "failed", error: String(error) };
+  }
+  const error = await reason(reply);
+  if (reply.status === 401) {
+    locked.value = true;
+    return { kind: "locked" };
+  }
+  if (reply.status === 403) return { kind: "forbidden", error };
+  if (reply.status === 429 || reply.status >= 500) {
+    const after = Number(reply.headers.get("Retry-After") ?? Number.NaN);
+    return Number.isFinite(after) ? { kind: "failed", error, after } : { kind: "failed", error };
+  }
+  return { kind: "refused", error, status: reply.status };
+}
+
+export const get = <T>(path: string): Promise<Outcome<T>> => call<T>("GET", path);
+export const post = <T>(path: string, body: unknown): Promise<Outcome<T>> => call<T>("POST", path, body);
+
+async function reason(reply: Response): Promise<string> {
+  try {
+    const body = (await reply.json()) as { error?: unknown; detail?: unknown };
+    const said = body.error ?? body.detail;
+    return typeof said === "string" ? said : `${reply.status} ${reply.statusText}`;
+  } catch {
+    return `${reply.status} ${reply.statusText}`;
+  }
+}
+
+/** Ask who is signed in. Answers whether that is known now. */
+export async function whoami(): Promise<boolean> {
+  const found = await get<Me>("/api/me");
+  if (found.kind === "ok") me.value = found.data;
+  else if (found.kind === "refused" && found.status === 404) me.value = OWNER;
+  if (me.value !== null && found.kind !== "locked") locked.value = false;
+  return me.value !== null || found.kind === "locked";
+}
+
+export async function login(name: string, password: string): Promise<string | null> {
+  const done = await post<unknown>("/api/login", { name, password });
+  if (done.kind === "ok") {
+    await whoami();
+    return null;
+  }
+  return done.kind === "locked" ? "" : done.error;
+}
+
+export function may(permission: string | null): boolean {
+  const allowed = me.value?.may ?? [];
+  return permission === null || allowed.includes("*") || allowed.some((one) => one.toLowerCase() === permission);
+}

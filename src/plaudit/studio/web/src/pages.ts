@@ -1,0 +1,27 @@
+// Which page stands at which address. A page is a module with a default component that gets the rest of the address.
+// Pages of one folder are one chunk, loaded when somebody goes there.
+import type { ComponentType } from "preact";
+import type { en } from "./words/en";
+
+export interface PageProps {
+  /** what follows the page's own name in the address: `#/watch/ask` gives ["ask"] */
+  path: string[];
+}
+
+export interface Page {
+  route: string;
+  /** key of its name in words/en.ts; null: it is not in the navigation */
+  name: keyof typeof en | null;
+  /** who sees it (a value of studio/roles.py's Permission); null: everybody who is signed in */
+  permission: string | null;
+  load: () => Promise<{ default: ComponentType<PageProps> }>;
+}
+
+export const PAGES: Page[] = [
+  { route: "label", name: "page.label", permission: "label", load: () => import("./label/page") },
+  { route: "help", name: "page.help", permission: null, load: () => import("./help/page") },
+];
+
+export function pageAt(route: string): Page | undefined {
+  return PAGES.find((page) => page.route === route);
+}
