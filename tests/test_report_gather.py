@@ -9,11 +9,6 @@ import numpy as np
 import pytest
 
 from plaudit.check.learned import noise_ceiling
-from plaudit.loop.report import answers, reward, stage_log
-from plaudit.loop.report import gather as gather_module
-from plaudit.loop.report.gather import gather
-from plaudit.loop.report.summary import Estimate, Summary
-from plaudit.loop.report.write import examine, first_frame, shown_clips, write_report
 from plaudit.records import (
     AnnotatorKind,
     AnnotatorProfile,
@@ -24,6 +19,11 @@ from plaudit.records import (
     from_json,
     to_json,
 )
+from plaudit.report import answers, reward, stage_log
+from plaudit.report import gather as gather_module
+from plaudit.report.gather import gather
+from plaudit.report.summary import Estimate, Summary
+from plaudit.report.write import examine, first_frame, shown_clips, write_report
 from plaudit.stats.intervals import mean_interval, wilson
 from plaudit.store.store import Store
 from tests.report_runs import CONFIG, FakeRun

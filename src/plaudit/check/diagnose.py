@@ -1,7 +1,7 @@
 """What can go wrong with learning from people, as small checks on arrays and counts that answer in plain words.
 
 Each check returns one `Finding`, or None when there is too little to look at. None of them reads a store or a model:
-`plaudit.loop.report.doctor` gathers the evidence, and a notebook can call them one by one. Checks of the answers are here,
+`plaudit.report.doctor` gathers the evidence, and a notebook can call them one by one. Checks of the answers are here,
 those of reward and policy in `plaudit.check.learned`. Thresholds are named, with the reason beside them.
 """
 

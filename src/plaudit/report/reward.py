@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.check.learned import noise_ceiling
-from plaudit.loop.report.answers import Answers
-from plaudit.loop.report.stage_log import StageRow, last_artefact, last_metric
-from plaudit.loop.report.summary import Estimate, LearnSummary, ReliabilityBin
 from plaudit.records import Choice, Comparison
+from plaudit.report.answers import Answers
+from plaudit.report.stage_log import StageRow, last_artefact, last_metric
+from plaudit.report.summary import Estimate, LearnSummary, ReliabilityBin
 from plaudit.stats.intervals import wilson
 from plaudit.store.store import Store
 

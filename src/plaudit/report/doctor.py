@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from plaudit.check import diagnose as answers
 from plaudit.check import learned
 from plaudit.check.diagnose import Finding, Severity, worst_first
-from plaudit.loop.report.stage_log import StageRow, last_artefact, last_metric, read_stages
-from plaudit.loop.report.summary import Summary
 from plaudit.records import Query, SegmentData
+from plaudit.report.stage_log import StageRow, last_artefact, last_metric, read_stages
+from plaudit.report.summary import Summary
 from plaudit.store.store import Store
 
 FloatArray = NDArray[np.float64]

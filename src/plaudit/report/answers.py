@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from plaudit.loop.report.summary import AnnotatorTotals, AskSummary, Clip, Question, Reply, StrategyTotals
 from plaudit.records import (
     AnnotatorKind,
     AnnotatorProfile,
@@ -21,6 +20,7 @@ from plaudit.records import (
     is_skip,
     kind_of,
 )
+from plaudit.report.summary import AnnotatorTotals, AskSummary, Clip, Question, Reply, StrategyTotals
 from plaudit.store.store import Store
 
 SHOWN = 6

@@ -12,11 +12,11 @@ import numpy as np
 
 from plaudit.check.compare import fraction
 from plaudit.control.config import ALGORITHMS
-from plaudit.loop.report.answers import Answers, outcomes, read_answers, summarise_answers
-from plaudit.loop.report.doctor import diagnose
-from plaudit.loop.report.reward import floats, summarise_reward
-from plaudit.loop.report.stage_log import StageRow, last_metric, read_stages, read_timing
-from plaudit.loop.report.summary import (
+from plaudit.report.answers import Answers, outcomes, read_answers, summarise_answers
+from plaudit.report.doctor import diagnose
+from plaudit.report.reward import floats, summarise_reward
+from plaudit.report.stage_log import StageRow, last_metric, read_stages, read_timing
+from plaudit.report.summary import (
     ActSummary,
     CheckSummary,
     Clip,
@@ -29,7 +29,7 @@ from plaudit.loop.report.summary import (
     StageSummary,
     Summary,
 )
-from plaudit.loop.report.verdict import details, headline
+from plaudit.report.verdict import details, headline
 from plaudit.run.directory import RunDirectory
 from plaudit.stats.intervals import mean_interval
 from plaudit.store.store import Store
