@@ -21,7 +21,6 @@ from plaudit.records import (
     kind_of,
 )
 from plaudit.report.summary import AnnotatorTotals, AskSummary, Clip, Question, Reply, StrategyTotals
-from plaudit.store.store import Store
 
 SHOWN = 6
 """questions on the page: enough to see what was asked, few enough to load at once"""
@@ -52,11 +51,6 @@ class Outcomes:
     answered: int
     skipped: int
     ties: int
-
-
-def read_answers(store: Store) -> Answers:
-    """All questions and answers in the log."""
-    return Answers(store.queries(), [one for _, one in store.feedback()], store.annotators())
 
 
 def outcomes(queries: Sequence[Query], by_query: dict[str, list[Feedback]]) -> Outcomes:
