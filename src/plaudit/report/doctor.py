@@ -32,6 +32,8 @@ def diagnose(summary: Summary, source: Source) -> list[Finding]:
 
 def _of_answers(summary: Summary, source: Source) -> dict[str, Finding | None]:
     ask, queries = summary.ask, list(source.queries.values())
+    newest = queries[-1].id if queries else ""
+    again = source.once("repeated", newest, lambda: _repeated(source, queries[-NEWEST:]))
     in_order = sum(query.shown[0] == 0 for query in queries if len(query.segments) == 2)
     pairs = sum(len(query.segments) == 2 for query in queries)
     decided = sum(one.decided for one in ask.annotators)
@@ -39,7 +41,7 @@ def _of_answers(summary: Summary, source: Source) -> dict[str, Finding | None]:
     return {
         "labels": answers.starvation(ask.asked, ask.answered, ask.waiting),
         "ties": answers.too_many_ties(ask.ties, decided + ask.ties),
-        "crowding": answers.crowding(_repeated(source, queries[-NEWEST:])),
+        "crowding": answers.crowding(again),
         "side bias": answers.side_bias(sum(one.chose_shown_first for one in ask.annotators), decided),
         "sides": answers.balanced_sides(in_order, pairs),
         "held-out answers": answers.few_held_out(0 if held_out is None else held_out.n or 0) if ask.answered else None,
