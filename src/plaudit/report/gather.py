@@ -53,17 +53,20 @@ def gather(store: Store, directory: Path | str) -> Summary:
     return summarise(Source(store).read(), directory)
 
 
-def summarise(source: Source, directory: Path | str) -> Summary:
-    """The same of what a source has read; one that is read on makes it cheap to say again while a run goes on."""
+def summarise(source: Source, directory: Path | str | None) -> Summary:
+    """The same of what a source has read; one that is read on makes it cheap to say again while a run goes on.
+
+    Without a directory nothing is said of times.
+    """
     store, rows, answers, config = source.store, source.rows, source.answers, source.config
-    timing = read_timing(RunDirectory(directory).timing)
+    timing = {} if directory is None else read_timing(RunDirectory(directory).timing)
     rounds = _rounds(source, answers, timing)
     ask_config: dict[str, Any] = config.get("ask") or {}
     teacher = None if ask_config.get("people") else ask_config.get("teacher")
     planned = (config.get("loop") or {}).get("rounds")
     summary = Summary(
         format=FORMAT,
-        name=str(config.get("name", Path(directory).name)),
+        name=str(config.get("name", Path(directory or "").name)),
         seed=config.get("seed"),
         verdict="",
         details=(),

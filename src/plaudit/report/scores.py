@@ -57,7 +57,7 @@ def keep(
     """Keep a table; one that is there stays as it is. `members` is [member, segment], ids of control segments."""
     key = _key(round_, when)
     ids = np.frombuffer(bytes.fromhex("".join(one.removeprefix(PREFIX) for one in segments)), dtype=np.uint8)
-    blob = store.blobs.put_arrays({"segments": ids.reshape(-1, WIDTH), "members": members.astype(np.float32)})
+    blob = store.blobs.put_arrays({"segments": ids.reshape(-1, WIDTH), "members": members})
     store.add_job(KIND, {"round": round_, "reward": reward}, key)
     job = store.job(key)
     assert job is not None
@@ -71,7 +71,7 @@ def load(store: Store, round_: int, when: When) -> Scores | None:
         return None
     found = store.blobs.get_arrays(job.result["blob"])
     places = {PREFIX + row.tobytes().hex(): place for place, row in enumerate(found["segments"])}
-    return Scores(round_, job.payload["reward"], found["members"].astype(np.float64), places)
+    return Scores(round_, job.payload["reward"], np.asarray(found["members"], dtype=np.float64), places)
 
 
 def _key(round_: int, when: When) -> str:

@@ -31,6 +31,7 @@ class Source:
         store: the run's store.
         head: seq and hash of the newest event that was taken in.
         created: payload of the run's first event.
+        created_at: when that was written, in seconds since 1970.
         rows: finished stages, in the order of the log.
         finished_at: when each of `rows` was written, in seconds since 1970.
         segments: ids of all behaviour, in the order of the log.
@@ -39,6 +40,8 @@ class Source:
         positions: log position of each answer.
         gone: ids of the answers that were retracted.
         profiles: annotators by id.
+        positions_of_segments: places of `segments` by id.
+        answers_to: answers to each question, in the order of the log, with those that were retracted.
         about: questions that show a segment, or whose answers brought it, by its id.
     """
 
@@ -46,6 +49,7 @@ class Source:
         self.store = store
         self.head: tuple[int, str] = (0, "")
         self.created: dict[str, Any] = {}
+        self.created_at: float | None = None
         self.rows: list[StageRow] = []
         self.finished_at: list[float] = []
         self.segments: list[str] = []
@@ -54,6 +58,8 @@ class Source:
         self.positions: dict[str, int] = {}
         self.gone: set[str] = set()
         self.profiles: dict[str, AnnotatorProfile] = {}
+        self.positions_of_segments: dict[str, int] = {}
+        self.answers_to: dict[str, list[Feedback]] = {}
         self.about: dict[str, list[str]] = {}
         self._known: dict[tuple[str, str], Any] = {}
 
@@ -76,6 +82,10 @@ class Source:
         """Questions, and answers that were not retracted."""
         kept = [one for id_, one in self.given.items() if id_ not in self.gone]
         return Answers(list(self.queries.values()), kept, self.profiles)
+
+    def knows(self, what: str, name: str) -> bool:
+        """Whether `once` has made a thing of this name."""
+        return (what, name) in self._known
 
     def once(self, what: str, name: str, make: Callable[[], T]) -> T:
         """`make()`, called only the first time for a thing of this name: what is named by content stays as it is."""
@@ -110,8 +120,9 @@ class Source:
         payload = event.payload
         match event.kind:
             case "run.created":
-                self.created = self.created or payload
+                self.created, self.created_at = payload, event.recorded_at
             case "segment.added":
+                self.positions_of_segments[payload["id"]] = len(self.segments)
                 self.segments.append(payload["id"])
             case "query.asked":
                 query = from_json(Query, payload)
@@ -123,6 +134,7 @@ class Source:
                 fields = {name: value for name, value in payload.items() if name != "kind"}
                 answer = from_json(FEEDBACK_KINDS[payload["kind"]], fields)
                 self.given[answer.id], self.positions[answer.id] = answer, event.seq
+                self.answers_to.setdefault(answer.query, []).append(answer)
                 self._note(answer.query, (payload["segment"],) if payload.get("segment") else ())
             case "stage.completed":
                 self.rows.append(stage_row(payload))
