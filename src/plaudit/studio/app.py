@@ -18,6 +18,7 @@ from plaudit.studio.access import SESSION_SECONDS, Access, Guard
 from plaudit.studio.client import add_client, index
 from plaudit.studio.desk import Desk
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
+from plaudit.studio.watch_api import add_watch
 
 COOKIE = "plaudit_session"
 DEFAULT_INSTRUCTION = "Go by what you would want the agent to do."
@@ -62,6 +63,7 @@ def create_app(
     _add_pages(app, access)
     add_client(app)
     _add_api(app, desk, store)
+    add_watch(app, store)
     return app
 
 
