@@ -32,7 +32,7 @@ export function BarChart({ title, caption, file, label, style, parts, what, bars
   return (
     <Plot
       title={title} caption={caption} file={file}
-      x={{ label: what, range: [0.4, rows + 0.6], whole: true }} y={{ label, range: [0, most * 1.12], whole: style === "count" }}
+      x={{ label: what, range: [0.4, rows + 0.6], kind: "whole" }} y={{ label, range: [0, most * 1.12], kind: style === "count" ? "whole" : "number" }}
       hits={bars.map((bar, row) => ({ x: row + 1, y: totals[row] ?? 0, text: `${bar.name} · ${bar.parts.map((part, index) => `${parts[index]} ${written(part.value, style)}`).join(" · ")}` }))}
       columns={[{ name: what, cells: bars.map((bar) => ({ value: bar.name })) }, ...parts.map((name, index) => ({ name, cells: cells(index) }))]}
       draw={(sx, sy) => {

@@ -25,7 +25,7 @@ export function Histogram({ title, caption, file, xLabel, style, values, referen
     <Plot
       title={title} caption={caption} file={file}
       x={{ label: xLabel, range: rangeOf([...values, ...known.map((one) => one.value)]) }}
-      y={{ label: t("number"), range: [0, most * 1.15], whole: true }}
+      y={{ label: t("number"), range: [0, most * 1.15], kind: "whole" }}
       hits={groups.map((one) => ({ x: (one.from + one.to) / 2, y: one.count, text: `${written(one.from, style)} … ${written(one.to, style)} · ${one.count}` }))}
       columns={[
         { name: t("from"), cells: groups.map((one) => ({ value: one.from, style })) },

@@ -51,7 +51,8 @@ export function LineChart({ title, caption, file, xLabel, yLabel, style, lines, 
   const ys = all.flatMap((one) => [one.y ?? Number.NaN, one.low ?? Number.NaN, one.high ?? Number.NaN]);
   const xs = all.map((one) => one.x);
   const hits = shown.flatMap((line) => line.points.map((one): Hit => ({ x: one.x, y: one.y ?? 0, text: said(line.name, one, xLabel, style) })));
-  const ends: EndLabel[] = [
+  const alone = shown.length + known.length === 1; // the title says what it is
+  const ends: EndLabel[] = alone ? [] : [
     ...shown.map((line, index) => ({ y: line.points.at(-1)?.y ?? 0, text: line.name, tone: `s${index + 1}` })),
     ...known.map((one) => ({ y: one.value, text: one.name, tone: "s0" })),
   ];
@@ -60,8 +61,8 @@ export function LineChart({ title, caption, file, xLabel, yLabel, style, lines, 
   return (
     <Plot
       title={title} caption={caption} file={file} hits={hits} columns={table(shown, known, xLabel, style)} ends={ends}
-      x={{ label: xLabel, range: high > low ? [low, high] : [low - 0.5, high + 0.5], whole }}
-      y={{ label: yLabel, range: rangeOf([...ys, ...known.map((one) => one.value), ...span]) }}
+      x={{ label: xLabel, range: high > low ? [low, high] : [low - 0.5, high + 0.5], kind: whole ? "whole" : "number" }}
+      y={{ label: yLabel, range: rangeOf([...ys, ...known.map((one) => one.value), ...span]), kind: style === "percent" ? "share" : "number" }}
       draw={(sx, sy, box) => (
         <>
           {known.map((one) => <line key={one.name} class="reference s0" x1={box.left} x2={box.right} y1={sy(one.value)} y2={sy(one.value)} />)}

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { translate } from "../i18n";
 import { type Style, written } from "./format";
 import { saveCsv, saveSvg } from "./save";
-import { linear, type Range, type Scale } from "./scale";
+import { type Kind, linear, type Range, type Scale } from "./scale";
 import "./style.css";
 import { words } from "./words";
 
@@ -25,7 +25,7 @@ export interface Column {
 export interface Axis {
   label: string;
   range: Range;
-  whole?: boolean;
+  kind?: Kind;
 }
 
 /** What can be pointed at: a place, and what is said of it. */
@@ -120,15 +120,15 @@ function Drawing({ title, caption, x, y, hits, ends = [], square, draw, width, a
   const wide = square ? height : width;
   const room = Math.max(0, ...ends.map((one) => breadth(one.text)));
   const narrow = room > wide * 0.32;
-  const yTicks = linear(y.range, 1, 0, height / 55, y.whole).ticks;
+  const yTicks = linear(y.range, 1, 0, height / 55, y.kind).ticks;
   const box: Box = {
     left: 12 + Math.max(...yTicks.map((tick) => breadth(tick.text)), 0),
     right: wide - (ends.length && !narrow ? room + 12 : 14),
     top: 22,
     bottom: height - 38,
   };
-  const sx = linear(x.range, box.left, box.right, (box.right - box.left) / 80, x.whole);
-  const sy = linear(y.range, box.bottom, box.top, height / 55, y.whole);
+  const sx = linear(x.range, box.left, box.right, (box.right - box.left) / 80, x.kind);
+  const sy = linear(y.range, box.bottom, box.top, height / 55, y.kind);
   const move = (event: PointerEvent) => {
     const frame = (event.currentTarget as SVGElement).getBoundingClientRect();
     const [px, py] = [event.clientX - frame.left, event.clientY - frame.top];

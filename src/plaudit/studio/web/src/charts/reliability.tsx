@@ -28,7 +28,7 @@ export function ReliabilityChart({ title, caption, file, xLabel, yLabel, groups 
   return (
     <Plot
       title={title} caption={caption} file={file} square
-      x={{ label: xLabel, range: [0.48, 1.02] }} y={{ label: yLabel, range: [Math.max(0, lowest - 0.04), 1.04] }}
+      x={{ label: xLabel, range: [0.48, 1.02], kind: "share" }} y={{ label: yLabel, range: [Math.max(0, lowest - 0.04), 1.04], kind: "share" }}
       hits={groups.map((one) => ({ x: one.confidence, y: one.right.value, text: `${written(one.confidence, "percent")} · ${written(one.right.value, "percent")} · ${t("answers", { n: one.right.n ?? 0 })}` }))}
       columns={[
         { name: xLabel, cells: groups.map((one) => cell(one.confidence, `${one.path}.confidence`)) },

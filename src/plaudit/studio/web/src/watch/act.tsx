@@ -37,7 +37,7 @@ function Shown({ clip }: { clip: ReportClip }) {
 }
 
 function Behaviours({ version }: { version: number }) {
-  const { pages, error, more } = usePages<BehaviourPage>("/api/watch/behaviours", (page) => page.behaviours.cursor, version);
+  const { pages, error, more } = usePages<BehaviourPage>("/api/watch/behaviours?count=36", (page) => page.behaviours.cursor, version);
   const total = pages[0]?.behaviours.total ?? 0;
   return (
     <section>

@@ -50,7 +50,7 @@ export function Ask({ run }: { run: Summary }) {
 }
 
 function Questions({ version }: { version: number }) {
-  const { pages, error, more } = usePages<QuestionList>("/api/watch/questions", (page) => page.cursor, version);
+  const { pages, error, more } = usePages<QuestionList>("/api/watch/questions?count=12", (page) => page.cursor, version);
   const seen = new Map<string, Seen>(pages.flatMap((page) => page.seen.map((one) => [one.segment, one] as const)));
   return (
     <section>

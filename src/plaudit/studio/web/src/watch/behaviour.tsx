@@ -4,7 +4,8 @@ import { get } from "../api";
 import { LineChart } from "../charts/line";
 import type { PageProps } from "../pages";
 import { Look } from "./clip";
-import type { BehaviourView } from "./contract";
+import { written } from "../charts/format";
+import type { BehaviourView, Opinion } from "./contract";
 import { Figure, Figures, Num, Version } from "./facts";
 import { now, useRun } from "./live";
 import { named, QuestionCard } from "./question";
@@ -62,7 +63,7 @@ export default function Behaviour({ path }: PageProps) {
       <section>
         <h2>{t("scores")}</h2>
         <p class="muted">{t("scores.text")}</p>
-        {opinions.length ? (
+        {opinions.length === 1 && opinions[0] ? <p>{t("scores.one", said(opinions[0]))}</p> : opinions.length ? (
           <LineChart title={t("scores-by-version")} caption={t("scores-by-version.text")} file={`scores-${row.segment}`} xLabel={t("version-of-round")} yLabel={t("log-odds")} style="decimal"
             lines={[{ name: t("mean"), points: opinions.map((one) => ({ x: one.round, y: one.mean, low: Math.min(...one.members), high: Math.max(...one.members) })) }]} />
         ) : <p>{t("scores.none")}</p>}
@@ -73,4 +74,8 @@ export default function Behaviour({ path }: PageProps) {
       </section>
     </main>
   );
+}
+
+function said(one: Opinion): { n: number; mean: string; members: string } {
+  return { n: one.round, mean: written(one.mean, "decimal"), members: one.members.map((member) => written(member, "decimal")).join(", ") };
 }

@@ -14,8 +14,8 @@ export function Check({ run }: { run: Summary }) {
     <>
       <Figures>
         <Figure name={t("return")}><Fact path="check.returns.value" style="return" /><Interval path="check.returns" style="return" /></Figure>
-        <Figure name={t("random")}><Fact path="check.return_random" style="return" /></Figure>
-        <Figure name={t("oracle")}><Fact path="check.return_oracle" style="return" /></Figure>
+        <Figure name={t("random-return")}><Fact path="check.return_random" style="return" /></Figure>
+        <Figure name={t("oracle-return")}><Fact path="check.return_oracle" style="return" /></Figure>
         <Figure name={t("fraction")}><Fact path="check.fraction.value" style="percent" /><Interval path="check.fraction" style="percent" /></Figure>
       </Figures>
       <div class="charts">
@@ -35,11 +35,11 @@ export function Check({ run }: { run: Summary }) {
         <ul class="findings">{check.findings.map((one, index) => <Found key={one.name} finding={one} index={index} />)}</ul>
       </section>
       <Rounds run={run} />
-      <section class="row">
+      <div class="row">
         <a class="button" href="/api/watch/metrics.csv" download="metrics.csv">{t("metrics-csv")}</a>
         <a class="button" href="/api/watch/summary" download="report.json">{t("report-json")}</a>
         <span class="muted">{t("log-head")} <code title={run.provenance.head}>{run.provenance.head.slice(0, 12)}</code> · <Fact path="provenance.events" style="count" /> {t("events")}</span>
-      </section>
+      </div>
     </>
   );
 }

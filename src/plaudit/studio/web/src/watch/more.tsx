@@ -8,12 +8,12 @@ export interface Paged<T> {
   more: (() => void) | null;
 }
 
-/** Pages of a list, newest first; read anew when the log has grown, as long as only the first page is open. */
+/** Pages of a list, whose path has a query; newest first; read anew when the log has grown, as long as only the first page is open. */
 export function usePages<T>(path: string, cursorOf: (page: T) => string | null, version: number): Paged<T> {
   const [pages, setPages] = useState<T[]>([]);
   const [error, setError] = useState("");
   const load = async (cursor: string | null, keep: T[]) => {
-    const found = await get<T>(cursor === null ? path : `${path}?cursor=${cursor}`);
+    const found = await get<T>(cursor === null ? path : `${path}&cursor=${cursor}`);
     if (found.kind === "ok") setPages([...keep, found.data]);
     setError(found.kind === "ok" || found.kind === "locked" ? "" : found.error);
   };

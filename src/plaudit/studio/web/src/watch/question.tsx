@@ -57,7 +57,7 @@ function Members({ odds }: { odds: Odds }) {
   const text = odds.first.map((one) => written(one, "percent")).join(", ");
   return (
     <span class="members">
-      <svg width="120" height="16" role="img" aria-label={text}>
+      <svg width="120" height="16" viewBox="0 0 120 16" role="img" aria-label={text}>
         <line class="axis" x1="4" x2="116" y1="8" y2="8" />
         <line class="axis" x1="60" x2="60" y1="4" y2="12" />
         {odds.first.map((one, index) => <circle key={index} class="member" cx={4 + 112 * one} cy="8" r="4" />)}
