@@ -1,12 +1,10 @@
 // What the labelling API says. Names and meanings are those of studio/view.py.
 import type { ComponentType } from "preact";
 
-export type Kind = "comparison" | "rating" | "steps" | "ranking" | "critique" | "demonstration" | "correction" | "flag";
-
 export interface Clip {
   url: string | null;
   error: string | null;
-  steps: number | null;
+  steps: number;
 }
 
 export interface Turn {
@@ -34,12 +32,11 @@ export interface Assist {
 
 export interface Question {
   id: string;
-  kind: Kind;
+  kind: string;
   levels: number | null;
   aspect: string | null;
   constraint: string | null;
   level: string | null;
-  world: string | null;
   items: Item[];
   arm: string | null;
   live: boolean;
@@ -52,12 +49,13 @@ export interface View {
   run: string;
   session: string;
   annotator: string;
-  state: "question" | "waiting" | "break" | "finished" | "screening";
+  state: "question" | "waiting" | "break" | "finished" | "stopped";
+  screening: boolean;
   instruction: string;
   questions: Question[];
   undoable: string | null;
   saved: string[];
-  progress: { mine: number; answered: number; open: number; total: number | null; seconds?: number };
+  progress: { mine: number; answered: number; open: number; total: number | null; seconds: number };
   waiting: { stage: Stage | null; seconds: number | null } | null;
   trouble: string | null;
 }

@@ -6,9 +6,8 @@ import { Items, nameOf } from "../label/items";
 import { Key } from "../label/key";
 import { useKeys } from "../label/keys";
 import { t as shared } from "../label/words";
-import { Passage, type Span, Stretch, Where } from "../parts/span";
+import { joined, Passages, type Span, Stretch, Where } from "../parts/span";
 import { SubmitRow } from "../parts/submit";
-import { plain } from "../text/text";
 import { type FormProps, useDraft } from "./form";
 
 export const words = define({
@@ -50,7 +49,7 @@ export default function FlagForm(props: FormProps) {
     if (span !== now.current.span) setDraft({ ...now.current, span });
   });
   const item = question.items[0];
-  const text = item?.text ? plain(item.text.completion) : null;
+  const text = item?.text ? joined(item.text.completion) : null;
   const pick = (severity: number) => setDraft({ ...now.current, severity });
   useKeys(
     () => SEVERITIES.map((severity) => ({ id: `severity-${severity}`, keys: [String(severity)], label: { text: t(`severity.${severity}`) }, run: () => pick(severity) })),
@@ -64,7 +63,7 @@ export default function FlagForm(props: FormProps) {
     <>
       <Items
         {...props}
-        {...(item && text !== null ? { completion: () => <Passage text={text} label={nameOf(item, 0, 1)} marks={[]} selected={selected} /> } : {})}
+        {...(item && text !== null ? { completion: () => <Passages turns={item.text?.completion ?? []} label={nameOf(item, 0, 1)} marks={[]} selected={selected} /> } : {})}
       />
       <div class="answers scale" role="group" aria-label={t("severity")}>
         {SEVERITIES.map((severity) => (
