@@ -412,7 +412,7 @@ def test_killed_server_gets_the_answer_again(tmp_path: Path, browser: Any) -> No
         press(page, "ArrowLeft")
         page.wait_for_selector("#undo:not([disabled])")  # the studio has it, and has not saved it
         server.send_signal(signal.SIGKILL)
-        server.wait()
+        server.communicate()
         press(page, "ArrowRight")
         page.wait_for_selector("#status.warn")
         server, link = start()
@@ -424,7 +424,7 @@ def test_killed_server_gets_the_answer_again(tmp_path: Path, browser: Any) -> No
     finally:
         page.context.close()
         server.kill()
-        server.wait()
+        server.communicate()
 
 
 def test_clips_run_in_step_and_start_again_together(tmp_path: Path, open_page: Callable[..., Any]) -> None:

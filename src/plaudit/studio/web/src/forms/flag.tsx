@@ -1,5 +1,6 @@
 // Whether a constraint is violated, how badly, and where.
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { useSignals } from "../effects";
+import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { define, translate } from "../i18n";
 import { Items, nameOf } from "../label/items";
@@ -44,7 +45,7 @@ export default function FlagForm(props: FormProps) {
   const selected = useSignal<Span | null>(draft.span);
   const now = useRef(draft);
   now.current = draft;
-  useSignalEffect(() => {
+  useSignals(() => {
     const span = selected.value;
     if (span !== now.current.span) setDraft({ ...now.current, span });
   });
