@@ -73,7 +73,7 @@ class FakeStudio:
 
         @app.get("/api/me")
         def me() -> dict[str, Any]:
-            return {"account": None, "role": "owner", "annotator": "ann", "name": "", "may": ["label"]}
+            return {"account": "acc-1", "role": "owner", "annotator": "ann", "name": "", "may": ["self", "label"]}
 
         @app.get("/api/next")
         def next_() -> dict[str, Any]:

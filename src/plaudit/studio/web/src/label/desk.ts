@@ -164,7 +164,7 @@ export class Desk {
 
   private restore(entry: Entry & { kind: "answer" }): void {
     const { query, phases } = entry.body;
-    write(this.draftKey(query), { form: entry.draft ?? undefined, phases, at: Date.now() } satisfies Draft);
+    write(this.draftKey(query), { form: entry.draft ?? undefined, phases: phases ?? {}, at: Date.now() } satisfies Draft);
     this.timer.forget(query);
   }
 
