@@ -13,7 +13,6 @@ from plaudit.studio.access import Guard
 from plaudit.studio.client import add_client, index
 
 JsonBody = Annotated[dict[str, Any], Body()]
-INSTRUCTION = "Go by what you would want the agent to do."
 
 
 def clip_item(at: int, name: str = "clip") -> dict[str, Any]:
@@ -55,7 +54,7 @@ class FakeStudio:
         left = [one for one in self.questions if one["id"] not in done]
         state = "question" if left else "finished"
         return {
-            "run": "fake", "session": self.session, "annotator": "ann", "state": state, "screening": False, "instruction": INSTRUCTION,
+            "run": "fake", "session": self.session, "annotator": "ann", "state": state, "screening": False, "instruction": "",
             "questions": left[:3], "undoable": self.answers[-1]["id"] if self.answers else None,
             "saved": [answer["id"] for answer in self.answers[:-1]],
             "progress": {"mine": len(done), "answered": len(done), "open": len(left), "total": len(self.questions), "seconds": 0},

@@ -66,7 +66,7 @@ export default function FlagForm(props: FormProps) {
         {...props}
         {...(item && text !== null ? { completion: () => <Passages turns={item.text?.completion ?? []} label={nameOf(item, 0, 1)} marks={[]} selected={selected} /> } : {})}
       />
-      <div class="answers scale" role="group" aria-label={t("severity")}>
+      <div class="answers scale words" role="group" aria-label={t("severity")}>
         {SEVERITIES.map((severity) => (
           <button key={severity} type="button" data-severity={severity} disabled={!ready} aria-pressed={draft.severity === severity} onClick={() => pick(severity)}>
             <span>{t(`severity.${severity}`)}</span><Key id={`severity-${severity}`} keys={[String(severity)]} />

@@ -95,7 +95,7 @@ function Ask({ desk, question }: { desk: Desk; question: Question }) {
       <p class="instruction">
         {desk.view.value?.screening ? <strong>{t("screening")}. </strong> : null}
         {question.aspect ? <strong>{t("aspect", { aspect: question.aspect })} </strong> : null}
-        {desk.view.value?.instruction}
+        {desk.view.value?.instruction || (question.items.some((item) => item.text) ? t("instruction.texts") : t("instruction"))}
       </p>
       {question.assist ? <Assist assist={question.assist} /> : null}
       {module ? <module.default {...props} /> : null}
