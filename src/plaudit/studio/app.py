@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -26,8 +25,6 @@ from plaudit.studio.roles import Caller, Permission, needs
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
 from plaudit.studio.watch_api import add_watch
 from plaudit.studio.webhooks import Webhooks
-
-DEFAULT_INSTRUCTION = "Go by what you would want the agent to do."
 
 
 def who(caller: Annotated[Caller, Depends(needs(Permission.LABEL))]) -> str:
@@ -55,7 +52,6 @@ def create_app(
     """
     access = access or Access(store)
     service = service or ServiceConfig()
-    service = replace(service, instruction=service.instruction or DEFAULT_INSTRUCTION)
     config = next(store.events(upto=1)).payload.get("config", {})
     desk = Desk(store, service, clock=clock, live="world" in config)
     app = FastAPI(
