@@ -417,7 +417,7 @@ def test_a_clean_name_stays_as_it_is(name: str) -> None:
 # invitations
 
 
-ASKS = Asks({"region": ("north", "south")}, "to see whom the answers speak for", "v2", "You agree that ...")
+ASKS = Asks({"region": ["north", "south"]}, "to see whom the answers speak for", "v2", "You agree that ...")
 
 
 def test_joining_makes_account_profile_and_consent_at_once(studio: Studio) -> None:
