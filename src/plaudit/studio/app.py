@@ -20,6 +20,7 @@ from plaudit.studio.access_api import add_access
 from plaudit.studio.access_shapes import REFUSALS
 from plaudit.studio.client import add_client, index
 from plaudit.studio.desk import Desk
+from plaudit.studio.export_api import add_export
 from plaudit.studio.live import add_live
 from plaudit.studio.roles import Caller, Permission, needs
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
@@ -67,6 +68,7 @@ def create_app(
     _add_pages(app, access)
     add_client(app)
     add_access(app, access, Webhooks(store))
+    add_export(app, store)
     _add_api(app, desk, store)
     add_live(app, store, config, holds=desk.holds)
     add_watch(app, store)
