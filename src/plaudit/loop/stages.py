@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from plaudit.control.intrinsic import explored
 from plaudit.control.learner import Learner
-from plaudit.control.rewards import RewardFn, paying
+from plaudit.control.rewards import RewardFn, paid_rows, paying
 from plaudit.loop.asking import ask
 from plaudit.loop.beginning import begin
 from plaudit.loop.checking import check, keep_clip
@@ -24,7 +24,6 @@ from plaudit.ops.aggregate import mean
 from plaudit.records import SegmentData, StepBatch, is_skip
 from plaudit.reward.collate import collate
 from plaudit.reward.fit import fit
-from plaudit.reward.history import Remembering
 from plaudit.reward.model import RewardModel
 from plaudit.run import checkpoint
 from plaudit.run.seeds import derive, generator
@@ -101,10 +100,9 @@ def _learned_and_true(
     behaviour = context.world.behaviour
     if model.config.trunk.remembers:
         first = int(0.65 * len(behaviour))
-        reward = Remembering(lambda batch: mean(model.per_step(batch)))
-        learned = reward.by_episode(behaviour.batch(slice(first, None)), behaviour.episodes[first:].T)
-        rows = np.sort(rng.permutation(learned.size)[:2000])
-        return learned.T.ravel()[rows], behaviour.rewards[first:].ravel()[rows]
+        learned = paid_rows(paying(model), behaviour, slice(first, len(behaviour)))
+        steps = np.sort(rng.permutation(learned.size)[:2000])
+        return learned.ravel()[steps], behaviour.rewards[first:].ravel()[steps]
     batch, true = behaviour.newest_steps(0.35, 2000, rng)
     return mean(model.per_step(batch))[:, 0], true
 
