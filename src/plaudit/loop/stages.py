@@ -34,6 +34,8 @@ from plaudit.worlds.vector import VectorWorld
 STAGES = ("act", "ask", "learn", "improve", "check")
 UNLABELLED = 1000
 """most segments that pseudo-labels are given to in a fit"""
+REPRESENTED = 10_000
+"""steps of all behaviour, cut into segments, that networks first learn from without answers"""
 
 
 def act(context: Context, round_: int) -> Outcome:
@@ -75,7 +77,7 @@ def learn(context: Context, round_: int) -> Outcome:
         seed=context.seed(round_, "learn"),
         reference=behaviour.reference(),
         warm_start=context.reward,
-        unlabelled=_unlabelled(context, round_, len(answers)) if settings.reward.pseudo_weight else (),
+        unlabelled=_unlabelled(context, round_, len(answers)),
     )
     keep_opinions(context, round_, data, result.model)
     context.reward = result.model
@@ -108,9 +110,13 @@ def _learned_and_true(
 
 
 def _unlabelled(context: Context, round_: int, answers: int) -> list[SegmentData]:
-    """Segments that nobody was asked about, for pseudo-labels: twice as many as a round through the answers takes."""
-    length, behaviour = context.config.ask.segment_length, context.world.behaviour
-    count = min(UNLABELLED, 2 * answers * context.config.reward.pseudo_pairs)
+    """Segments that nobody was asked about: for pseudo-labels twice as many as a round through the answers takes."""
+    length, behaviour, reward = context.config.ask.segment_length, context.world.behaviour, context.config.reward
+    count = min(UNLABELLED, 2 * answers * reward.pseudo_pairs) if reward.pseudo_weight else 0
+    if reward.represent_steps:
+        count = max(count, -(-REPRESENTED // length))
+    if count == 0:
+        return []
     cuts = behaviour.cut(length, count, generator(context.seed(round_, "learn"), "unlabelled"))
     return [behaviour.data(cut, length) for cut in cuts]
 
