@@ -86,7 +86,7 @@ def represent(
         name: array if name in OWN else np.repeat(learned[name], fresh.members, axis=0)
         for name, array in fresh.arrays().items()
     }
-    return from_arrays(config.trunk, arrays), {"reward/told_apart": float(np.mean(right[-(-len(right) * 9 // 10) :]))}
+    return from_arrays(config.trunk, arrays), {"reward/told_apart": float(np.mean(right[-max(1, len(right) // 10) :]))}
 
 
 def contrast(before: Tensor, after: Tensor, product: Tensor) -> tuple[Tensor, float]:
