@@ -116,7 +116,8 @@ class RewardConfig:
     """what is fitted beside the reward, so that the reward need not explain it, and is dropped when the reward is used:
     position, length"""
     keep_length: bool = False
-    """do not drop what a step of length is worth: scores then count it, where nuisance has length"""
+    """do not drop what a step of length is worth: scores then count it, where nuisance has length. Not for texts, whose length is
+    no number of steps; probabilities of flags never count it"""
     traits: tuple[Trait, ...] = ()
     """what is fitted for each annotator, shrunk to what holds for all: rationality, lapse, cuts (of ratings)"""
     condition_on: tuple[str, ...] = ()

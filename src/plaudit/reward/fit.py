@@ -17,8 +17,9 @@ from plaudit.reward.collate import FeedbackData, pack
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.heldout import Values, estimate, leave_out, losses, measures, reliability, understood
 from plaudit.reward.implied import Implied, implied
+from plaudit.reward.inputs import Inputs
 from plaudit.reward.likelihood import AnswerModel, Comparisons
-from plaudit.reward.model import Inputs, RewardModel, normalisation
+from plaudit.reward.model import RewardModel, normalisation
 from plaudit.reward.objective import Problem, batches_of, loss, unanswered
 from plaudit.reward.represent import represent
 from plaudit.reward.tastes import Judges, Tastes, fit_tastes, judges, shifted
