@@ -34,7 +34,7 @@ from plaudit.worlds.vector import VectorWorld
 STAGES = ("act", "ask", "learn", "improve", "check")
 UNLABELLED = 1000
 """most segments that pseudo-labels are given to in a fit"""
-REPRESENTED = 10_000
+REPRESENTED = 5000
 """steps of all behaviour, cut into segments, that networks first learn from without answers"""
 
 

@@ -67,19 +67,20 @@ def represent(
         )
     trunk, parameters, gradients = create(replace(config, members=1), shown, rng).trainable()
     (product,), numbers, slopes = lay_out([torch.eye(config.hidden[-1])])
-    optimisers = (Adam(len(parameters), LEARNING_RATE), parameters, gradients), (
-        Adam(len(numbers), LEARNING_RATE), numbers, slopes,
-    )  # fmt: skip
+    learning = [
+        (Adam(len(values), LEARNING_RATE), values, slope)
+        for values, slope in ((parameters, gradients), (numbers, slopes))
+    ]
     right: list[float] = []
     for _ in range(config.represent_steps):
         items, steps = looks(usable, lengths, rng)
         units = represented(trunk, shown, items, steps)[0, :, 0]
-        for _, _, gradient in optimisers:
-            gradient.fill(0.0)
+        for _, _, slope in learning:
+            slope.fill(0.0)
         loss, found = contrast(units[:, 0], units[:, 1], product)
         loss.backward()
-        for adam, values, gradient in optimisers:
-            adam.step(values, gradient)
+        for adam, values, slope in learning:
+            adam.step(values, slope)
         right.append(found)
     learned = trunk.arrays()
     arrays = {
