@@ -6,8 +6,9 @@ h_i is what the last hidden layer makes of a step of stretch i, g_j what it make
 can say which g belongs to which h has found what lasts longer than a step and differs from one stretch to another: places,
 speeds, what was seen before; and passes over what is drawn anew in every step. This is the log-bilinear form of van den Oord
 et al. 2018 (https://arxiv.org/abs/1807.03748, equations 3 and 4) on steps of the same network, as Stooke et al. 2021 do it
-for reinforcement learning from pictures (https://arxiv.org/abs/2009.08319, section 3). Their random shifts are left out: where
-something is on a picture may be just what people judge.
+for reinforcement learning from pictures (https://arxiv.org/abs/2009.08319, section 3). Two things of theirs are left out: a slowly
+moving copy of the network, which small batches do not need, and random shifts, since where something is on a picture may be
+just what people judge.
 """
 
 from __future__ import annotations
