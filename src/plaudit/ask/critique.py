@@ -22,10 +22,13 @@ from plaudit.records import (
     Critique,
     Feedback,
     Flag,
+    Level,
     Query,
     QueryKind,
     Rating,
     StepFeedback,
+    TextSegment,
+    sentences,
 )
 from plaudit.records.codec import content_id
 
@@ -186,3 +189,41 @@ def confirm(
             return asked, StepFeedback(**head, steps=tuple(steps), scores=(score,) * len(steps))
         case _:
             return asked, Rating(**head, value=int(score), levels=2)
+
+
+def marked(
+    critique: Critique, *, query: Query, text: TextSegment, person: AnnotatorProfile
+) -> tuple[Query, StepFeedback]:
+    """What a critic highlighted in a text, as a score of every sentence: the share of its characters that is not highlighted.
+
+    Only for critics who were told to highlight every fault, as a person confirms here for the whole critique: what they left
+    alone then counts as good. Notes without a span say nothing. The same again gives the same records.
+
+    Raises:
+        RecordError: nobody but a person confirms, the critique is about something else, or the text is a conversation.
+    """
+    if person.kind is not AnnotatorKind.PERSON:
+        raise RecordError("Only a person confirms a proposal", got=f"{person.id}, {person.kind.value}")
+    if critique.query != query.id or query.segments != (text.id,) or not isinstance(text.completion, str):
+        raise RecordError(
+            "A critique does not fit the text", got=f"{critique.id} of {query.segments}", expected=f"a text, {text.id}"
+        )
+    spans = [(note.start, note.end) for note in critique.notes if note.start is not None and note.end is not None]
+    hit = {place for start, end in spans for place in range(start, end)}
+    pieces = [range(start, end) for start, end in sentences(text.completion)]
+    scores = tuple(1.0 - sum(place in hit for place in piece) / max(len(piece), 1) for piece in pieces)
+    asked = Query(
+        QueryKind.STEPS, query.segments, query.shown, query.round, query.index, STRATEGY, aspect=query.aspect,
+        level=Level.SENTENCE,
+    )  # fmt: skip
+    answer = StepFeedback(
+        id=content_id("fbk", _Derived(critique.id, -1, asked.id, "")),
+        query=asked.id,
+        annotator=critique.annotator,
+        answered_at=critique.answered_at,
+        derived_from=(critique.id,),
+        confirmed_by=person.id,
+        steps=tuple(range(len(scores))),
+        scores=scores,
+    )
+    return asked, answer
