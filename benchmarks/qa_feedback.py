@@ -12,8 +12,8 @@ labels of each kind and asked which of two answers people prefer, on prompts tha
   spans of an answer (`plaudit.ask.critique.marked`), a correction. A ranking has people read four answers, a comparison two,
   spans and a correction one: spans, corrections and rankings in equal parts are two a label, as comparisons are. The files hold
   no times, so there is no line at equal seconds; marking and writing take longer than reading.
-* 100 prompts, the same for all seeds, are for choosing how much weights are shrunk, for each kind and budget. On the other 400,
-  each seed draws five folds and the order of labels. Intervals are by prompts.
+* Features and weight decay were chosen on 100 prompts, which are left out here. On the other 400, each seed draws five folds and the
+  order of labels. Intervals are by prompts.
 * Held-out comparisons favour nobody by their form alone: rankings are made of such, spans and corrections are not.
 """
 
@@ -27,7 +27,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,15 @@ CACHE = Path(os.environ.get("PLAUDIT_CACHE", Path.home() / ".cache" / "plaudit")
 SEEDS, FOLDS, TUNING = 5, 5, 100
 AXES = 16
 BUDGETS = (75, 150, 300, 600, 900)
-DECAYS = (4.0, 32.0)
 PLAIN = RewardConfig(
-    trunk=Trunk.LINEAR, squares=False, steps=1500, learning_rate=2e-3, batch=128, stop_accuracy=1.0, fit_lapse=False
+    trunk=Trunk.LINEAR,
+    squares=False,
+    steps=1500,
+    learning_rate=2e-3,
+    batch=128,
+    weight_decay=8.0,
+    stop_accuracy=1.0,
+    fit_lapse=False,
 )
 KEYS = ("seed", "fold")
 MIXED = "spans, corrections, rankings"
@@ -211,13 +218,13 @@ def order_of(sides: Sequence[int]) -> tuple[list[float], bool]:
     )
 
 
-def split(seed: int, fold: int) -> tuple[NDArray[np.int64], ...]:
-    """Prompts for choosing, for fitting and for measuring."""
-    order = generator(0, "qa", "tuning").permutation(500)
-    rest = generator(seed, "qa", "folds").permutation(np.sort(order[TUNING:]))
-    size = len(rest) // FOLDS
+def split(seed: int, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Prompts for fitting and for measuring."""
+    kept = np.sort(generator(0, "qa", "tuning").permutation(500)[TUNING:])
+    order = generator(seed, "qa", "folds").permutation(kept)
+    size = len(order) // FOLDS
     here = slice(fold * size, (fold + 1) * size)
-    return order[:TUNING], np.delete(rest, here), rest[here]
+    return np.delete(order, here), order[here]
 
 
 def labels_of(prompts: Sequence[Prompt], seed: int) -> dict[str, list[Feedback]]:
@@ -231,30 +238,50 @@ def labels_of(prompts: Sequence[Prompt], seed: int) -> dict[str, list[Feedback]]
     return drawn | mixes
 
 
-def cell(seed: int, fold: int) -> dict[str, Any]:
-    """Digits: for each prompt how many of its decided comparisons each reward orders right."""
+@dataclass(frozen=True)
+class Held:
+    """What a store holds, in memory: it is asked for at every fit."""
+
+    asked: list[Query]
+    said: dict[str, TextSegment]
+
+    def queries(self) -> list[Query]:
+        """All queries."""
+        return self.asked
+
+    def texts(self, ids: Sequence[str]) -> dict[str, TextSegment]:
+        """Texts by id."""
+        return {id_: self.said[id_] for id_ in ids}
+
+
+@cache
+def material() -> tuple[list[Prompt], Texts]:
+    """All prompts, and the features of all texts."""
     embedded = Embedded()
-    found: dict[str, Any] = {"seed": seed, "fold": fold, "right": {}}
     with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "store") as store:
         prompts = load(store)
-        tuning, fitting, held = split(seed, fold)
-        given = labels_of([prompts[i] for i in fitting], derive(seed, "qa", fold))
-        ids = [id_ for prompt in prompts for id_ in prompt.texts]
-        known = [id_ for i in fitting for id_ in prompts[i].texts]
-        embedded.learn_axes(list(store.texts(ids).values()))
-        texts = Texts(store, embedded.features)
-        batch, reference = texts.batch(ids), texts.batch(known)
-        for name, labels in given.items():
-            for budget in (*BUDGETS, 2 * BUDGETS[-1]):
-                if budget > len(labels) or (budget > BUDGETS[-1] and name != "comparisons"):
-                    continue
+        queries = store.queries()
+        texts = store.texts(sorted({segment for query in queries for segment in query.segments}))
+    embedded.learn_axes([texts[id_] for prompt in prompts for id_ in prompt.texts])
+    return prompts, Texts(Held(queries, texts), embedded.features)
+
+
+def cell(seed: int, fold: int) -> dict[str, Any]:
+    """Digits: for each held-out prompt how many of its decided comparisons each reward orders right."""
+    prompts, texts = material()
+    found: dict[str, Any] = {"seed": seed, "fold": fold, "right": {}}
+    fitting, held = split(seed, fold)
+    given = labels_of([prompts[i] for i in fitting], derive(seed, "qa", fold))
+    batch = texts.batch([id_ for i in held for id_ in prompts[i].texts])
+    reference = texts.batch([id_ for i in fitting for id_ in prompts[i].texts])
+    for name, labels in given.items():
+        for budget in BUDGETS:
+            if budget <= len(labels):
                 taken = collate(labels[:budget], texts)
-                for decay in DECAYS:
-                    config = replace(PLAIN, weight_decay=decay)
-                    model = fit(taken, config=config, seed=derive(seed, "qa", "fit", fold), reference=reference).model
-                    values = model.score(batch).mean.reshape(-1, 4)
-                    digits = ["".join(str(right(prompts[i], values[i])) for i in part) for part in (tuning, held)]
-                    found["right"][f"{name}/{budget}/{decay:g}"] = digits
+                model = fit(taken, config=PLAIN, seed=derive(seed, "qa", "fit", fold), reference=reference).model
+                values = model.score(batch).mean.reshape(-1, 4)
+                digits = [str(right(prompts[i], own)) for i, own in zip(held, values, strict=True)]
+                found["right"][f"{name}/{budget}"] = "".join(digits)
     return found
 
 
@@ -299,8 +326,8 @@ def summary() -> list[Row]:
         ).reshape(-1, 4)
     decided = np.array([sum(side != 0 for side in prompt.sides) for prompt in prompts])
     cells = read_raw("qa_feedback")
-    measured = np.sort(split(0, 0)[1].tolist() + split(0, 0)[2].tolist())
-    table, notes = chosen(cells, decided)
+    measured = np.sort(np.concatenate(split(0, 0)))
+    table = averaged(cells, len(prompts))
     baselines = {
         "longer": np.array([right(p, row) for p, row in zip(prompts, sizes, strict=True)], float),
         "earlier of the model's four": np.array([right(p, -np.arange(4.0)) for p in prompts], float),
@@ -319,30 +346,22 @@ def summary() -> list[Row]:
         for name, budget, other in (("rankings", 300, 600), ("spans", 300, 150), ("corrections", 300, 150))
     ]
     rows += [gain(case, table[one], table[other], decided, measured) for case, one, other in pairs if one in table]
-    print(*notes, sep="\n")
     return rows
 
 
-def chosen(cells: list[dict[str, Any]], decided: NDArray[np.int64]) -> tuple[dict[str, Floats], list[str]]:
-    """By kind and budget [prompt] mean number of comparisons ordered right, with the decay that does best on the prompts for it."""
-    tuned: dict[str, dict[str, list[float]]] = {}
+def averaged(cells: list[dict[str, Any]], prompts: int) -> dict[str, Floats]:
+    """By kind and budget, [prompt] mean over seeds of how many comparisons were ordered right."""
+    total: dict[str, Floats] = {}
+    times: dict[str, Floats] = {}
     for one in cells:
-        tuning = split(one["seed"], one["fold"])[0]
-        for name, (there, _) in one["right"].items():
-            case, _, decay = name.rpartition("/")
-            score = sum(map(int, there)) / decided[tuning].sum()
-            tuned.setdefault(case, {}).setdefault(decay, []).append(score)
-    best = {case: max(found, key=lambda decay: np.mean(found[decay])) for case, found in tuned.items()}
-    table: dict[str, Floats] = {}
-    for case, decay in best.items():
-        total, times = np.zeros(len(decided)), np.zeros(len(decided))
-        for one in cells:
-            if f"{case}/{decay}" in one["right"]:
-                held = split(one["seed"], one["fold"])[2]
-                total[held] += [int(digit) for digit in one["right"][f"{case}/{decay}"][1]]
-                times[held] += 1
-        table[case] = np.divide(total, times, out=np.full(len(decided), np.nan), where=times > 0)
-    return table, [f"weight decay {case}: {decay}" for case, decay in best.items()]
+        held = split(one["seed"], one["fold"])[1]
+        for case, digits in one["right"].items():
+            total.setdefault(case, np.zeros(prompts))[held] += [int(digit) for digit in digits]
+            times.setdefault(case, np.zeros(prompts))[held] += 1
+    return {
+        case: np.divide(found, times[case], out=np.full(prompts, np.nan), where=times[case] > 0)
+        for case, found in total.items()
+    }
 
 
 def figure(case: str, found: Floats, decided: NDArray[np.int64], rows: NDArray[np.int64]) -> Row:
@@ -382,10 +401,11 @@ def main() -> int:
         case "embed":
             embed(given.embedder)
         case "cell":
-            print(json.dumps(cell(*given.values)), flush=True)
+            for seed, fold in zip(given.values[::2], given.values[1::2], strict=True):
+                print(json.dumps(cell(seed, fold)), flush=True)
         case "run":
             cells = [{"seed": seed, "fold": fold} for seed in range(SEEDS) for fold in range(FOLDS)]
-            run_missing("qa_feedback", cells, KEYS)
+            run_missing("qa_feedback", cells, KEYS, at_once=FOLDS)
         case _:
             rows = summary()
             print(write("qa_feedback", asked=__doc__.splitlines()[0], rows=rows, note="first seed 0"))
