@@ -171,6 +171,9 @@ def asked_again(query: Query, *, round: int, index: int, seed: int) -> Query:
         propensity=query.propensity,
         reward=query.reward,
         levels=query.levels,
+        aspect=query.aspect,
+        constraint=query.constraint,
+        level=query.level,
     )
 
 
