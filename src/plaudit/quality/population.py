@@ -38,9 +38,9 @@ class Population:
     margins: dict[str, dict[str, float]]
     """share of the population by trait and value; the shares of a trait sum to 1"""
     smallest: float = 0.2
-    """least weight of an annotator, where 1 is the mean"""
+    """least weight of an annotator, in a run of an answer, where 1 is the mean"""
     largest: float = 5.0
-    """largest weight of an annotator; margins fit less well where it binds, and a few people count less"""
+    """largest weight of an annotator, in a run of an answer; margins fit less well where it binds, and a few people count less"""
     least: int = 5
     """people in a group that is reported by itself; smaller groups could tell who somebody is"""
     combine: Combine = Combine.MEAN
