@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plaudit.quality.detect import Burst, DetectConfig, Pattern, Spam, bursts, pattern, spam
+from plaudit.quality.fatigue import Decline, decline, sessions_of
 from plaudit.quality.gold import GoldTest, SequentialConfig, Verdict, tests_of
 from plaudit.quality.repeats import Repeats, repeats
 from plaudit.quality.table import ComparisonTable, Material, seconds_of
@@ -55,6 +57,8 @@ class AnnotatorAudit:
     spam: Spam | Undefined
     pattern: Pattern | Undefined
     bursts: tuple[Burst, ...] | Undefined
+    decline: Decline | Undefined
+    """whether answers get worse within the sessions"""
     suspicions: tuple[str, ...]
     """one sentence each"""
 
@@ -70,7 +74,7 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
     advantage = None if shared.advantage is None else shared.advantage[decided]
     gold, mass, order = _gold(name, judged, material, shared.gold), _spam(number, shared), pattern(sides)
     side = side_bias((shared.table.data.side[decided] == 1).astype(np.float64), advantage)
-    rushed = _bursts(given, material, shared.detect)
+    rushed, tired = _bursts(given, material, shared.detect), _decline(number, decided, material, shared)
     return AnnotatorAudit(
         name=name,
         kind=material.kind(name),
@@ -86,7 +90,8 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
         spam=mass,
         pattern=Undefined("the decided answers are not on both sides") if order is None else order,
         bursts=rushed,
-        suspicions=_suspicions(shared, gold=gold, mass=mass, order=order, side=side, rushed=rushed),
+        decline=tired,
+        suspicions=_suspicions(shared, gold=gold, mass=mass, order=order, side=side, rushed=rushed, tired=tired),
     )
 
 
@@ -119,6 +124,16 @@ def _reliability(number: int, shared: Shared) -> Interval | Undefined:
     return shared.fit.interval(number)
 
 
+def _decline(number: int, decided: NDArray[np.intp], material: Material, shared: Shared) -> Decline | Undefined:
+    """Within sessions; what an annotator answers to one round's questions is one."""
+    if isinstance(shared.fit, Undefined) or shared.advantage is None:
+        return shared.fit if isinstance(shared.fit, Undefined) else Undefined("segments have no values")
+    rounds = [material.queries[shared.table.query[row]].round for row in decided]
+    side, session = shared.table.data.side[decided], sessions_of(rounds)
+    found = decline(shared.advantage[decided], side, session, float(shared.fit.eta[number]))
+    return Undefined("no session has two decided comparisons") if found is None else found
+
+
 def _median(given: Sequence[Feedback]) -> float | None:
     timed = [one.response_seconds for one in given if one.response_seconds is not None]
     return float(np.median(timed)) if timed else None
@@ -146,6 +161,7 @@ def _suspicions(
     order: Pattern | None,
     side: SideBias | Undefined,
     rushed: Sequence[Burst] | Undefined,
+    tired: Decline | Undefined,
 ) -> tuple[str, ...]:
     """Sentences for what goes beyond the stated error rates."""
     config = shared.detect
@@ -165,4 +181,8 @@ def _suspicions(
     if isinstance(rushed, tuple) and rushed:
         longest = max(one.length for one in rushed)
         found.append(f"up to {longest} rushed answers in a row, {len(rushed)} time(s)")
+    if isinstance(tired, Decline) and tired.answers >= config.least and tired.p_value < limit:
+        found.append(
+            f"answers get worse within sessions: reliability {tired.start:.2f} in their first halves, {tired.end:.2f} in their second"
+        )
     return tuple(found)
