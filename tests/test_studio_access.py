@@ -808,6 +808,11 @@ def test_a_team_signs_in_over_an_encrypted_connection(tmp_path: Path, monkeypatc
             assert signed_in.json()["role"] == "owner"
             assert browser.get("/api/me").status_code == 200
             assert browser.get("/api/me", headers={"Host": "evil.example"}).status_code == 421
+            with browser.stream("GET", "/api/watch/stream") as stream:
+                assert stream.status_code == 200
+                servers[0].should_exit = True  # a stream that is open does not keep it
+                serving.join(timeout=20)
+                assert not serving.is_alive()
     finally:
         servers[0].should_exit = True
         serving.join(timeout=20)
