@@ -20,6 +20,8 @@ from plaudit.studio.webhooks import Webhooks
 PORT = 8765
 KEEP_ALIVE = 75
 """seconds for which a connection stays open between two requests: longer than most people think about a question"""
+STREAM_SECONDS = 2
+"""for so long streams that are still open keep a studio that is to stop"""
 LOG = logging.getLogger(__name__)
 
 
@@ -65,6 +67,7 @@ def serve(
             log_level="warning",
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=STREAM_SECONDS,
             ssl_certfile=config.certificate,
             ssl_keyfile=config.certificate_key,
         )
