@@ -6,6 +6,7 @@ import logging
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -15,6 +16,7 @@ from plaudit.studio.access import Access
 from plaudit.studio.app import create_app
 from plaudit.studio.deliver import Deliveries
 from plaudit.studio.network import HOST, StudioConfig, access_for, listen
+from plaudit.studio.watch import Watch
 from plaudit.studio.webhooks import Webhooks
 
 PORT = 8765
@@ -72,7 +74,20 @@ def serve(
             ssl_keyfile=config.certificate_key,
         )
         with Deliveries(Webhooks(store)):
-            uvicorn.Server(settings).run(sockets=[listener])
+            _Server(settings, app.state.watch).run(sockets=[listener])
     finally:
         store.close()
         listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of those who watch when it is told to stop; it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, watch: Watch) -> None:
+        super().__init__(config)
+        self._watch = watch
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Told to stop."""
+        self._watch.close()
+        super().handle_exit(sig, frame)
