@@ -18,7 +18,8 @@ import uvicorn
 from fastapi import FastAPI
 from gymnasium import spaces
 
-from plaudit.records import Query, QueryKind, Segment
+from plaudit.ask.teacher_remarks import changed
+from plaudit.records import Correction, Query, QueryKind, Segment, from_json
 from plaudit.store.store import Store
 from plaudit.studio.access import Guard
 from plaudit.studio.client import STATIC, add_client, index
@@ -238,6 +239,9 @@ def test_a_correction_by_pointer_alone(tmp_path: Path, open_page: Callable[..., 
         assert len(data) == len(before)
         np.testing.assert_array_equal(data.observations[0], before.observations[0])
         assert data.actions[-1] == 1
+        answer = studio.answers[0]["answer"]
+        record = {"id": "f", "query": studio.query.id, "annotator": "ann", **answer}
+        assert changed(before, data) == (from_json(Correction, record).start, answer["end"])
 
 
 def test_a_pad_is_pulled_by_touch_on_a_phone(tmp_path: Path, open_page: Callable[..., Any]) -> None:
