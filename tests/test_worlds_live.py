@@ -460,9 +460,7 @@ def test_errors_of_the_world_are_said(config, wishes, words):
 
 def test_a_world_runs_at_its_speed_and_draws_at_most_so_often():
     sink = Sink()
-    play = Play(
-        WorldConfig(id="Hopper-v5" if importlib.util.find_spec("mujoco") else "CartPole-v1", envs=1), Start(0, 5)
-    )
+    play = Play(WorldConfig(id="Pendulum-v1", envs=1), Start(seed=0, length=5))
     player = Player(play, controls_of(play.env), sink)
     player._clock = _Clock(1 / 100)
     now = 0.0
