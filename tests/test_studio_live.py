@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -340,3 +342,8 @@ def test_a_world_that_cannot_be_made_says_why(tmp_path: Path) -> None:
         reply = client.post("/api/live", json={"query": queries["demonstration"].id})
     assert reply.status_code == 409
     assert "colour" in reply.text
+
+
+def test_a_studio_for_texts_alone_needs_no_gymnasium() -> None:
+    code = "import plaudit.studio.app, sys; assert not {'gymnasium', 'PIL', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -16,23 +16,12 @@ from plaudit.errors import ConfigError, WorldError
 from plaudit.worlds.behaviour import Cut
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.controls import checked, controls_of
-from plaudit.worlds.live import (
-    BEHIND,
-    FRAME,
-    FRAMES_PER_SECOND,
-    JSON,
-    Player,
-    _Clock,
-    read,
-    said,
-    segment_data,
-    serve,
-    setup,
-)
+from plaudit.worlds.live import BEHIND, FRAMES_PER_SECOND, Player, _Clock, serve
 from plaudit.worlds.lockstep import Lockstep
-from plaudit.worlds.playing import Play, Start
+from plaudit.worlds.playing import Play
 from plaudit.worlds.render import Renderer
 from plaudit.worlds.vector import VectorWorld
+from plaudit.worlds.wire import FRAME, JSON, Start, read, said, segment_data, setup
 from tests.world_examples import random_actions
 
 WORLDS = [

@@ -27,10 +27,8 @@ from plaudit.studio.live_child import Child
 from plaudit.studio.live_world import GONE, Limits, Live
 from plaudit.studio.roles import Caller, Permission, needs, said
 from plaudit.studio.view import Shape
-from plaudit.worlds.config import WorldConfig
-from plaudit.worlds.live import segment_data, setup
-from plaudit.worlds.playing import Start
-from plaudit.worlds.render import task_seen
+from plaudit.worlds.config import WorldConfig, task_seen
+from plaudit.worlds.wire import Start, segment_data, setup
 
 # no `from __future__ import annotations` here: FastAPI reads the annotations of routes inside of functions
 Holds = Callable[[str, str], bool]

@@ -20,6 +20,8 @@ from plaudit.studio.webhooks import Webhooks
 PORT = 8765
 KEEP_ALIVE = 75
 """seconds for which a connection stays open between two requests: longer than most people think about a question"""
+LONGEST_MESSAGE = 16_384
+"""bytes that a page may send over a WebSocket at once"""
 LOG = logging.getLogger(__name__)
 
 
@@ -65,6 +67,8 @@ def serve(
             log_level="warning",
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE,
+            ws_max_size=LONGEST_MESSAGE,
+            ws_per_message_deflate=False,  # pictures are packed already
             ssl_certfile=config.certificate,
             ssl_keyfile=config.certificate_key,
         )
