@@ -302,7 +302,7 @@ def test_a_second_tab_takes_over(studio: Any) -> None:
 
 def test_what_cannot_be_read_closes_the_socket(studio: Any) -> None:
     world = begin(studio)
-    for text in ("no json", "[1]", json.dumps({"action": "x" * 3000})):
+    for text in ("no json", "[1]", '{"action": NaN}', "[" * 2000, json.dumps({"action": "x" * 3000})):
         with connect(studio, world["id"]) as socket:
             Page(socket).hear()
             socket.send_text(text)
@@ -329,11 +329,13 @@ def test_there_is_a_limit_to_worlds_and_each_has_one(studio: Any) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     studio.lives.found["other"] = studio.lives.found[second["id"]]
-    studio.lives.found["another"] = SimpleNamespace(annotator="bob")
+    studio.lives.found["another"] = SimpleNamespace(annotator="bob", last=None)
     del studio.lives.found[second["id"]]
     studio.client.cookies.set("name", "cem")
     reply = studio.client.post("/api/live", json={"query": studio.queries["demonstration"].id})
     assert (reply.status_code, "Retry-After" in reply.headers) == (429, True)
+    studio.lives.found["another"].last = {}  # one that has ended leaves room
+    begin(studio)
     del studio.lives.found["another"]
 
 

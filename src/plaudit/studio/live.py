@@ -112,7 +112,7 @@ class Lives:
         """
         for id_ in [id_ for id_, live in self.found.items() if live.annotator == annotator]:
             await self.found.pop(id_).end()
-        if self._starting + len(self.found) >= self.limits.worlds:
+        if self._starting + sum(live.last is None for live in self.found.values()) >= self.limits.worlds:
             return None
         self._starting += 1
         try:
