@@ -37,6 +37,7 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
     pytest.mark.skipif(not (STATIC / "index.html").is_file(), reason="the page is not built"),
 ]
+AXE = STATIC.parent / "web" / "node_modules" / "axe-core" / "axe.min.js"
 LENGTH = 20
 PICTURES = os.environ.get("PLAUDIT_PICTURES")
 
@@ -312,6 +313,27 @@ def test_a_lost_connection_is_taken_up_again(tmp_path: Path, browser: Any) -> No
         page.get_by_role("button", name="Stop").click()
         assert len(hand_in(page, studio)) == 80
         context.close()
+
+
+def test_no_barrier_is_found_while_playing(tmp_path: Path, browser: Any) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe is not installed: npm ci")
+    with Studio(tmp_path, {"id": "Pendulum-v1", "envs": 1}, QueryKind.DEMONSTRATION) as studio:
+        for scheme in ("light", "dark"):
+            context = browser.new_context(locale="zh-CN", reduced_motion="reduce", color_scheme=scheme, bypass_csp=True)
+            page = context.new_page()
+            page.goto(studio.link)
+            page.click("#begin-live:not([disabled])")
+            page.get_by_role("button", name="开始", exact=True).click(timeout=25_000)
+            page.wait_for_selector(".live-stage.running")
+            wait_for_step(page, LENGTH)
+            page.get_by_role("button", name="停下").click()
+            page.get_by_role("button", name="提交").wait_for()
+            page.add_script_tag(path=AXE)
+            found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+            serious = [one["id"] for one in found["violations"] if one["impact"] in ("serious", "critical")]
+            assert serious == []
+            context.close()
 
 
 WATCH = """() => {
