@@ -24,6 +24,8 @@ KEEP_ALIVE = 75
 """seconds for which a connection stays open between two requests: longer than most people think about a question"""
 STREAM_SECONDS = 2
 """for so long streams that are still open keep a studio that is to stop"""
+LONGEST_MESSAGE = 16_384
+"""bytes that a page may send over a WebSocket at once"""
 LOG = logging.getLogger(__name__)
 
 
@@ -70,6 +72,8 @@ def serve(
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=STREAM_SECONDS,
+            ws_max_size=LONGEST_MESSAGE,
+            ws_per_message_deflate=False,  # pictures are packed already
             ssl_certfile=config.certificate,
             ssl_keyfile=config.certificate_key,
         )
