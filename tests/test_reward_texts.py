@@ -49,13 +49,16 @@ def store(tmp_path):
     with Store.create(tmp_path / "store.sqlite", RUN) as made:
         made.add_annotator(AnnotatorProfile("ann", AnnotatorKind.PERSON))
         made.add_segments(texts)
+        queries, answers = [], []
         for index in range(500):
             first, second = rng.choice(80, 2, replace=False)
             query = Query(QueryKind.COMPARISON, (texts[first].id, texts[second].id), (0, 1), 0, index, "uniform")
             better = rng.random() < 1 / (1 + math.exp(liked[second] - liked[first]))
-            made.add_queries([query])
+            queries.append(query)
             choice = Choice.FIRST if better else Choice.SECOND
-            made.add_feedback([Comparison(id=f"a{index}", query=query.id, annotator="ann", choice=choice)])
+            answers.append(Comparison(id=f"a{index}", query=query.id, annotator="ann", choice=choice))
+        made.add_queries(queries)
+        made.add_feedback(answers)
         yield made
 
 
