@@ -28,7 +28,7 @@ export function Clip({ url, name }: { url: string; name: string }) {
   return (
     <button type="button" class="clip" aria-pressed={moving} aria-label={t(moving ? "clip.pause" : "clip.play", { name })} onClick={() => setMoving(!moving)}>
       <canvas ref={still} hidden={moving} aria-hidden="true" />
-      <img src={moving ? `${url}#moving` : url} alt="" class={moving ? "" : "loading"} onLoad={draw} onError={() => setBroken(true)} />
+      <img loading="lazy" src={moving ? `${url}#moving` : url} alt="" class={moving ? "" : "loading"} onLoad={draw} onError={() => setBroken(true)} />
       <span class="clip-sign" aria-hidden="true">{moving ? "❚❚" : "▶"}</span>
     </button>
   );
