@@ -137,7 +137,7 @@ def weigh(material: Material, table: ComparisonTable, population: Population) ->
     weights = raked.weights
     counts = np.bincount(table.labels.annotator, minlength=len(names)).astype(np.float64)
     each = np.divide(weights, counts, out=np.zeros_like(weights), where=counts > 0)[table.labels.annotator]
-    agrees, clusters = _agrees(table, weights), _clusters(material)
+    same, clusters = agrees(table, weights), _clusters(material)
     return Weighting(
         names=names,
         weights=weights,
@@ -145,10 +145,10 @@ def weigh(material: Material, table: ComparisonTable, population: Population) ->
         effective=effective_size(weights),
         effective_answers=effective_size(each) if len(each) else 0.0,
         gap=raked.gap,
-        margins=tuple(_margins(material, table, population, weights, agrees)),
+        margins=tuple(_margins(material, table, population, weights, same)),
         unreached=tuple(unreached),
-        agreement=_mean(table, agrees, clusters, each),
-        plain_agreement=_mean(table, agrees, clusters, np.ones(len(each))),
+        agreement=_mean(table, same, clusters, each),
+        plain_agreement=_mean(table, same, clusters, np.ones(len(each))),
     )
 
 
@@ -168,7 +168,7 @@ def _clusters(material: Material) -> IntArray:
     return np.array([number[name] for name in names], dtype=np.int64)
 
 
-def _agrees(table: ComparisonTable, weights: FloatArray) -> FloatArray:
+def agrees(table: ComparisonTable, weights: FloatArray) -> FloatArray:
     """[answer] 1 where the weighted majority of others says the same of these two segments, 0 where not, NaN where there is none."""
     labels = table.labels
     key, place = np.unique(labels.item * labels.annotators + labels.annotator, return_inverse=True)

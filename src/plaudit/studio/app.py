@@ -22,6 +22,7 @@ from plaudit.studio.access_shapes import REFUSALS
 from plaudit.studio.client import add_client, index
 from plaudit.studio.desk import Desk
 from plaudit.studio.roles import Caller, Permission, needs
+from plaudit.studio.study_api import add_study
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
 from plaudit.studio.webhooks import Webhooks
 
@@ -68,6 +69,7 @@ def create_app(
     add_client(app)
     add_access(app, access, Webhooks(store))
     _add_api(app, desk, store)
+    add_study(app, store, access, service)
     return app
 
 

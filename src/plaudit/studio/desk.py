@@ -70,6 +70,7 @@ class Desk:
                 self._away.remove(annotator)
                 self._tell(session, Cue.RESUME)
             self._tell(session, Cue.TICK)
+            self._outlook.read()  # what was asked again meanwhile is for others
             self._fill(session)
             return self._view(session)
 
@@ -210,15 +211,16 @@ class Desk:
         if session.state in {State.BREAK, State.FINISHED}:
             return
         while len(session.line) < LINE:
-            query = self._lease(session.annotator)
+            query = self._lease(session)
             if query is None:
                 break
             # one that the session holds already, from before a break or a restart, is only leased again
             self._tell(session, Offered(query))
 
-    def _lease(self, annotator: str) -> Query | None:
+    def _lease(self, session: Session) -> Query | None:
         """The question that this annotator is given next."""
-        store, offer, overlap = self._store, self._outlook.offer(annotator), self._service.overlap
+        annotator, store, overlap = session.annotator, self._store, self._service.overlap
+        offer = self._outlook.offer(annotator, session.claims)
         if offer.stopped:
             return None
         if offer.among:
@@ -227,11 +229,10 @@ class Desk:
                 return found
         found = store.lease_query(annotator, LEASE_SECONDS, overlap=overlap, barred=offer.barred)
         if found is None and offer.barred:  # rather somebody less suited than nobody
-            found = store.lease_query(annotator, LEASE_SECONDS, overlap=overlap)
+            found = store.lease_query(annotator, LEASE_SECONDS, overlap=overlap, barred=offer.others)
         return found
 
     def _view(self, session: Session) -> View:
-        self._outlook.read()
         annotator, line, held = session.annotator, list(session.line), session.held
         on_the_way = [record for record, _ in session.outgoing]
         waiting = len(on_the_way) + (held is not None)

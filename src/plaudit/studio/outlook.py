@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 from plaudit.ask.assistance import ASSISTED, Assistance, assistance_of
@@ -110,10 +110,10 @@ class Outlook:
             case _:
                 self._assistance[payload["query"]] = assistance_of(payload)
 
-    def offer(self, annotator: str) -> Offer:
-        """Which questions an annotator may be given next."""
+    def offer(self, annotator: str, holding: Collection[str] = ()) -> Offer:
+        """Which questions an annotator, who holds some already, may be given next."""
         with self._lock:
-            return self._roster.offer(annotator)
+            return self._roster.offer(annotator, holding)
 
     def has_answered(self, annotator: str, query: str) -> bool:
         """Whether the store has an answer of this annotator to the question."""
