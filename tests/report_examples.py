@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw
 
 from plaudit.check.compare import fraction
 from plaudit.check.diagnose import Evidence, Finding, Severity
-from plaudit.loop.report.parts import Video
-from plaudit.loop.report.summary import (
+from plaudit.records import digest
+from plaudit.report.parts import Video
+from plaudit.report.summary import (
     ActSummary,
     AnnotatorTotals,
     AskSummary,
@@ -32,8 +33,7 @@ from plaudit.loop.report.summary import (
     StrategyTotals,
     Summary,
 )
-from plaudit.loop.report.verdict import details, headline
-from plaudit.records import digest
+from plaudit.report.verdict import details, headline
 from plaudit.stats.intervals import mean_interval, wilson
 
 RANDOM, ORACLE = -1214.8, -146.3

@@ -11,7 +11,7 @@ import plaudit
 
 LAYERS = (
     "errors", "records", "stats", "ops", "run", "store", "quality", "ask", "models", "worlds", "exchange", "reward", "control",
-    "check", "loop", "studio", "cli",
+    "check", "report", "loop", "studio", "cli",
 )  # fmt: skip
 SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}
 SOURCE = Path(plaudit.__file__).parent
@@ -50,6 +50,8 @@ def test_imports_only_go_up(path):
         "quality.page",
         "ask.session",
         "ask.teachers",
+        "report",
+        "report.gather",
         "studio.app",
         "worlds.media",
     ],

@@ -17,8 +17,8 @@ from plaudit.loop import Run
 from plaudit.loop.attempts import attempts_of
 from plaudit.loop.config import labels_per_round
 from plaudit.loop.estimate import estimate
-from plaudit.loop.report.gather import gather
 from plaudit.records import QueryKind, brought, is_skip, kind_of
+from plaudit.report.gather import gather
 from plaudit.reward.collate import collate
 from plaudit.store.store import Store
 from tests.loop_examples import fingerprint, small

@@ -82,7 +82,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from plaudit.loop.report.answers import _in_words
+from plaudit.report.answers import _in_words
 from plaudit.ops.aggregate import mean
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Query, QueryKind, Segment, SegmentData, StepBatch
 from plaudit.records.feedback import BestWorst

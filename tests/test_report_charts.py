@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.loop.report import charts
-from plaudit.loop.report.charts import WIDTH, Axis, Bin, Frame, Mark, Series
+from plaudit.report import charts
+from plaudit.report.charts import WIDTH, Axis, Bin, Frame, Mark, Series
 
 FINITE = st.floats(-1e9, 1e9).filter(lambda x: x == 0 or abs(x) > 1e-9)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from plaudit.check.diagnose import Severity
-from plaudit.loop.report.gather import gather
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice
+from plaudit.report.gather import gather
 from tests.report_runs import FakeRun
 
 

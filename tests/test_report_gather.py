@@ -9,11 +9,6 @@ import numpy as np
 import pytest
 
 from plaudit.check.learned import noise_ceiling
-from plaudit.loop.report import answers, reward, stage_log
-from plaudit.loop.report import gather as gather_module
-from plaudit.loop.report.gather import gather
-from plaudit.loop.report.summary import Estimate, Summary
-from plaudit.loop.report.write import examine, first_frame, shown_clips, write_report
 from plaudit.records import (
     AnnotatorKind,
     AnnotatorProfile,
@@ -24,6 +19,12 @@ from plaudit.records import (
     from_json,
     to_json,
 )
+from plaudit.report import answers, reward
+from plaudit.report import gather as gather_module
+from plaudit.report.gather import gather
+from plaudit.report.source import Source
+from plaudit.report.summary import Estimate, Summary
+from plaudit.report.write import examine, first_frame, shown_clips, write_report
 from plaudit.stats.intervals import mean_interval, wilson
 from plaudit.store.store import Store
 from tests.report_runs import CONFIG, FakeRun
@@ -303,9 +304,9 @@ def test_without_its_blob_a_return_is_the_logged_mean_alone(tmp_path):
         for file in (tmp_path / "blobs").rglob("*"):
             if file.is_file():
                 file.unlink()
-        rows = stage_log.read_stages(store)
-        assert stage_log.last_artefact(store, rows, "returns") == {}
-        assert gather_module._returns(store, rows) == ()
+        source = Source(store).read()
+        assert source.last_artefact("check", "returns") == {}
+        assert gather_module._returns(source, source.rows) == ()
     assert gather_module._estimate((), -800.0) == Estimate(-800.0)
     assert gather_module._estimate((), None) is None
     assert gather_module._estimate((3.0,), 3.0) == Estimate(3.0, n=1)

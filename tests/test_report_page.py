@@ -13,12 +13,12 @@ from html.parser import HTMLParser
 import pytest
 
 from plaudit.check.diagnose import Evidence, Finding, Severity
-from plaudit.loop.report.facts import Facts, short
-from plaudit.loop.report.markup import VOID, Style, format_number, tag
-from plaudit.loop.report.page import SECTIONS, render_page
-from plaudit.loop.report.parts import Video
-from plaudit.loop.report.summary import Setting, Summary
 from plaudit.records import to_json
+from plaudit.report.facts import Facts, short
+from plaudit.report.markup import VOID, Style, format_number, tag
+from plaudit.report.page import SECTIONS, render_page
+from plaudit.report.parts import Video
+from plaudit.report.summary import Setting, Summary
 from tests.report_examples import bare, lifelike
 
 EVIL = "<script>alert(1)</script>\"'&"

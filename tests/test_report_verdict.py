@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from plaudit.check.diagnose import Finding, Severity
-from plaudit.loop.report.summary import Estimate
-from plaudit.loop.report.verdict import details, headline
+from plaudit.report.summary import Estimate
+from plaudit.report.verdict import details, headline
 from tests.report_examples import bare, lifelike
 
 SUMMARY, _ = lifelike()

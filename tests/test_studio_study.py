@@ -12,14 +12,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from plaudit.ask.service import RE_ASKED, ServiceConfig
+from plaudit.ask.service import RE_ASKED
 from plaudit.quality.audit import audit
 from plaudit.store.signoff import State, standings
-from plaudit.store.store import Store
-from plaudit.studio.access import Access
-from plaudit.studio.app import create_app
 from plaudit.studio.roles import Role
-from tests.access_examples import HOME, Studio
+from tests.access_examples import Studio
 from tests.studio_examples import make_store
 from tests.study_examples import CROWD, study_store
 

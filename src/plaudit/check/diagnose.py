@@ -1,7 +1,7 @@
 """What can go wrong with learning from people, as small checks on arrays and counts that answer in plain words.
 
 Each check returns one `Finding`, or None when there is too little to look at. None of them reads a store or a model:
-`plaudit.loop.report.doctor` gathers the evidence, and a notebook can call them one by one. Checks of the answers are here,
+`plaudit.report.doctor` gathers the evidence, and a notebook can call them one by one. Checks of the answers are here,
 those of reward and policy in `plaudit.check.learned`. Thresholds are named, with the reason beside them.
 """
 
@@ -105,15 +105,14 @@ def overlapping(spans: Sequence[tuple[str, int, int]]) -> NDArray[np.bool_]:
 def repeated(questions: Sequence[tuple[int, ...]], alike: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which questions, as clips by index, repeat another one in either order, or show the same thing twice."""
     found = np.array([len(set(one)) < len(one) or (len(one) == 2 and alike[one]) for one in questions], dtype=np.bool_)
-    for i, one in enumerate(questions):
-        for j, other in enumerate(questions[:i]):
-            if len(one) == len(other) and (_same(one, other, alike) or _same(one, other[::-1], alike)):
-                found[i] = found[j] = True
+    for size in {len(one) for one in questions}:
+        rows = np.array([row for row, one in enumerate(questions) if len(one) == size])
+        shown = np.array([questions[row] for row in rows], dtype=np.intp)
+        same = alike[shown[:, None, :], shown[None, :, :]].all(axis=2)
+        turned = alike[shown[:, None, :], shown[None, :, ::-1]].all(axis=2)
+        earlier = np.tril(same | turned, -1)
+        found[rows] |= earlier.any(axis=0) | earlier.any(axis=1)
     return found
-
-
-def _same(one: tuple[int, ...], other: tuple[int, ...], alike: NDArray[np.bool_]) -> bool:
-    return all(bool(alike[pair]) for pair in zip(one, other, strict=True))
 
 
 def crowding(again: NDArray[np.bool_]) -> Finding | None:

@@ -16,8 +16,8 @@ from plaudit.cli.services import open_studio
 from plaudit.cli.terminal import TerminalProgress
 from plaudit.loop.config import RunConfig
 from plaudit.loop.estimate import estimate
-from plaudit.loop.report import write_report
 from plaudit.loop.run import Run
+from plaudit.report import write_report
 from plaudit.run.config import load
 
 

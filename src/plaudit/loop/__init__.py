@@ -1,4 +1,4 @@
-"""The loop: run file, stages, `Run`, report."""
+"""The loop: run file, stages, `Run`."""
 
 from plaudit.loop.config import RunConfig
 from plaudit.loop.run import Run

@@ -18,6 +18,7 @@ from plaudit.loop.asking import ask
 from plaudit.loop.beginning import begin
 from plaudit.loop.checking import check, keep_clip
 from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, steps_of_round
+from plaudit.loop.opinions import keep_opinions
 from plaudit.loop.panel import counted
 from plaudit.ops.aggregate import mean
 from plaudit.records import SegmentData, StepBatch, is_skip
@@ -77,6 +78,7 @@ def learn(context: Context, round_: int) -> Outcome:
         warm_start=context.reward,
         unlabelled=_unlabelled(context, round_, len(answers)) if settings.reward.pseudo_weight else (),
     )
+    keep_opinions(context, round_, data, result.model)
     context.reward = result.model
     metrics = dict(result.metrics) | left_out
     artefacts = {"history": store.blobs.put_arrays(result.history)}

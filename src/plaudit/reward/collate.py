@@ -64,6 +64,8 @@ class FeedbackData:
     """the same of other rewards: `cost/<constraint>` and `aspect/<name>`"""
     traits: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     """annotator -> trait -> value, of annotators who told"""
+    names: tuple[str, ...] = ()
+    """ids of the segments"""
 
     @property
     def answers(self) -> int:
@@ -122,7 +124,9 @@ def collate(
     evidence = {head: evidence_of(given, names) for head, given in heads.items()}
     traits = {one.id: one.traits for one in people if one.traits}
     chained = _chained(heads[OVERALL]) if implied_weight else None
-    return FeedbackData(tuple(data.values()), evidence.pop(OVERALL), chained, implied_weight, evidence, traits)
+    return FeedbackData(
+        tuple(data.values()), evidence.pop(OVERALL), chained, implied_weight, evidence, traits, tuple(ids)
+    )
 
 
 def _chained(given: Sequence[Given]) -> NDArray[np.bool_] | None:

@@ -21,9 +21,11 @@ from plaudit.studio.access_api import add_access
 from plaudit.studio.access_shapes import REFUSALS
 from plaudit.studio.client import add_client, index
 from plaudit.studio.desk import Desk
+from plaudit.studio.live import add_live
 from plaudit.studio.roles import Caller, Permission, needs
 from plaudit.studio.study_api import add_study
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
+from plaudit.studio.watch_api import add_watch
 from plaudit.studio.webhooks import Webhooks
 
 DEFAULT_INSTRUCTION = "Go by what you would want the agent to do."
@@ -54,7 +56,9 @@ def create_app(
     """
     access = access or Access(store)
     service = service or ServiceConfig()
-    desk = Desk(store, replace(service, instruction=service.instruction or DEFAULT_INSTRUCTION), clock=clock)
+    service = replace(service, instruction=service.instruction or DEFAULT_INSTRUCTION)
+    config = next(store.events(upto=1)).payload.get("config", {})
+    desk = Desk(store, service, clock=clock, live="world" in config)
     app = FastAPI(
         title="plaudit studio",
         lifespan=_keeping(desk),
@@ -69,6 +73,8 @@ def create_app(
     add_client(app)
     add_access(app, access, Webhooks(store))
     _add_api(app, desk, store)
+    add_live(app, store, config, holds=desk.holds)
+    add_watch(app, store)
     add_study(app, store, access, service)
     return app
 

@@ -19,6 +19,8 @@ export interface Page {
 
 export const PAGES: Page[] = [
   { route: "label", name: "page.label", permission: "label", load: () => import("./label/page") },
+  { route: "watch", name: "page.watch", permission: "watch", load: () => import("./watch/page") },
+  { route: "behaviour", name: null, permission: "watch", load: () => import("./watch/behaviour") },
   { route: "help", name: "page.help", permission: null, load: () => import("./help/page") },
 ];
 

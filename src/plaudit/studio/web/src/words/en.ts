@@ -1,5 +1,6 @@
 export const en = {
   "page.label": "Label",
+  "page.watch": "Watch",
   "page.help": "Help",
   pages: "Pages",
   "to-main": "Skip to the content",

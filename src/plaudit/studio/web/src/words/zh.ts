@@ -1,5 +1,6 @@
 export const zh = {
   "page.label": "标注",
+  "page.watch": "观察",
   "page.help": "帮助",
   pages: "页面",
   "to-main": "跳到正文",

@@ -1,4 +1,4 @@
-"""Finished stages as the event log has them, with the arrays that they left behind."""
+"""Finished stages as the event log has them, and how long they took."""
 
 from __future__ import annotations
 
@@ -7,13 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from plaudit.store.store import Store
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +23,18 @@ class StageRow:
     checkpoint: str | None
 
 
-def read_stages(store: Store) -> list[StageRow]:
-    """All finished stages in the order of the log. A row that lacks a part has it empty."""
-    rows: list[StageRow] = []
-    for event in store.events(kinds={"stage.completed"}):
-        payload: dict[str, Any] = event.payload
-        rows.append(
-            StageRow(
-                round=payload["round"],
-                stage=payload["stage"],
-                metrics=payload.get("metrics") or {},
-                artefacts=payload.get("artefacts") or {},
-                clips=payload.get("clips") or {},
-                versions=payload.get("versions") or {},
-                log_position=payload.get("log_position"),
-                checkpoint=payload.get("checkpoint"),
-            )
-        )
-    return rows
+def stage_row(payload: Mapping[str, Any]) -> StageRow:
+    """A row from the payload of its event. What the payload lacks is empty."""
+    return StageRow(
+        round=payload["round"],
+        stage=payload["stage"],
+        metrics=payload.get("metrics") or {},
+        artefacts=payload.get("artefacts") or {},
+        clips=payload.get("clips") or {},
+        versions=payload.get("versions") or {},
+        log_position=payload.get("log_position"),
+        checkpoint=payload.get("checkpoint"),
+    )
 
 
 def last_metric(rows: Sequence[StageRow], *names: str) -> float | None:
@@ -57,15 +44,6 @@ def last_metric(rows: Sequence[StageRow], *names: str) -> float | None:
             if name in row.metrics:
                 return float(row.metrics[name])
     return None
-
-
-def last_artefact(store: Store, rows: Sequence[StageRow], name: str) -> dict[str, FloatArray]:
-    """Newest arrays under an artefact's name, or nothing. Raises IntegrityError when they were changed."""
-    for row in reversed(rows):
-        digest = row.artefacts.get(name)
-        if digest is not None and store.blobs.has(digest):
-            return {key: np.asarray(value, dtype=np.float64) for key, value in store.blobs.get_arrays(digest).items()}
-    return {}
 
 
 def read_timing(path: Path) -> dict[tuple[int, str], tuple[float, float]]:

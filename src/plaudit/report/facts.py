@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from plaudit.loop.report.markup import NOT_MEASURED, Html, Style, format_number, join, tag
-from plaudit.loop.report.summary import Summary
+from plaudit.report.markup import NOT_MEASURED, Html, Style, format_number, join, tag
+from plaudit.report.summary import Summary
 
 DASH = "\u2013"
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.check.learned import noise_ceiling
-from plaudit.loop.report.answers import Answers
-from plaudit.loop.report.stage_log import StageRow, last_artefact, last_metric
-from plaudit.loop.report.summary import Estimate, LearnSummary, ReliabilityBin
-from plaudit.records import Choice, Comparison
+from plaudit.records import Choice, Comparison, SegmentData
+from plaudit.report.answers import Answers
+from plaudit.report.source import Source
+from plaudit.report.stage_log import last_metric
+from plaudit.report.summary import Estimate, LearnSummary, ReliabilityBin
 from plaudit.stats.intervals import wilson
-from plaudit.store.store import Store
 
 FloatArray = NDArray[np.float64]
 DOTS = 500
@@ -25,20 +25,18 @@ PER_GROUP = 6
 MOST_GROUPS = 6
 
 
-def summarise_reward(
-    store: Store, rows: Sequence[StageRow], answers: Answers, teacher: Mapping[str, Any] | None
-) -> LearnSummary:
+def summarise_reward(source: Source, answers: Answers, teacher: Mapping[str, Any] | None) -> LearnSummary:
     """The section; `teacher` is the run file's simulated teacher, None where people answered."""
-    learned = [row for row in rows if row.stage == "learn"]
-    groups = _groups(last_artefact(store, learned, "calibration"))
-    scatter = last_artefact(store, learned, "reward_scatter")
+    learned = [row for row in source.rows if row.stage == "learn"]
+    groups = _groups(source.last_artefact("learn", "calibration"))
+    scatter = source.last_artefact("learn", "reward_scatter")
     dots = _sample(scatter.get("learned"), scatter.get("true"))
-    step, train, held = _curves(last_artefact(store, learned, "history"))
+    step, train, held = _curves(source.last_artefact("learn", "history"))
     heldout = last_metric(learned, "reward/accuracy_heldout")
     return LearnSummary(
         accuracy=_agreement(groups) or (None if heldout is None else Estimate(heldout)),
         accuracy_train=last_metric(learned, "reward/accuracy_train"),
-        noise_ceiling=_ceiling(store, rows, answers, teacher),
+        noise_ceiling=_ceiling(source, answers, teacher),
         calibration_error=last_metric(learned, "reward/ece"),
         reliability=reliability(groups),
         correlation=last_metric(learned, "reward/correlation_true"),
@@ -129,11 +127,9 @@ def _curve(values: FloatArray | None, steps: int) -> Curve:
     return floats(mean) if np.isfinite(mean).all() else ()
 
 
-def _ceiling(
-    store: Store, rows: Sequence[StageRow], answers: Answers, teacher: Mapping[str, Any] | None
-) -> float | None:
+def _ceiling(source: Source, answers: Answers, teacher: Mapping[str, Any] | None) -> float | None:
     """What the teacher's noise allows, from the true returns of the clips that it compared."""
-    logged = last_metric(rows, "reward/noise_ceiling")
+    logged = last_metric(source.rows, "reward/noise_ceiling")
     if logged is not None or teacher is None:
         return logged
     if not all(isinstance(one, Comparison) for one in answers.feedback):
@@ -142,23 +138,19 @@ def _ceiling(
     decided = [
         one for one in answers.feedback if isinstance(one, Comparison) and one.choice in (Choice.FIRST, Choice.SECOND)
     ]
-    differences: list[float] = []
-    returns: dict[str, float | None] = {}
-    segments = store.segments([segment for one in decided for segment in queries[one.query].segments])
-    for one in decided:
-        pair = queries[one.query].segments
-        for name in pair:
-            if name not in returns:
-                true = store.segment_data(segments[name]).true_rewards
-                returns[name] = None if true is None else float(true.sum())
-        first, second = (returns[name] for name in pair)
-        if first is not None and second is not None:
-            differences.append(first - second)
-    if not differences:
+    names = [segment for one in decided for segment in queries[one.query].segments]
+    returns = np.array(source.of_segments("return", names, _true_return)).reshape(-1, 2)
+    apart = returns[:, 0] - returns[:, 1]
+    differences = apart[np.isfinite(apart)]
+    if not len(differences):
         return None
     if teacher.get("discount", 1.0) < 1:
         return None  # it does not judge by returns
     # of answers turned round with probability m as many agree as of answers that are random with probability 2 m
     lapse = float(teacher.get("lapse", 0.0))
     random = lapse + 2.0 * float(teacher.get("mistake", 0.0)) * (1.0 - lapse)
-    return noise_ceiling(np.array(differences), float(teacher.get("temperature", 1.0)), random)
+    return noise_ceiling(differences, float(teacher.get("temperature", 1.0)), random)
+
+
+def _true_return(data: SegmentData) -> float:
+    return np.nan if data.true_rewards is None else float(data.true_rewards.sum())

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from plaudit.loop.report.markup import Html, Style, format_number, format_tick, tag
+from plaudit.report.markup import Html, Style, format_number, format_tick, tag
 
 WIDTH = 520
 

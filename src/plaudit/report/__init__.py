@@ -1,6 +1,6 @@
 """The report of a run, from its event log to one page, and the doctor's look at it."""
 
-from plaudit.loop.report.summary import Summary
-from plaudit.loop.report.write import examine, write_report
+from plaudit.report.summary import Summary
+from plaudit.report.write import examine, write_report
 
 __all__ = ["Summary", "examine", "write_report"]

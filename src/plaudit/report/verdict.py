@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plaudit.check.diagnose import Finding, Severity
-from plaudit.loop.report.markup import Style, format_number
-from plaudit.loop.report.summary import AskSummary, CheckSummary, LearnSummary
+from plaudit.report.markup import Style, format_number
+from plaudit.report.summary import AskSummary, CheckSummary, LearnSummary
 
 NOUNS = {"comparison": "comparison", "rating": "rating", "steps": "step judgement"}
 

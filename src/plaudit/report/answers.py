@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from plaudit.loop.report.summary import AnnotatorTotals, AskSummary, Clip, Question, Reply, StrategyTotals
 from plaudit.records import (
     AnnotatorKind,
     AnnotatorProfile,
@@ -21,7 +20,7 @@ from plaudit.records import (
     is_skip,
     kind_of,
 )
-from plaudit.store.store import Store
+from plaudit.report.summary import AnnotatorTotals, AskSummary, Clip, Question, Reply, StrategyTotals
 
 SHOWN = 6
 """questions on the page: enough to see what was asked, few enough to load at once"""
@@ -52,11 +51,6 @@ class Outcomes:
     answered: int
     skipped: int
     ties: int
-
-
-def read_answers(store: Store) -> Answers:
-    """All questions and answers in the log."""
-    return Answers(store.queries(), [one for _, one in store.feedback()], store.annotators())
 
 
 def outcomes(queries: Sequence[Query], by_query: dict[str, list[Feedback]]) -> Outcomes:
@@ -145,7 +139,7 @@ def _question(
         propensity=query.propensity,
         clips=tuple(clip(label, segment) for label, segment in _clips(query, by_query.get(query.id, []))),
         shown_first=query.shown[0] + 1,
-        replies=tuple(_reply(one, answers) for one in by_query.get(query.id, [])),
+        replies=tuple(reply_of(one, answers.profiles) for one in by_query.get(query.id, [])),
     )
 
 
@@ -158,8 +152,9 @@ def _clips(query: Query, given: Sequence[Feedback]) -> list[tuple[str, str]]:
     ]
 
 
-def _reply(answer: Feedback, answers: Answers) -> Reply:
-    profile = answers.profiles.get(answer.annotator)
+def reply_of(answer: Feedback, profiles: Mapping[str, AnnotatorProfile]) -> Reply:
+    """An answer in words."""
+    profile = profiles.get(answer.annotator)
     strength = answer.strength if isinstance(answer, Comparison) else None
     kind = "unknown" if profile is None else profile.kind.value
     return Reply(answer.annotator, kind, _in_words(answer), strength, answer.response_seconds)

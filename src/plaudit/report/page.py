@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from importlib import resources
 
-from plaudit.loop.report import page_behaviour, page_results
-from plaudit.loop.report.facts import DASH, Facts
-from plaudit.loop.report.markup import Html, Style, join, tag
-from plaudit.loop.report.parts import Videos
-from plaudit.loop.report.summary import Summary
+from plaudit.report import page_behaviour, page_results
+from plaudit.report.facts import DASH, Facts
+from plaudit.report.markup import Html, Style, join, tag
+from plaudit.report.parts import Videos
+from plaudit.report.summary import Summary
 
 SECTIONS = (
     ("act", "Act", "What the policy does: the same start, before any question, half-way, and at the end."),
@@ -23,7 +23,7 @@ SECTIONS = (
 )
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """content security policy: the page cannot load or send anything"""
-STYLE_SHEET = resources.files("plaudit.loop.report") / "report.css"
+STYLE_SHEET = resources.files("plaudit.report") / "report.css"
 
 
 def render_page(summary: Summary, videos: Videos) -> str:

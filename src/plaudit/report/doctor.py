@@ -8,20 +8,19 @@ from numpy.typing import NDArray
 from plaudit.check import diagnose as answers
 from plaudit.check import learned
 from plaudit.check.diagnose import Finding, Severity, worst_first
-from plaudit.loop.report.stage_log import StageRow, last_artefact, last_metric, read_stages
-from plaudit.loop.report.summary import Summary
 from plaudit.records import Query, SegmentData
-from plaudit.store.store import Store
+from plaudit.report.source import TEXT, Source
+from plaudit.report.stage_log import last_metric
+from plaudit.report.summary import Summary
 
 FloatArray = NDArray[np.float64]
 NEWEST = 300
 """questions that are compared with each other for near duplicates; more would only repeat the finding"""
 
 
-def diagnose(summary: Summary, store: Store) -> list[Finding]:
+def diagnose(summary: Summary, source: Source) -> list[Finding]:
     """Findings about a run, worst first; checks that had nothing to look at are named in one note."""
-    rows, queries = read_stages(store), store.queries()
-    found = _of_answers(summary, store, queries) | _of_reward(summary, store, rows) | _of_policy(summary)
+    found = _of_answers(summary, source) | _of_reward(summary, source) | _of_policy(summary)
     findings = [finding for finding in found.values() if finding is not None]
     blind = [name for name, finding in found.items() if finding is None]
     if blind:
@@ -31,8 +30,10 @@ def diagnose(summary: Summary, store: Store) -> list[Finding]:
     return list(worst_first(findings))
 
 
-def _of_answers(summary: Summary, store: Store, queries: list[Query]) -> dict[str, Finding | None]:
-    ask = summary.ask
+def _of_answers(summary: Summary, source: Source) -> dict[str, Finding | None]:
+    ask, queries = summary.ask, list(source.queries.values())
+    newest = queries[-1].id if queries else ""
+    again = source.once("repeated", newest, lambda: _repeated(source, queries[-NEWEST:]))
     in_order = sum(query.shown[0] == 0 for query in queries if len(query.segments) == 2)
     pairs = sum(len(query.segments) == 2 for query in queries)
     decided = sum(one.decided for one in ask.annotators)
@@ -40,19 +41,19 @@ def _of_answers(summary: Summary, store: Store, queries: list[Query]) -> dict[st
     return {
         "labels": answers.starvation(ask.asked, ask.answered, ask.waiting),
         "ties": answers.too_many_ties(ask.ties, decided + ask.ties),
-        "crowding": answers.crowding(_repeated(store, queries[-NEWEST:])),
+        "crowding": answers.crowding(again),
         "side bias": answers.side_bias(sum(one.chose_shown_first for one in ask.annotators), decided),
         "sides": answers.balanced_sides(in_order, pairs),
         "held-out answers": answers.few_held_out(0 if held_out is None else held_out.n or 0) if ask.answered else None,
     }
 
 
-def _of_reward(summary: Summary, store: Store, rows: list[StageRow]) -> dict[str, Finding | None]:
+def _of_reward(summary: Summary, source: Source) -> dict[str, Finding | None]:
     accuracy = summary.learn.accuracy
-    scatter = last_artefact(store, [row for row in rows if row.stage == "learn"], "reward_scatter")
+    scatter = source.last_artefact("learn", "reward_scatter")
     rewards = scatter.get("learned", np.zeros(0))
-    between = last_metric(rows, "reward/spread")
-    lengths = last_artefact(store, [row for row in rows if row.stage == "check"], "returns")
+    between = last_metric(source.rows, "reward/spread")
+    lengths = source.last_artefact("check", "returns")
     judged = None
     if accuracy is not None and accuracy.n:
         judged = learned.reward_accuracy(round(accuracy.value * accuracy.n), accuracy.n, summary.learn.noise_ceiling)
@@ -75,14 +76,15 @@ def _of_policy(summary: Summary) -> dict[str, Finding | None]:
     }
 
 
-def _repeated(store: Store, queries: list[Query]) -> NDArray[np.bool_]:
-    """Which questions show again what another one showed, by place or by looks."""
+def _repeated(source: Source, queries: list[Query]) -> NDArray[np.bool_]:
+    """Which questions show again what another one showed, by place or by looks. Texts are not compared."""
+    queries = [query for query in queries if not any(name.startswith(TEXT) for name in query.segments)]
     names = list(dict.fromkeys(name for query in queries for name in query.segments))
     if not names:
         return np.zeros(0, dtype=np.bool_)
-    found = store.segments(names)
+    features = source.of_segments("features", names, _features)
+    found = source.store.segments(names)
     segments = [found[name] for name in names]
-    features = [_features(store.segment_data(one)) for one in segments]
     alike = answers.overlapping([(one.episode, one.start, one.length) for one in segments])
     alike |= answers.look_alike(np.stack(features))
     place = {name: index for index, name in enumerate(names)}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from plaudit.loop.report import charts
-from plaudit.loop.report.charts import Axis, Bin, Frame, Mark, Series
-from plaudit.loop.report.facts import Facts
-from plaudit.loop.report.markup import Html, Style, format_number, tag
-from plaudit.loop.report.summary import RoundSummary
+from plaudit.report import charts
+from plaudit.report.charts import Axis, Bin, Frame, Mark, Series
+from plaudit.report.facts import Facts
+from plaudit.report.markup import Html, Style, format_number, tag
+from plaudit.report.summary import RoundSummary
 
 
 def figure(drawing: Html, *caption: str) -> Html:

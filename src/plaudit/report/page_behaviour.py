@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from plaudit.loop.report import figures
-from plaudit.loop.report.facts import DASH, Facts
-from plaudit.loop.report.markup import Html, Style, join, tag
-from plaudit.loop.report.parts import Videos, data_url, facts_list, table
-from plaudit.loop.report.summary import Clip, Question
+from plaudit.report import figures
+from plaudit.report.facts import DASH, Facts
+from plaudit.report.markup import Html, Style, join, tag
+from plaudit.report.parts import Videos, data_url, facts_list, table
+from plaudit.report.summary import Clip, Question
 
 
 def act(facts: Facts, videos: Videos) -> Html:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from plaudit.check.diagnose import Severity
-from plaudit.loop.report import figures
-from plaudit.loop.report.facts import DASH, Facts
-from plaudit.loop.report.markup import Html, Style, join, tag
-from plaudit.loop.report.parts import facts_list, folded, table
+from plaudit.report import figures
+from plaudit.report.facts import DASH, Facts
+from plaudit.report.markup import Html, Style, join, tag
+from plaudit.report.parts import facts_list, folded, table
 
 
 def learn(facts: Facts) -> Html:

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from plaudit.loop.report.markup import Html, join, tag
+from plaudit.report.markup import Html, join, tag
 
 
 @dataclass(frozen=True, slots=True)

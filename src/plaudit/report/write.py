@@ -10,11 +10,11 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from plaudit.check.diagnose import Finding
-from plaudit.loop.report.gather import gather, render_key
-from plaudit.loop.report.page import render_page
-from plaudit.loop.report.parts import Video
-from plaudit.loop.report.summary import Clip, Summary
 from plaudit.records import from_json, to_json
+from plaudit.report.gather import gather, render_key
+from plaudit.report.page import render_page
+from plaudit.report.parts import Video
+from plaudit.report.summary import Clip, Summary
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
 from plaudit.worlds.config import WorldConfig

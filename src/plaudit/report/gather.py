@@ -12,11 +12,12 @@ import numpy as np
 
 from plaudit.check.compare import fraction
 from plaudit.control.config import ALGORITHMS
-from plaudit.loop.report.answers import Answers, outcomes, read_answers, summarise_answers
-from plaudit.loop.report.doctor import diagnose
-from plaudit.loop.report.reward import floats, summarise_reward
-from plaudit.loop.report.stage_log import StageRow, last_metric, read_stages, read_timing
-from plaudit.loop.report.summary import (
+from plaudit.report.answers import Answers, outcomes, summarise_answers
+from plaudit.report.doctor import diagnose
+from plaudit.report.reward import floats, summarise_reward
+from plaudit.report.source import TEXT, Source
+from plaudit.report.stage_log import StageRow, last_metric, read_timing
+from plaudit.report.summary import (
     ActSummary,
     CheckSummary,
     Clip,
@@ -29,7 +30,7 @@ from plaudit.loop.report.summary import (
     StageSummary,
     Summary,
 )
-from plaudit.loop.report.verdict import details, headline
+from plaudit.report.verdict import details, headline
 from plaudit.run.directory import RunDirectory
 from plaudit.stats.intervals import mean_interval
 from plaudit.store.store import Store
@@ -49,40 +50,46 @@ def gather(store: Store, directory: Path | str) -> Summary:
     Raises:
         IntegrityError: a blob that the report needs does not match its hash.
     """
-    rows, answers = read_stages(store), read_answers(store)
-    created = next((event.payload for event in store.events(kinds={"run.created"})), {})
-    config: dict[str, Any] = created.get("config") or {}
-    timing = read_timing(RunDirectory(directory).timing)
-    rounds = _rounds(store, rows, answers, timing)
+    return summarise(Source(store).read(), directory)
+
+
+def summarise(source: Source, directory: Path | str | None) -> Summary:
+    """The same of what a source has read; one that is read on makes it cheap to say again while a run goes on.
+
+    Without a directory nothing is said of times.
+    """
+    store, rows, answers, config = source.store, source.rows, source.answers, source.config
+    timing = {} if directory is None else read_timing(RunDirectory(directory).timing)
+    rounds = _rounds(source, answers, timing)
     ask_config: dict[str, Any] = config.get("ask") or {}
     teacher = None if ask_config.get("people") else ask_config.get("teacher")
     planned = (config.get("loop") or {}).get("rounds")
     summary = Summary(
         format=FORMAT,
-        name=str(config.get("name", Path(directory).name)),
+        name=str(config.get("name", Path(directory or "").name)),
         seed=config.get("seed"),
         verdict="",
         details=(),
         rounds_planned=planned,
         rounds_done=sum(row.stage == "check" for row in rows),
         rounds=rounds,
-        act=_act(store, rows, config),
+        act=_act(source),
         ask=summarise_answers(
             answers,
             lambda label, segment: find_clip(store, label, segment),
             kind="mixed" if ask_config.get("mix") else ask_config.get("kind"),
         ),
-        learn=summarise_reward(store, rows, answers, teacher),
+        learn=summarise_reward(source, answers, teacher),
         improve=_improve(rows),
         check=_check(rows, rounds),
-        provenance=_provenance(store, rows, created, timing),
+        provenance=_provenance(source, timing),
     )
-    return _conclude(summary, store)
+    return _conclude(summary, source)
 
 
-def _conclude(summary: Summary, store: Store) -> Summary:
+def _conclude(summary: Summary, source: Source) -> Summary:
     """Add what follows from the numbers: findings and verdict."""
-    findings = tuple(diagnose(summary, store))
+    findings = tuple(diagnose(summary, source))
     check = dataclasses.replace(summary.check, findings=findings)
     return dataclasses.replace(
         summary,
@@ -99,6 +106,8 @@ def render_key(segment: str) -> str:
 
 def find_clip(store: Store, label: str, segment: str) -> Clip:
     """A segment with its video, or with why there is none."""
+    if segment.startswith(TEXT):
+        return Clip(label, segment, store.texts([segment])[segment].policy, "", 0, 0, missing="a text")
     found, job = store.segment(segment), store.job(render_key(segment))
     blob = mime = missing = None
     if job is None:
@@ -112,15 +121,15 @@ def find_clip(store: Store, label: str, segment: str) -> Clip:
     return Clip(label, segment, found.policy, found.episode, found.start, found.length, blob, mime, missing)
 
 
-def _rounds(store: Store, rows: Sequence[StageRow], answers: Answers, timing: Timing) -> tuple[RoundSummary, ...]:
-    by_query = answers.by_query()
+def _rounds(source: Source, answers: Answers, timing: Timing) -> tuple[RoundSummary, ...]:
+    rows, by_query = source.rows, answers.by_query()
     numbers = sorted({row.round for row in rows} | {query.round for query in answers.queries})
     found: list[RoundSummary] = []
     for number in numbers:
         here = [row for row in rows if row.round == number]
         queries = [query for query in answers.queries if query.round == number]
         asked = outcomes(queries, by_query)
-        returns = _returns(store, here)
+        returns = _returns(source, here)
         seconds = [timing[row.round, row.stage][0] for row in here if (row.round, row.stage) in timing]
         labels, steps = last_metric(here, "ask/labels_total"), _env_steps(rows, number)
         found.append(
@@ -159,13 +168,12 @@ def _version(rows: Sequence[StageRow], name: str) -> str | None:
     return next((row.versions[name] for row in reversed(rows) if row.versions.get(name)), None)
 
 
-def _returns(store: Store, rows: Sequence[StageRow]) -> tuple[float, ...]:
+def _returns(source: Source, rows: Sequence[StageRow]) -> tuple[float, ...]:
     checked = [row for row in rows if row.stage == "check" and "returns" in row.artefacts]
-    if not checked or not store.blobs.has(checked[-1].artefacts["returns"]):
+    found = source.arrays(checked[-1].artefacts["returns"]) if checked else {}
+    if not found:
         return ()
-    values = np.asarray(store.blobs.get_arrays(checked[-1].artefacts["returns"])["returns"], dtype=np.float64).reshape(
-        -1
-    )
+    values = found["returns"].reshape(-1)
     return floats(values[np.isfinite(values)])
 
 
@@ -179,7 +187,8 @@ def _estimate(values: Sequence[float], logged: float | None) -> Estimate | None:
     return Estimate(found.value, found.low, found.high, len(values))
 
 
-def _act(store: Store, rows: Sequence[StageRow], config: Mapping[str, Any]) -> ActSummary:
+def _act(source: Source) -> ActSummary:
+    rows, config = source.rows, source.config
     named = {label: segment for row in rows for label, segment in row.clips.items()}
     labels = [label for label in CLIP_ORDER if label in named] + [label for label in named if label not in CLIP_ORDER]
     world: dict[str, Any] = config.get("world") or {}
@@ -191,8 +200,8 @@ def _act(store: Store, rows: Sequence[StageRow], config: Mapping[str, Any]) -> A
         envs=world.get("envs"),
         horizon=world.get("horizon"),
         env_steps=None if steps is None else int(steps),
-        segments=sum(1 for _ in store.events(kinds={"segment.added"})),
-        clips=tuple(find_clip(store, label, named[label]) for label in labels),
+        segments=len(source.segments),
+        clips=tuple(find_clip(source.store, label, named[label]) for label in labels),
     )
 
 
@@ -213,8 +222,8 @@ def _check(rows: Sequence[StageRow], rounds: Sequence[RoundSummary]) -> CheckSum
     return CheckSummary(returns=returns, return_random=random, return_oracle=oracle, fraction=way, findings=())
 
 
-def _provenance(store: Store, rows: Sequence[StageRow], created: Mapping[str, Any], timing: Timing) -> Provenance:
-    events, head = store.head()
+def _provenance(source: Source, timing: Timing) -> Provenance:
+    (events, head), created = source.head, source.created
     stages = tuple(
         StageSummary(
             round=row.round + 1,
@@ -227,7 +236,7 @@ def _provenance(store: Store, rows: Sequence[StageRow], created: Mapping[str, An
             seconds=timing.get((row.round, row.stage), (None, None))[0],
             cpu_seconds=timing.get((row.round, row.stage), (None, None))[1],
         )
-        for row in rows
+        for row in source.rows
     )
     versions = tuple(Setting(name, str(value)) for name, value in (created.get("versions") or {}).items())
     return Provenance(events, head, versions, tuple(_flatten(created.get("config") or {})), stages)

@@ -1,0 +1,36 @@
+import { define } from "../i18n";
+
+export const words = define({
+  en: {
+    data: "Data",
+    "save-svg": "Save as SVG",
+    "save-csv": "Save as CSV",
+    "no-value": "none",
+    nothing: "Nothing has been measured yet.",
+    table: "Numbers of the chart: {title}",
+    low: "{name}, low",
+    high: "{name}, high",
+    interval: "{value} ({low} to {high})",
+    share: "share",
+    from: "from",
+    to: "to",
+    number: "number",
+    answers: "{n} {n:answer|answers}",
+  },
+  zh: {
+    data: "数据",
+    "save-svg": "保存为 SVG",
+    "save-csv": "保存为 CSV",
+    "no-value": "无",
+    nothing: "尚无测量结果。",
+    table: "图表数据：{title}",
+    low: "{name}（下限）",
+    high: "{name}（上限）",
+    interval: "{value}（{low} 至 {high}）",
+    share: "比例",
+    from: "从",
+    to: "到",
+    number: "数量",
+    answers: "{n} 个回答",
+  },
+});
