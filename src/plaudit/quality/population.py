@@ -28,6 +28,8 @@ from plaudit.stats.weighting import UNKNOWN, effective_size, rake, weighting_eff
 
 POPULATION = 1_000_000
 """people that the shares of a population are taken to be of"""
+LEAST = 5
+"""people in a group that is reported by itself"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Population:
     """least weight of an annotator, where 1 is the mean"""
     largest: float = 5.0
     """largest weight of an annotator; margins fit less well where it binds, and a few people count less"""
-    least: int = 5
+    least: int = LEAST
     """people in a group that is reported by itself; smaller groups could tell who somebody is"""
     combine: Combine = Combine.MEAN
     """how the rewards of groups are combined: mean (by share), worst (of the group that likes it least) or nash (product of gains)"""

@@ -20,12 +20,17 @@ from plaudit.quality import table as tables
 from plaudit.quality.audit import Agreement, Audit, AuditConfig, agreement, audit
 from plaudit.quality.drift import Drift, drifts
 from plaudit.quality.gold import asked_again, read_gold, said
-from plaudit.quality.population import Population, Weighting, weigh
+from plaudit.quality.groups import groups
+from plaudit.quality.population import LEAST
 from plaudit.quality.table import ComparisonTable, Material
 from plaudit.records import Feedback, Query, is_skip
+from plaudit.report.card import Card, model_card
+from plaudit.report.gather import summarise
+from plaudit.report.source import Source
 from plaudit.stats.undefined import Undefined
 from plaudit.store import log
 from plaudit.store.lineage import uses_of
+from plaudit.store.signoff import standings
 from plaudit.store.store import Store
 from plaudit.studio.study_shapes import (
     Agreements,
@@ -38,7 +43,6 @@ from plaudit.studio.study_shapes import (
     Groups,
     Reasked,
     Retracted,
-    Trait,
     ranged,
 )
 from plaudit.studio.study_views import (
@@ -46,10 +50,10 @@ from plaudit.studio.study_views import (
     annotator_view,
     answer_view,
     ceiling,
-    group,
     is_stopped,
     suspicions,
     together,
+    trait_view,
     word,
 )
 
@@ -173,29 +177,14 @@ class Study:
     def groups(self) -> Groups:
         """Counts and agreement by what annotators said of themselves; nothing of groups of too few people."""
         facts = self._look()
-        counts = Counter(one.annotator for one in facts.material.feedback if not is_skip(one))
-        there = {
-            name: facts.material.profiles[name].traits or {}
-            for name in facts.material.annotators
-            if name in facts.material.profiles
-        }
-        traits = sorted({trait for own in there.values() for trait in own})
-        found: list[Trait] = []
-        least = Population.least
-        for trait in traits:
-            values = Counter(own[trait] for own in there.values() if trait in own)
-            population = Population({trait: {value: n / values.total() for value, n in sorted(values.items())}})
-            least = population.least
-            weighting = weigh(facts.material, facts.table, population)
-            margins = weighting.margins if isinstance(weighting, Weighting) else ()
-            shown = population.groups(facts.material, trait)
-            groups = [
-                group(one, sum(counts[name] for name, value in shown.items() if value == one.value))
-                for one in margins
-                if one.value in shown.values()
-            ]
-            found.append(Trait(trait, groups, len(groups) < len(values)))
-        return Groups(facts.seq, least, found)
+        return Groups(facts.seq, LEAST, [trait_view(one) for one in groups(facts.material, facts.table)])
+
+    def card(self, name_of: Callable[[str], str]) -> str:
+        """The model card as Markdown."""
+        facts = self._look(fresh=True)
+        summary = summarise(Source(self._store).read(), None)
+        traits = groups(facts.material, facts.table)
+        return model_card(Card(summary, facts.audit, traits, standings(self._store), name_of))
 
     def answers(
         self, limit: int, *, before: int | None, annotator: str | None, kind: str | None, query: str | None
@@ -272,9 +261,10 @@ class Study:
         except StoreError as error:
             raise RecordError("There is no such question", got=id) from error
 
-    def _look(self) -> Facts:
+    def _look(self, *, fresh: bool = False) -> Facts:
         seq, now = self._store.head()[0], self._clock()
-        if self._facts is None or (self._facts.seq != seq and now - self._facts.made_at >= self._cost / SHARE):
+        due = self._facts is None or fresh or now - self._facts.made_at >= self._cost / SHARE
+        if self._facts is None or (due and self._facts.seq != seq):
             began = time.perf_counter()
             material = tables.read(self._store)
             table = tables.comparisons(material)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Query
+from fastapi import APIRouter, Depends, FastAPI, Query, Response
+from fastapi.responses import PlainTextResponse
 
 from plaudit.ask.service import ServiceConfig
 from plaudit.store import signoff
@@ -161,6 +162,18 @@ def _add_signoff(router: APIRouter, study: Study, store: Store, access: Access) 
             return checks(caller)
 
         return await study.do(change)
+
+    @router.get("/card", response_class=PlainTextResponse)
+    async def card(caller: Studies) -> Response:
+        """The model card, in Markdown: what was trained, on whose answers, figures, limits, and what is unsigned."""
+
+        def name_of(account: str) -> str:
+            named = Permission.IDENTITIES in caller.may or account == caller.account
+            return (access.accounts.name(account) if named else None) or account
+
+        text = await study.do(lambda: study.card(name_of))
+        headers = {"Content-Disposition": 'inline; filename="model-card.md"', "Cache-Control": "no-store"}
+        return Response(text, media_type="text/markdown; charset=utf-8", headers=headers)
 
     @router.post("/checks")
     async def name(caller: Manages, wish: NewCheck) -> Checks:

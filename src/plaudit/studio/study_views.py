@@ -9,12 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from plaudit.quality import annotators as people
+from plaudit.quality import groups
 from plaudit.quality.annotators import AnnotatorAudit
 from plaudit.quality.audit import Agreement, Audit, Consensus
 from plaudit.quality.detect import Copy, Pattern, Spam
 from plaudit.quality.drift import Drift
 from plaudit.quality.gold import GoldTest, Verdict, said
-from plaudit.quality.population import Margin
 from plaudit.records import Choice, Feedback, is_skip, kind_of, to_json
 from plaudit.stats.ceiling import NoiseCeiling
 from plaudit.stats.side import SideBias
@@ -29,6 +29,7 @@ from plaudit.studio.study_shapes import (
     Group,
     Suspicion,
     Together,
+    Trait,
     ranged,
 )
 
@@ -160,10 +161,18 @@ def agreement_view(aspect: str | None, all_: bool, one: Agreement) -> AgreementV
     )
 
 
-def group(one: Margin, answers: int) -> Group:
-    """A group that is large enough, as JSON."""
-    agreement = None if isinstance(one.agreement, Undefined) else ranged(one.agreement.interval)
-    return Group(one.value, one.annotators, answers, agreement)
+def trait_view(found: groups.Trait) -> Trait:
+    """Groups that are large enough, as JSON."""
+    shown = [
+        Group(
+            one.value,
+            one.annotators,
+            one.answers,
+            None if isinstance(one.agreement, Undefined) else ranged(one.agreement.interval),
+        )
+        for one in found.groups
+    ]
+    return Trait(found.name, shown, found.hidden)
 
 
 def answer_view(seq: int, one: Feedback, why: Mapping[str, str], right: Mapping[str, Choice | int]) -> AnswerView:
