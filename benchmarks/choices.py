@@ -76,6 +76,7 @@ TRICKS: dict[str, dict[str, Any]] = {
     "mirrors": {"reward": {"symmetries": []}},
     "pseudo-labels": {"reward": {"pseudo_weight": 1.0}},
     "no spread opening": {"ask": {"first_spread": 0.0}},
+    "represent": {"reward": {"represent_steps": 200}},
 }
 PRETRAIN = {"pendulum": 800, "reacher": 2000}
 """steps of seeking new states; they count, so as many are missing later"""

@@ -6,7 +6,9 @@
 `mirrors`: comparisons until 0.9 of fresh pairs are ordered right, with `reward.symmetries` and without, in two worlds where
 the mirror image is worth the same: `folded`, made for it, and `mass on a line`, plaudit's PointMass pushed at random.
 `memory`: a sign shown at the first step decides what is worth anything later. `pictures`: only pictures show what counts.
-Answers are error-free. The worlds are those of the tests, `tests/reward_examples.py`.
+`few pictures`, `few memories`, `pendulum`, `pendulum on pictures`: few answers, with `reward.represent_steps` on 100 segments that
+nobody judged, and without. Answers are error-free. The worlds are those of the tests, `tests/reward_examples.py`, and Pendulum
+with random torques, 4,000 steps, pictures of 32 x 32.
 """
 
 from __future__ import annotations
@@ -25,13 +27,49 @@ from plaudit.check.compare import FloatArray
 from plaudit.reward.collate import collate, pack
 from plaudit.reward.config import RewardConfig, Trunk
 from plaudit.reward.fit import fit
+from plaudit.worlds.config import WorldConfig
+from plaudit.worlds.vector import VectorWorld
 
 KEYS = ("case", "form", "seed")
-SEEDS = {"folded": 5, "mass on a line": 10, "memory": 3, "pictures": 3}
+SEEDS = {
+    "folded": 5, "mass on a line": 10, "memory": 3, "pictures": 3,
+    "few pictures": 10, "few memories": 5, "pendulum": 10, "pendulum on pictures": 5,
+}  # fmt: skip
 RIGHT = 0.9
 """share of fresh pairs that counts as learned"""
 _PLAIN = RewardConfig(squares=False)
 _SEES = RewardConfig(trunk=Trunk.CNN, members=3, hidden=(16,), steps=80)
+
+
+class Swung(Library):
+    """Pendulum with random torques, which last a while."""
+
+    PIXELS: int | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        world, rng = VectorWorld(WorldConfig(id="Pendulum-v1", envs=4, pixels=self.PIXELS), 0), np.random.default_rng(0)
+        world.reset(0)
+        for torques in np.repeat(rng.uniform(-2, 2, (200, 4, 1)).astype(np.float32), 5, axis=0):
+            world.step(torques)
+        self.behaviour = world.behaviour
+        world.close()
+
+    def draw(self, rng: np.random.Generator, length: int = 25) -> str:
+        """One stretch."""
+        return self.add(self.behaviour.data(self.behaviour.cut(length, 1, rng)[0], length))
+
+
+class Filmed(Swung):
+    """The same with pictures."""
+
+    PIXELS = 32
+
+
+def _with_and_without(config: RewardConfig) -> dict[str, RewardConfig]:
+    return {"represent": replace(config, represent_steps=200), "plain": config}
+
+
 FORMS: dict[str, dict[str, RewardConfig]] = {
     "folded": {"mirrors": replace(_PLAIN, symmetries=(MIRRORED[Folded],)), "plain": _PLAIN},
     "mass on a line": {"mirrors": replace(_PLAIN, symmetries=(MIRRORED[Pushed],)), "plain": _PLAIN},
@@ -41,18 +79,30 @@ FORMS: dict[str, dict[str, RewardConfig]] = {
         "mlp": replace(MEMORY, trunk=Trunk.MLP),
     },
     "pictures": {"cnn": _SEES, "mlp": replace(_SEES, trunk=Trunk.MLP)},
+    "few pictures": _with_and_without(_SEES),
+    "few memories": _with_and_without(MEMORY),
+    "pendulum": _with_and_without(RewardConfig()),
+    "pendulum on pictures": _with_and_without(replace(_SEES, hidden=(32,), steps=120)),
 }
 LABELS = {
     "folded": (30, 60, 120, 240),
     "mass on a line": (5, 10, 20, 40, 80),
     "memory": (200, 400),
     "pictures": (60,),
+    "few pictures": (5, 10, 20, 40),
+    "few memories": (50, 100),
+    "pendulum": (5, 10, 20, 40),
+    "pendulum on pictures": (5, 10, 20, 40),
 }
 WORLDS: dict[str, tuple[type[Library], int]] = {
     "folded": (Folded, 12),
     "mass on a line": (Pushed, 12),
     "memory": (Cue, 10),
     "pictures": (Pictures, 4),
+    "few pictures": (Pictures, 4),
+    "few memories": (Cue, 10),
+    "pendulum": (Swung, 25),
+    "pendulum on pictures": (Filmed, 25),
 }
 """world, and steps of its segments"""
 
@@ -66,7 +116,7 @@ def cell(case: str, form: str, seed: int) -> dict[str, Any]:
         data = collate(library.comparisons(labels, rng, length=length), library)
         fresh = [library.data[library.found[library.draw(rng)].blob] for _ in range(100)]
         reference = pack(fresh, data.segments[0].actions.shape[1])
-        model = fit(data, config=FORMS[case][form], seed=seed, reference=reference).model
+        model = fit(data, config=FORMS[case][form], seed=seed, reference=reference, unlabelled=fresh).model
         right.append(round(agreement(model, library, 400, rng), 4))
     return {"case": case, "form": form, "seed": seed, "labels": LABELS[case], "right": right}
 
@@ -87,6 +137,13 @@ def summary() -> list[Row]:
         if len(seeds) > 1:
             plain, mirrors = (np.array([side[s] for s in seeds]) for side in both)
             rows += _saved(case, plain, mirrors)
+    for case in (case for case, forms in FORMS.items() if "represent" in forms):
+        both = [found.get((case, form), {}) for form in ("represent", "plain")]
+        seeds = sorted(both[0].keys() & both[1].keys())
+        if len(seeds) > 1:
+            gains = np.array([both[0][s] for s in seeds]) - np.array([both[1][s] for s in seeds])
+            for labels, values in zip(LABELS[case], gains.T, strict=True):
+                rows.append(interval_row(f"{case}/represent - plain/{labels}", "right", values, "of pairs"))
     return rows
 
 

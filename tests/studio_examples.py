@@ -52,6 +52,7 @@ def ask(store: Store, *, questions: int, kind: QueryKind = QueryKind.COMPARISON,
                 index=index,
                 strategy="uniform",
                 levels=5 if kind is QueryKind.RATING else None,
+                constraint="speed" if kind is QueryKind.FLAG else None,
             )
         )
     store.add_queries(queries)

@@ -13,7 +13,6 @@ from plaudit.studio.access import Guard
 from plaudit.studio.client import add_client, index
 
 JsonBody = Annotated[dict[str, Any], Body()]
-INSTRUCTION = "Go by what you would want the agent to do."
 
 
 def clip_item(at: int, name: str = "clip") -> dict[str, Any]:
@@ -30,7 +29,7 @@ def text_item(at: int, completion: str, prompt: str = "Explain tides to a child.
 
 def question(kind: str, items: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
     name = fields.pop("id", f"q-{kind}-{'text' if items and items[0]['text'] else 'clip'}")
-    nothing = dict.fromkeys(("levels", "aspect", "constraint", "level", "world", "arm", "assist"))
+    nothing = dict.fromkeys(("levels", "aspect", "constraint", "level", "arm", "assist"))
     return {"id": name, "kind": kind, "items": items, "live": False, **nothing, **fields}
 
 
@@ -55,7 +54,7 @@ class FakeStudio:
         left = [one for one in self.questions if one["id"] not in done]
         state = "question" if left else "finished"
         return {
-            "run": "fake", "session": self.session, "annotator": "ann", "state": state, "instruction": INSTRUCTION,
+            "run": "fake", "session": self.session, "annotator": "ann", "state": state, "screening": False, "instruction": "",
             "questions": left[:3], "undoable": self.answers[-1]["id"] if self.answers else None,
             "saved": [answer["id"] for answer in self.answers[:-1]],
             "progress": {"mine": len(done), "answered": len(done), "open": len(left), "total": len(self.questions), "seconds": 0},
@@ -73,7 +72,7 @@ class FakeStudio:
 
         @app.get("/api/me")
         def me() -> dict[str, Any]:
-            return {"account": None, "role": "owner", "annotator": "ann", "name": "", "may": ["label"]}
+            return {"account": "acc-1", "role": "owner", "annotator": "ann", "name": "", "may": ["self", "label"]}
 
         @app.get("/api/next")
         def next_() -> dict[str, Any]:

@@ -10,10 +10,13 @@ from plaudit.control.config import PolicyConfig, SACConfig
 from plaudit.control.config_offline import ExploreConfig
 from plaudit.control.intrinsic import OFFSET, StateEntropy, explored, optimistic, pretrain
 from plaudit.control.learner import make_learner
+from plaudit.control.rewards import Labels, paid_rows
 from plaudit.errors import ConfigError
 from plaudit.records import StepBatch
+from plaudit.reward.config import RewardConfig, Trunk
 from plaudit.run.monitor import Signal, Unwatched
-from tests.control_examples import SMALL, Listener, first_entry, small, world
+from plaudit.worlds.behaviour import Cut
+from tests.control_examples import POINT_MASS, SMALL, Listener, first_entry, small, world
 
 
 def steps(states) -> StepBatch:
@@ -82,6 +85,8 @@ def test_states_without_neighbours_or_spread_are_no_news():
 class Model:
     """Three members that differ in how much they like the first entry."""
 
+    config = RewardConfig()
+
     def per_step(self, batch):
         return np.stack([w * batch.observations[..., 0].astype(np.float64) for w in (0.0, 1.0, 2.0)])
 
@@ -99,6 +104,56 @@ def test_bonuses_by_hand_and_their_half_life():
     for done, left in ((0, 1.0), (100, 0.5), (300, 0.125)):
         wanted = first + 0.3 * left * np.abs(first) * np.sqrt(2 / 3) + 0.7 * left * news
         np.testing.assert_allclose(explored(Model(), config, here.behaviour, done)(batch), wanted, rtol=1e-9)
+
+
+class Memory(Model):
+    """The same of what was seen so far in the item."""
+
+    config = RewardConfig(trunk=Trunk.GRU)
+
+    def per_step(self, batch):
+        return np.cumsum(Model.per_step(self, batch), axis=2) * batch.mask
+
+
+def test_a_reward_that_remembers_is_explored_by_episode_after_episode():
+    here = world(POINT_MASS, 2)
+    make_learner(PolicyConfig(), here, 0).explore(300, 0)
+    behaviour, config = here.behaviour, ExploreConfig(uncertainty=0.3, entropy=0.7, half_life=100, neighbours=3)
+    news = StateEntropy.of(behaviour.reference(), neighbours=3)
+    wanted = np.zeros(behaviour.episodes.shape)
+    for env in range(behaviour.envs):
+        for episode in np.unique(behaviour.episodes[:, env]):
+            rows = np.flatnonzero(behaviour.episodes[:, env] == episode)
+            alone = behaviour.batch([Cut(env, int(rows[0]))], len(rows))
+            pays = optimistic(Memory().per_step(alone), 0.3 / 4) + 0.7 / 4 * news(alone)
+            wanted[rows, env] = pays[0]
+    reward = explored(Memory(), config, behaviour, 200)
+    assert behaviour.episodes.max() > 1
+    np.testing.assert_allclose(paid_rows(reward, behaviour, slice(0, len(behaviour))), wanted, rtol=1e-9)
+    np.testing.assert_allclose(paid_rows(reward, behaviour, slice(70, 90)), wanted[70:90], rtol=1e-9)
+    labels = Labels(behaviour)
+    labels.set(reward, 0.0)
+    np.testing.assert_allclose(labels.values, (wanted - wanted.mean()) / wanted.std(), atol=1e-5)
+
+
+def test_padding_is_no_news():
+    batch = steps([[0.0], [1.0], [3.0], [9.0]])
+    bonus = StateEntropy.of(steps([[0.0], [1.0], [3.0]]), neighbours=1)
+    shorter = StepBatch(batch.observations, batch.actions, np.array([[True, True, True, False]]))
+    np.testing.assert_array_equal(bonus(shorter)[0], [*bonus(batch)[0, :3], 0.0])
+
+
+def test_new_in_a_world_of_images_is_what_its_thumbnails_show():
+    here = world("tests.world_examples:Seen", 1, kind="dict")
+    here.reset(0)
+    for _ in range(12):
+        here.step(np.zeros((1, *here.layout.action), np.int64))
+    reference = here.behaviour.reference()
+    news = StateEntropy.of(reference, neighbours=2)
+    assert reference.pixels is not None
+    darkened = StepBatch(reference.observations, reference.actions, reference.mask, 0 * reference.pixels)
+    np.testing.assert_array_equal(news(darkened), news(reference))
+    assert news(reference).std() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 import plaudit
 
 LAYERS = (
-    "errors", "records", "stats", "ops", "run", "store", "quality", "ask", "models", "worlds", "exchange", "reward", "control",
-    "check", "report", "loop", "studio", "cli",
+    "errors", "records", "stats", "ops", "run", "store", "quality", "ask", "client", "models", "worlds", "exchange", "reward",
+    "control", "check", "report", "loop", "studio", "cli",
 )  # fmt: skip
 SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}
 SOURCE = Path(plaudit.__file__).parent

@@ -50,6 +50,11 @@ def logged(tmp_path_factory):
 KINDS = {
     "pretrain": lambda _: changed(loop={"pretrain": 120}),
     "bonuses": lambda _: changed(explore={"uncertainty": 0.1, "entropy": 0.5, "half_life": 100}),
+    "bonuses with memory": lambda _: changed(
+        explore={"uncertainty": 0.1, "entropy": 0.5, "half_life": 100},
+        reward={"trunk": "gru", "hidden": [8], "members": 2, "steps": 10},
+    ),
+    "represented": lambda _: changed(reward={"represent_steps": 5, "members": 2, "steps": 10}),
     "clone": lambda path: changed(
         policy={"sac": {"net": [16, 16]}, "clone": {"logged": str(path), "epochs": 3}}, loop={"pretrain": 60}
     ),

@@ -131,6 +131,19 @@ def test_flags_teach_a_cost_and_leave_the_reward_alone():
         alone[0].model.per_step(made.library.reference(made.rng), "cost/speed")
 
 
+def test_flags_are_as_likely_as_of_usual_length_whatever_scores_keep():
+    made = crowd()
+    model = learned([made.comparison(), made.comparison(), *made.answers("flag", 30)], made, steps=10)[0].model
+    cost = model.head("cost/effort")
+    cost = replace(cost, annotators=replace(cost.annotators, nuisance={"length": 0.3}))
+    kept = replace(cost, config=replace(cost.config, nuisance=(Nuisance.LENGTH,), keep_length=True))
+    plain, keeps = (replace(model, heads={"cost/effort": one}) for one in (cost, kept))
+    items = [SegmentData(np.zeros((n, 3), np.float32), np.zeros((n, 2), np.float32)) for n in (5, 20)]
+    longer = keeps.score(items, "cost/effort").mean - plain.score(items, "cost/effort").mean
+    assert longer == pytest.approx([1.5, 6.0], rel=1e-5)
+    assert (keeps.violates(items, "effort").members == plain.violates(items, "effort").members).all()
+
+
 def narrow(made, feature):
     """A segment whose steps move one feature only: whoever sees nothing else learns nothing else."""
     steps = np.zeros((made.length, 3))

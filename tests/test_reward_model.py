@@ -10,8 +10,9 @@ from plaudit.errors import IntegrityError, LearningError, RecordError
 from plaudit.models.ensemble import Ensemble
 from plaudit.records import SegmentData, StepBatch
 from plaudit.reward.config import RewardConfig
+from plaudit.reward.inputs import CLIP, Inputs
 from plaudit.reward.likelihood import AnswerModel
-from plaudit.reward.model import CLIP, Inputs, RewardModel, normalisation
+from plaudit.reward.model import RewardModel, normalisation
 from tests.reward_examples import ACTIONS, OBSERVATIONS, Library
 
 

@@ -10,9 +10,10 @@ from plaudit.models.ensemble import Ensemble
 from plaudit.records import Choice
 from plaudit.reward.collate import collate, pack
 from plaudit.reward.config import RewardConfig
+from plaudit.reward.evidence import spread_evenly
 from plaudit.reward.heldout import leave_out
-from plaudit.reward.likelihood import AnswerModel, spread_evenly
-from plaudit.reward.model import Inputs
+from plaudit.reward.inputs import Inputs
+from plaudit.reward.likelihood import AnswerModel
 from plaudit.reward.objective import Problem, batches_of, loss
 from tests.reward_examples import Library
 

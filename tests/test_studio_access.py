@@ -5,11 +5,21 @@ import getpass
 import hmac
 import inspect
 import json
+import socket
+import ssl
 import sys
+import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import given, settings
@@ -32,6 +42,7 @@ from plaudit.studio.limits import ANSWERS, LOGIN, Limits, Rate
 from plaudit.studio.network import StudioConfig, access_for
 from plaudit.studio.passwords import clean_name
 from plaudit.studio.roles import MAY, Permission, Role
+from plaudit.studio.serve import serve
 from tests.access_examples import HOME, PASSWORD, Studio, make_studio, quick_hasher
 from tests.store_examples import sql
 from tests.studio_examples import Clock, make_store
@@ -417,7 +428,7 @@ def test_a_clean_name_stays_as_it_is(name: str) -> None:
 # invitations
 
 
-ASKS = Asks({"region": ("north", "south")}, "to see whom the answers speak for", "v2", "You agree that ...")
+ASKS = Asks({"region": ["north", "south"]}, "to see whom the answers speak for", "v2", "You agree that ...")
 
 
 def test_joining_makes_account_profile_and_consent_at_once(studio: Studio) -> None:
@@ -666,6 +677,16 @@ def test_copies_have_accounts_and_backups_everything(tmp_path: Path) -> None:
             assert sql(there, COUNT) == [(2, 1, 1, 1, 1)]
 
 
+def test_people_are_told_of_their_account(tmp_path: Path) -> None:
+    with make_store(tmp_path) as store:
+        fill(store)
+        told = people.everything(store, "boss")["account"]
+        assert (told["role"], told["sessions"], told["keys"], told["webhooks"]) == (
+            "owner", 1, ["x"], ["https://example.org/x"]
+        )  # fmt: skip
+        assert people.everything(store, "nobody")["account"] is None
+
+
 def test_who_is_erased_has_no_way_back(tmp_path: Path) -> None:
     with make_store(tmp_path) as store:
         fill(store)
@@ -745,3 +766,49 @@ def test_everybody_may_something() -> None:
     assert set(MAY) == set(Role)
     assert all(Permission.SELF in may for may in MAY.values())
     assert Permission.IDENTITIES not in MAY[Role.RESEARCHER]
+
+
+def certificate(folder: Path) -> StudioConfig:
+    """A certificate for localhost, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    text = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(*text))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return StudioConfig("127.0.0.1", f"https://localhost:{port}", folder / "certificate.pem", folder / "key.pem")
+
+
+def test_a_team_signs_in_over_an_encrypted_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = certificate(tmp_path)
+    with make_store(tmp_path) as store:
+        Accounts(store).add(Role.OWNER, "Trillian", PASSWORD)
+    servers: list[uvicorn.Server] = []
+    told: Queue[str] = Queue()
+    run = uvicorn.Server.run
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: (servers.append(self), run(self, sockets)))
+    port = int(str(config.public_url).rpartition(":")[2])
+    settings = {"port": port, "announce": told.put, "open_browser": False, "config": config}
+    serving = threading.Thread(target=serve, args=(tmp_path / "store.sqlite",), kwargs=settings)
+    serving.start()
+    try:
+        assert told.get(timeout=20) == config.public_url  # no link: people sign in
+        trusted = ssl.create_default_context(cafile=str(config.certificate))
+        with httpx.Client(base_url=str(config.public_url), verify=trusted, trust_env=False) as browser:
+            origin = {"Origin": str(config.public_url)}
+            signed_in = browser.post("/api/login", json={"name": "Trillian", "password": PASSWORD}, headers=origin)
+            assert signed_in.json()["role"] == "owner"
+            assert browser.get("/api/me").status_code == 200
+            assert browser.get("/api/me", headers={"Host": "evil.example"}).status_code == 421
+    finally:
+        servers[0].should_exit = True
+        serving.join(timeout=20)
+    assert not serving.is_alive()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,17 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 def given(page: Any, studio: FakeStudio) -> dict[str, Any]:
     """The answer to the only question, once the page has nothing left to show."""
     page.wait_for_selector("#message")
-    (answer,) = studio.answers
+    page.wait_for_selector("#undo:not([disabled])")  # the page is ahead of the studio
+    (answer,) = wait_for(studio, 1)
     assert sum(answer["phases"].values()) == pytest.approx(answer["seconds"], abs=0.002)
     return answer["answer"]
+
+
+def wait_for(studio: FakeStudio, count: int) -> list[dict[str, Any]]:
+    until = time.monotonic() + 15
+    while len(studio.answers) < count and time.monotonic() < until:
+        time.sleep(0.02)
+    return studio.answers
 
 
 def keys(page: Any, *pressed: str) -> None:
@@ -166,7 +175,7 @@ def test_critique_of_a_passage_counts_characters_as_python_does(webp: bytes, ope
         playwright.expect(page.locator(".where")).to_contain_text("the wind")
         page.keyboard.press("n")
         page.keyboard.type("It is the moon. sux?")  # letters that are shortcuts elsewhere
-        page.get_by_role("textbox", name="About").fill("facts")
+        page.get_by_label("About").fill("facts")
         page.get_by_role("button", name="Add the note").click()
         page.keyboard.type("Too short.")
         page.keyboard.press("Control+Enter")
@@ -254,7 +263,7 @@ def test_undo_brings_the_half_made_answer_back(webp: bytes, open_page: Callable[
         page.get_by_role("textbox").fill("The moon pulls.")
         page.get_by_role("button", name="Give the answer").click()
         page.wait_for_selector("#message")
-        assert [answer["answer"] for answer in studio.answers] == [{"text": "The moon pulls."}]
+        assert [answer["answer"] for answer in wait_for(studio, 1)] == [{"text": "The moon pulls."}]
 
 
 def test_keys_are_changed_and_remembered(webp: bytes, open_page: Callable[..., Any]) -> None:
@@ -268,7 +277,7 @@ def test_keys_are_changed_and_remembered(webp: bytes, open_page: Callable[..., A
         page.wait_for_selector(READY)
         keys(page, "ArrowLeft", "a")
         page.wait_for_selector("[data-query=second]")
-        assert [answer["answer"] for answer in studio.answers] == [{"choice": "second"}]
+        assert [answer["answer"] for answer in wait_for(studio, 1)] == [{"choice": "second"}]
 
 
 def test_keys_switched_off_and_keys_while_composing_do_nothing(webp: bytes, open_page: Callable[..., Any]) -> None:
@@ -284,7 +293,7 @@ def test_keys_switched_off_and_keys_while_composing_do_nothing(webp: bytes, open
         page.wait_for_timeout(300)
         assert page.locator(READY).is_visible()
         keys(page, "?")  # the way back on
-        assert page.locator("dialog").is_visible()
+        page.wait_for_selector("dialog[open]")
         assert not studio.answers
 
 
@@ -353,7 +362,7 @@ def test_signed_out_page_keeps_what_is_unsent(webp: bytes, open_page: Callable[.
         page.reload()
         page.wait_for_selector("[data-query=q1]")
         page.wait_for_selector("#undo:not([disabled])")
-        assert [answer["answer"] for answer in studio.answers] == [{"choice": "second"}]
+        assert [answer["answer"] for answer in wait_for(studio, 1)] == [{"choice": "second"}]
 
 
 def test_live_component_is_asked_for_a_segment(webp: bytes, open_page: Callable[..., Any]) -> None:
@@ -391,6 +400,64 @@ def test_no_serious_fault_of_accessibility(webp: bytes, open_page: Callable[...,
         page.evaluate("location.hash = '#/help'")
         page.wait_for_selector("main.prose")
         assert faults(page) == [], "help"
+
+
+def test_invitation_leads_to_an_account(webp: bytes, open_page: Callable[..., Any]) -> None:
+    with FakeStudio([question("comparison", CLIPS)], webp) as studio:
+        page = open_page(studio)
+        asked = {"role": "annotator", "traits": {"first language": ["English", HOSTILE]}, "purpose": HOSTILE}
+        page.route("**/api/me", lambda route: route.fulfill(status=401, json={"error": "nobody"}))
+        page.route(
+            "**/api/join",
+            lambda route: (
+                route.fulfill(json={**asked, "consent": "v1", "text": HOSTILE})
+                if route.request.method == "GET"
+                else route.fulfill(
+                    json={
+                        "account": "a",
+                        "role": "annotator",
+                        "annotator": "ann",
+                        "name": "Ann",
+                        "may": ["self", "label"],
+                    }
+                )
+            ),
+        )
+        page.goto(f"{studio.address}/#/join/secret")
+        page.reload()
+        page.wait_for_selector("main form")
+        assert page.locator("main :is(script, iframe, style, img)").count() == 0
+        if AXE.is_file():
+            page.evaluate(AXE.read_text(encoding="utf-8"))
+            assert faults(page) == []
+        page.get_by_label("Name").fill("Ann")
+        page.get_by_label("Password").fill("correct horse battery")
+        page.get_by_label("I have read this").check()
+        with page.expect_request(lambda request: request.method == "POST" and "join" in request.url) as sent:
+            page.get_by_role("button", name="Begin").click()
+        told = sent.value.post_data_json
+        assert (told["token"], told["name"], told["traits"], told["consent"]) == ("secret", "Ann", {}, "v1")
+        page.wait_for_selector(READY)
+
+
+def test_nobody_signed_in_is_told_how(webp: bytes, open_page: Callable[..., Any]) -> None:
+    with FakeStudio([question("comparison", CLIPS)], webp) as studio:
+        page = open_page(studio)
+        page.route("**/api/me", lambda route: route.fulfill(status=401, json={"error": "nobody"}))
+        page.route(
+            "**/api/login",
+            lambda route: (
+                route.fulfill(json={"password": True, "provider": "Example"})
+                if route.request.method == "GET"
+                else route.fulfill(status=401, json={"error": "no"})
+            ),
+        )
+        page.reload()
+        page.get_by_label("Name").fill("Ann")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        playwright.expect(page.get_by_role("alert")).to_have_text("Name or password is wrong.")
+        assert page.get_by_role("link", name="Sign in with Example").get_attribute("href") == "/api/oidc"
 
 
 def faults(page: Any) -> list[str]:

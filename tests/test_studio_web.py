@@ -87,6 +87,14 @@ def test_typescript_is_sound_and_no_word_is_missing() -> None:
 
 
 @needs_sources
+def test_types_of_the_contract_are_made_anew(tmp_path: Path) -> None:
+    made = tmp_path / "schema.ts"
+    command = [node(), "node_modules/openapi-typescript/bin/cli.js", "../openapi.json", "--output", str(made)]
+    subprocess.run(command, cwd=WEB, capture_output=True, check=True)
+    assert made.read_text(encoding="utf-8") == (WEB / "src/schema.ts").read_text(encoding="utf-8"), "npm run schema"
+
+
+@needs_sources
 def test_lock_names_no_host() -> None:
     lock = json.loads((WEB / "package-lock.json").read_text(encoding="utf-8"))
     assert not [name for name, entry in lock["packages"].items() if "resolved" in entry]

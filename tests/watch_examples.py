@@ -30,6 +30,9 @@ class Gate:
         del request
         return None if self.role is None else Caller("somebody", self.role, "person-1", MAY[self.role])
 
+    def pace(self, caller: Caller, request: object) -> None:
+        """Nobody is held up."""
+
 
 def watching(store: Store, role: Role | None = Role.OWNER) -> FastAPI:
     app = FastAPI()
@@ -49,9 +52,10 @@ class Serving:
     """The application in a thread, at `address`."""
 
     def __init__(self, app: Any) -> None:
+        self.app = app
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_level="error")
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
 
@@ -60,6 +64,7 @@ class Serving:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.app.state.watch.close()
         self.server.should_exit = True
         self.thread.join()
 

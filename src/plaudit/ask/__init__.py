@@ -3,7 +3,7 @@
 from plaudit.ask.acquisition import Background, Proposal, Strategy, propose
 from plaudit.ask.annotator import Annotator, People, feedback_id
 from plaudit.ask.crowd import CrowdConfig, Group, Member, draw_crowd
-from plaudit.ask.schedule import Schedule, schedule, sessions
+from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.session import Session
 from plaudit.ask.teacher_config import Careless, TeacherConfig
 from plaudit.ask.teacher_remarks import Attempt
@@ -29,6 +29,5 @@ __all__ = [
     "draw_crowd",
     "feedback_id",
     "propose",
-    "schedule",
     "sessions",
 ]

@@ -40,15 +40,21 @@ def sessions(labels: int, rounds: int, mode: Schedule, *, first_share: float, si
         labels: questions over the whole run.
         rounds: rounds that may ask.
         mode: how to spread them.
-        first_share: for `FRONT`.
+        first_share: for `FRONT`, share of the labels in the first round, in (0, 1].
         size: questions of a small session; the last one may be smaller.
 
     Raises:
         ConfigError: settings are out of range, or there are more small sessions than rounds.
     """
+    if labels < 0 or rounds < 1 or not 0 < first_share <= 1:
+        raise ConfigError(
+            "A schedule of questions does not fit together",
+            got=f"labels {labels}, rounds {rounds}, first_share {first_share}",
+            expected="labels >= 0, rounds >= 1, first_share in (0, 1]",
+        )
     match mode:
         case Schedule.FRONT:
-            return schedule(labels, rounds, first_share=first_share)
+            return _front(labels, rounds, first_share)
         case Schedule.CONSTANT:
             return _in_proportion(labels, np.ones(rounds))
         case Schedule.DECAYING:
@@ -82,36 +88,14 @@ def _small(labels: int, rounds: int, size: int) -> list[int]:
     return counts
 
 
-def schedule(
-    labels: int, rounds: int, *, first_share: float = 0.25, last_at: float = 1.0, decay: float = DECAY
-) -> list[int]:
-    """Questions per round, summing to `labels` exactly.
+def _front(labels: int, rounds: int, first_share: float) -> list[int]:
+    """`first_share` at once, since every later choice of questions and the whole behaviour rest on the first reward model.
 
-    The first round asks `first_share` of the labels, since every later choice of questions and the whole behaviour rest
-    on the first reward model; the others fall hyperbolically (PEBBLE's decaying schedule, Lee et al. 2021, B-Pref
-    appendix), or stay level with `decay` 0.
-
-    Args:
-        labels: questions over the whole run.
-        rounds: rounds of the run.
-        first_share: share of the labels in the first round, in (0, 1].
-        last_at: share of the rounds that ask at all; the rest learn from what is there.
-        decay: how fast later rounds ask less.
-
-    Raises:
-        ConfigError: a count is negative, there is no round, or a share is out of range.
+    The others fall hyperbolically (PEBBLE's decaying schedule, Lee et al. 2021, B-Pref appendix).
     """
-    if labels < 0 or rounds < 1 or not 0 < first_share <= 1 or not 0 <= last_at <= 1 or decay < 0:
-        raise ConfigError(
-            "A schedule of questions does not fit together",
-            got=f"labels {labels}, rounds {rounds}, first_share {first_share}, last_at {last_at}, decay {decay}",
-            expected="labels >= 0, rounds >= 1, first_share in (0, 1], last_at in [0, 1], decay >= 0",
-        )
-    asking = max(1, round(last_at * rounds))
     # a reward model needs at least two answers to be held against each other
-    first = labels if asking == 1 else min(labels, max(round(first_share * labels), 2))
-    weights = 1.0 / (1.0 + decay * np.arange(asking - 1))
+    first = labels if rounds == 1 else min(labels, max(round(first_share * labels), 2))
+    weights = 1.0 / (1.0 + DECAY * np.arange(rounds - 1))
     # rounding the running total, not each share, makes the counts sum exactly; 1e-9 keeps 2.9999999 from losing a label
     totals = np.floor(np.cumsum(weights) / max(weights.sum(), 1e-300) * (labels - first) + 1e-9).astype(int)
-    counts = [first, *np.diff(totals, prepend=0).tolist()]
-    return counts + [0] * (rounds - asking)
+    return [first, *np.diff(totals, prepend=0).tolist()]

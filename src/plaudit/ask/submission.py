@@ -41,8 +41,8 @@ class Submission:
     query: str
     answer: Mapping[str, Any]
     """fields of the kind's record, in the query's own order; or `skip: true` and perhaps a `reason`"""
-    answered_at: str
-    """ISO 8601 time, by the page's clock"""
+    answered_at: str | None
+    """ISO 8601 time, by the page's clock; simulated annotators have none"""
     seconds: float
     """time with everything visible, page in front, over all showings of the query"""
     phases: Mapping[str, float] | None = None

@@ -25,6 +25,7 @@ import numpy as np
 
 from plaudit.ask.annotator import feedback_id
 from plaudit.ask.faults import is_careless, lapse_after, turned, without_looking
+from plaudit.ask.mix import SHOWING
 from plaudit.ask.perception import Measure, Seen, clarity, look
 from plaudit.ask.teacher_answers import Mind, compare, rank, rate, score, sees_nothing_good
 from plaudit.ask.teacher_config import SECONDS_PER_ANSWER, Careless, TeacherConfig
@@ -122,7 +123,7 @@ class Teacher:
         place = self._setting.place(query)
         careless = is_careless(self.config, self._seed, self.profile.id, place)
         if careless:
-            brought = [one.segment for one in self._attempts(query)] if _brings(query) else []
+            brought = [one.segment for one in self._attempts(query)] if query.kind in SHOWING else []
             given = without_looking(
                 self.config.careless_as, query, place[1], rng, steps=len(seen[0].rewards), brought=brought
             )
@@ -183,7 +184,3 @@ class Teacher:
     def _signed(self, answer: Feedback, response_seconds: float) -> Feedback:
         name = self.profile.id
         return replace(answer, id=feedback_id(answer.query, name), annotator=name, response_seconds=response_seconds)
-
-
-def _brings(query: Query) -> bool:
-    return query.kind in (QueryKind.DEMONSTRATION, QueryKind.CORRECTION)

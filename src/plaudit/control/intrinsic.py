@@ -19,7 +19,7 @@ from scipy.spatial import KDTree
 
 from plaudit.control.config_offline import ExploreConfig
 from plaudit.control.learner import Learner
-from plaudit.control.rewards import RewardFn
+from plaudit.control.rewards import RewardFn, paying
 from plaudit.records import StepBatch
 from plaudit.reward.model import RewardModel
 from plaudit.run.monitor import Monitor, Signal
@@ -35,7 +35,11 @@ CONSTANT = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StateEntropy:
-    """How new states are, compared with those of a reference: mean 0 and standard deviation 1 over the reference itself."""
+    """How new states are, compared with those of a reference: mean 0 and standard deviation 1 over the reference itself.
+
+    States are observations as the policy reads them, each entry in standard deviations, never recorded pictures: where a
+    world observes images, their grey 16 x 16 thumbnail (`plaudit.worlds.flat`). What only a picture shows is not new.
+    """
 
     tree: KDTree | None
     """the reference's states, scaled; None when there are fewer than two"""
@@ -59,10 +63,11 @@ class StateEntropy:
         return cls(found.tree, scale, found.neighbours, float(values.mean()), spread if spread > CONSTANT else 1.0)
 
     def __call__(self, batch: StepBatch) -> Floats:
-        """[item, step]; a step of the reference is not its own neighbour."""
-        states = batch.observations.astype(np.float64)
-        values = self._log_distance(states.reshape(-1, states.shape[-1]))
-        return ((values - self.shift) / self.spread).reshape(batch.mask.shape)
+        """[item, step], 0 on padding; a step of the reference is not its own neighbour."""
+        found = np.zeros(batch.mask.shape)
+        states = batch.observations[batch.mask].astype(np.float64)
+        found[batch.mask] = (self._log_distance(states) - self.shift) / self.spread
+        return found
 
     def _log_distance(self, states: Floats) -> Floats:
         if self.tree is None:
@@ -82,6 +87,8 @@ def optimistic(members: Floats, weight: float) -> Floats:
 def explored(model: RewardModel, config: ExploreConfig, behaviour: Behaviour, steps: int) -> RewardFn:
     """A learned reward with what exploring pays on top.
 
+    A reward that remembers is shown episodes whole; the bonus for new states looks at each step alone.
+
     Args:
         model: the learned reward.
         config: weights at the first step of the run, and how fast they halve.
@@ -95,7 +102,7 @@ def explored(model: RewardModel, config: ExploreConfig, behaviour: Behaviour, st
         paid = optimistic(model.per_step(batch), config.uncertainty * left)
         return paid if bonus is None else paid + config.entropy * left * bonus(batch)
 
-    return reward
+    return paying(model, reward)
 
 
 def pretrain(learner: Learner, steps: int, seed: int, *, neighbours: int, monitor: Monitor) -> dict[str, float]:

@@ -20,13 +20,28 @@ RewardFn = Callable[[StepBatch], NDArray[np.float64]]
 """learned reward [item, step] of a batch; here an item is an environment and a step a row of its behaviour"""
 
 
-def paying(model: RewardModel) -> RewardFn:
-    """The mean of a reward model's members, shown episodes whole where it remembers."""
+def paying(model: RewardModel, how: RewardFn | None = None) -> RewardFn:
+    """The mean of a reward model's members, or `how` it pays otherwise, shown episodes whole where it remembers."""
 
     def learned(batch: StepBatch) -> NDArray[np.float64]:
         return mean(model.per_step(batch))
 
-    return Remembering(learned) if model.config.trunk.remembers else learned
+    reward = how or learned
+    return Remembering(reward) if model.config.trunk.remembers else reward
+
+
+def paid_rows(reward: RewardFn, behaviour: Behaviour, rows: slice) -> NDArray[np.float64]:
+    """What a reward pays for some rows of behaviour, [time, env]; one that remembers is shown their episodes from the start.
+
+    Args:
+        reward: what pays.
+        behaviour: all so far.
+        rows: `start` and `stop` of the rows.
+    """
+    if not isinstance(reward, Remembering):
+        return reward(behaviour.batch(rows)).T
+    shown = slice(_begun(behaviour.episodes, rows.start), rows.stop)
+    return reward.by_episode(behaviour.batch(shown), behaviour.episodes[shown].T)[:, rows.start - shown.start :].T
 
 
 CHUNK = 2048
@@ -94,13 +109,7 @@ class Labels:
         most = CHUNK if behaviour.layout.pixels is None else max(1, PICTURES // behaviour.envs)
         for start in range(first, len(behaviour), most):
             stop = min(start + most, len(behaviour))
-            if isinstance(terms.reward, Remembering):
-                rows = slice(_begun(behaviour.episodes, start), stop)
-                rewards = terms.reward.by_episode(behaviour.batch(rows), behaviour.episodes[rows].T)
-            else:
-                rows = slice(start, stop)
-                rewards = terms.reward(behaviour.batch(rows))
-            found[start - first : stop - first] = rewards[:, start - rows.start :].T
+            found[start - first : stop - first] = paid_rows(terms.reward, behaviour, slice(start, stop))
         return found
 
     def _paid(self, terms: _Terms, first: int, learned: NDArray[np.float64]) -> NDArray[np.float32]:

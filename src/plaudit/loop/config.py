@@ -254,12 +254,6 @@ class RunConfig:
                 got="policy.iql, which never acts" if ask.labels else "ask.labels = 0",
                 expected="explore.uncertainty = 0 and explore.entropy = 0; with policy.iql loop.pretrain = 0 too",
             )
-        if bonus and self.reward.trunk.remembers:
-            raise ConfigError(
-                "A reward that remembers cannot be explored by yet",
-                got=f"reward.trunk = {self.reward.trunk.value} with explore.uncertainty or explore.entropy",
-                next_step="set both to 0, or reward.trunk = mlp",
-            )
         shares = {name: getattr(ask, name) for name in ("first_share", "first_spread", "last_at", "newest")}
         if ask.labels < 0 or not all(0 <= share <= 1 for share in shares.values()) or not ask.first_share * ask.newest:
             raise ConfigError(

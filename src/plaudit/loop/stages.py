@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from plaudit.control.intrinsic import explored
 from plaudit.control.learner import Learner
-from plaudit.control.rewards import RewardFn, paying
+from plaudit.control.rewards import RewardFn, paid_rows, paying
 from plaudit.loop.asking import ask
 from plaudit.loop.beginning import begin
 from plaudit.loop.checking import check, keep_clip
@@ -24,7 +24,6 @@ from plaudit.ops.aggregate import mean
 from plaudit.records import SegmentData, StepBatch, is_skip
 from plaudit.reward.collate import collate
 from plaudit.reward.fit import fit
-from plaudit.reward.history import Remembering
 from plaudit.reward.model import RewardModel
 from plaudit.run import checkpoint
 from plaudit.run.seeds import derive, generator
@@ -35,6 +34,8 @@ from plaudit.worlds.vector import VectorWorld
 STAGES = ("act", "ask", "learn", "improve", "check")
 UNLABELLED = 1000
 """most segments that pseudo-labels are given to in a fit"""
+REPRESENTED = 5000
+"""steps of all behaviour, cut into segments, that networks first learn from without answers"""
 
 
 def act(context: Context, round_: int) -> Outcome:
@@ -76,7 +77,7 @@ def learn(context: Context, round_: int) -> Outcome:
         seed=context.seed(round_, "learn"),
         reference=behaviour.reference(),
         warm_start=context.reward,
-        unlabelled=_unlabelled(context, round_, len(answers)) if settings.reward.pseudo_weight else (),
+        unlabelled=_unlabelled(context, round_, len(answers)),
     )
     keep_opinions(context, round_, data, result.model)
     context.reward = result.model
@@ -101,18 +102,21 @@ def _learned_and_true(
     behaviour = context.world.behaviour
     if model.config.trunk.remembers:
         first = int(0.65 * len(behaviour))
-        reward = Remembering(lambda batch: mean(model.per_step(batch)))
-        learned = reward.by_episode(behaviour.batch(slice(first, None)), behaviour.episodes[first:].T)
-        rows = np.sort(rng.permutation(learned.size)[:2000])
-        return learned.T.ravel()[rows], behaviour.rewards[first:].ravel()[rows]
+        learned = paid_rows(paying(model), behaviour, slice(first, len(behaviour)))
+        steps = np.sort(rng.permutation(learned.size)[:2000])
+        return learned.ravel()[steps], behaviour.rewards[first:].ravel()[steps]
     batch, true = behaviour.newest_steps(0.35, 2000, rng)
     return mean(model.per_step(batch))[:, 0], true
 
 
 def _unlabelled(context: Context, round_: int, answers: int) -> list[SegmentData]:
-    """Segments that nobody was asked about, for pseudo-labels: twice as many as a round through the answers takes."""
-    length, behaviour = context.config.ask.segment_length, context.world.behaviour
-    count = min(UNLABELLED, 2 * answers * context.config.reward.pseudo_pairs)
+    """Segments that nobody was asked about: for pseudo-labels twice as many as a round through the answers takes."""
+    length, behaviour, reward = context.config.ask.segment_length, context.world.behaviour, context.config.reward
+    count = min(UNLABELLED, 2 * answers * reward.pseudo_pairs) if reward.pseudo_weight else 0
+    if reward.represent_steps:
+        count = max(count, -(-REPRESENTED // length))
+    if count == 0:
+        return []
     cuts = behaviour.cut(length, count, generator(context.seed(round_, "learn"), "unlabelled"))
     return [behaviour.data(cut, length) for cut in cuts]
 

@@ -55,6 +55,12 @@ class Attention(Net):
     def forward(self, features: Tensor) -> Tensor:
         """[item, step, feature] to [member, item, step]; an output depends on its step and on those before it."""
         items, steps, width = features.shape
+        linear = self.tensors["skip"] @ features.reshape(-1, width).T
+        return (self.hidden(features) * self.tensors["head"][:, None]).sum(-1) + linear.view(-1, items, steps)
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """[item, step, feature] to [member, item, step, unit] what the last block makes of each step."""
+        items, steps, width = features.shape
         rows, tensors = features.reshape(-1, width), self.tensors
         found = torch.baddbmm(tensors["encode/bias"], rows.expand(self.members, -1, -1), tensors["encode/weight"])
         bucket, future = distances(steps)
@@ -65,8 +71,7 @@ class Attention(Net):
             found = torch.baddbmm(found, looked.reshape(self.members, items * steps, -1), tensors[f"{number}/mix"])
             wide = silu(torch.baddbmm(tensors[f"{number}/widen/bias"], _normal(found), tensors[f"{number}/widen"]))
             found = torch.baddbmm(found, wide, tensors[f"{number}/narrow"])
-        rewards = (_normal(found) * tensors["head"]).sum(-1) + tensors["skip"] @ rows.T
-        return rewards.view(-1, items, steps)
+        return _normal(found).view(self.members, items, steps, -1)
 
     @staticmethod
     def attend(queries: Tensor, bias: Tensor) -> Tensor:

@@ -57,10 +57,12 @@ class Convolutions(Net):
 
     def forward(self, frames: Tensor, features: Tensor) -> Tensor:
         """uint8 [row, height, width, channel] and [row, feature] to [member, row]."""
-        seen = self.see(frames)
-        rows = torch.cat([seen, features.expand(self.members, -1, -1)], -1)
-        found = hidden_layers(self.tensors, "hidden", rows)
-        return (found * self.tensors["head"]).sum(-1) + self.tensors["skip"] @ features.T
+        return (self.hidden(frames, features) * self.tensors["head"]).sum(-1) + self.tensors["skip"] @ features.T
+
+    def hidden(self, frames: Tensor, features: Tensor) -> Tensor:
+        """uint8 [row, height, width, channel] and [row, feature] to [member, row, unit] of the last hidden layer."""
+        rows = torch.cat([self.see(frames), features.expand(self.members, -1, -1)], -1)
+        return hidden_layers(self.tensors, "hidden", rows)
 
     def see(self, frames: Tensor) -> Tensor:
         """uint8 [row, height, width, channel] to [member, row, found]."""

@@ -6,7 +6,6 @@ nets of this size a pass costs about as much in calls as in arithmetic, so membe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import silu
 
-from plaudit.models.nets import lay_out
+from plaudit.models.nets import Draw, lay_out
 
 CHUNK = 512
 """rows per pass when evaluating: activations of more rows fall out of the processor's cache"""
@@ -42,15 +41,11 @@ class Ensemble:
     @classmethod
     def create(cls, members: int, inputs: int, hidden: Sequence[int], rng: np.random.Generator) -> Ensemble:
         """Fresh members; weights uniform in +-1 / sqrt(fan in), biases and linear part zero."""
-
-        def draw(fan_in: int, *shape: int) -> Tensor:
-            return torch.from_numpy((rng.uniform(-1, 1, shape) / math.sqrt(fan_in)).astype(np.float32))
-
-        sizes = [inputs, *hidden]
+        draw, sizes = Draw(members, rng), [inputs, *hidden]
         return cls(
-            weights=tuple(draw(m, members, m, n) for m, n in pairwise(sizes)),
+            weights=tuple(torch.from_numpy(draw.weights(m, m, n)) for m, n in pairwise(sizes)),
             biases=tuple(torch.zeros(members, 1, n) for n in hidden),
-            head=draw(sizes[-1], members, 1, sizes[-1]),
+            head=torch.from_numpy(draw.weights(sizes[-1], 1, sizes[-1])),
             skip=torch.zeros(members, inputs),
         )
 
@@ -75,13 +70,17 @@ class Ensemble:
         made = Ensemble(tuple(views[:layers]), tuple(views[layers:-2]), *views[-2:])
         return made, values, gradients
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """[row, feature] to [member, row]."""
+    def hidden(self, rows: Tensor) -> Tensor:
+        """[row, feature] to [member, row, unit] what the last hidden layer makes of them."""
         activity = rows.expand(self.members, -1, -1)
         for weight, bias in zip(self.weights, self.biases, strict=True):
             activity = silu(torch.baddbmm(bias, activity, weight))
+        return activity
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[row, feature] to [member, row]."""
         # a product with one column is slow as a matrix product
-        return (activity * self.head).sum(-1) + self.skip @ rows.T
+        return (self.hidden(rows) * self.head).sum(-1) + self.skip @ rows.T
 
     def evaluate(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """[row, feature] to [member, row], without gradients."""

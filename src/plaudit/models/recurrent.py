@@ -46,11 +46,16 @@ class Recurrent(Net):
     def forward(self, features: Tensor) -> Tensor:
         """[item, step, feature] to [member, item, step]; an output depends on its step and on those before it."""
         items, steps, width = features.shape
+        linear = self.tensors["skip"] @ features.reshape(-1, width).T
+        return (self.hidden(features) * self.tensors["head"][:, None]).sum(-1) + linear.view(-1, items, steps)
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """[item, step, feature] to [member, item, step, unit] the state after each step."""
+        items, steps, width = features.shape
         rows = features.reshape(-1, width)
         encoded = hidden_layers(self.tensors, "encode", rows.expand(self.members, -1, -1))
         given = torch.baddbmm(self.tensors["input/bias"], encoded, self.tensors["input/weight"])
-        states = self.states(given.view(self.members, items, steps, -1))
-        return (states * self.tensors["head"][:, None]).sum(-1) + (self.tensors["skip"] @ rows.T).view(-1, items, steps)
+        return self.states(given.view(self.members, items, steps, -1))
 
     def states(self, given: Tensor) -> Tensor:
         """[member, item, step, 3 x unit] what inputs bring to r, z and n, to [member, item, step, unit] states."""

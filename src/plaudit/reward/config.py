@@ -107,13 +107,17 @@ class RewardConfig:
     """probability from which on a member is sure"""
     pseudo_pairs: int = 4
     """pairs without an answer per answer in a gradient step"""
+    represent_steps: int = 0
+    """gradient steps in which the hidden layers first learn, from behaviour that nobody judged, to tell what comes next; 0 leaves
+    them out. Not with linear"""
     noise: Noise = Noise.LOGISTIC
     """what blurs comparisons: logistic is Bradley-Terry, normal is Thurstone"""
     nuisance: tuple[Nuisance, ...] = ()
     """what is fitted beside the reward, so that the reward need not explain it, and is dropped when the reward is used:
     position, length"""
     keep_length: bool = False
-    """do not drop what a step of length is worth: scores then count it, where nuisance has length"""
+    """do not drop what a step of length is worth: scores then count it, where nuisance has length. Not for texts, whose length is
+    no number of steps; probabilities of flags never count it"""
     traits: tuple[Trait, ...] = ()
     """what is fitted for each annotator, shrunk to what holds for all: rationality, lapse, cuts (of ratings)"""
     condition_on: tuple[str, ...] = ()
@@ -181,6 +185,12 @@ class RewardConfig:
                 f"pseudo_confidence {self.pseudo_confidence}, pseudo_pairs {self.pseudo_pairs}",
                 expected="0 <= label_smoothing < 0.5, 0 <= window <= 1, pseudo_weight >= 0, "
                 "0.5 <= pseudo_confidence < 1, pseudo_pairs >= 1",
+            )
+        if self.represent_steps < 0 or (self.represent_steps and (self.trunk is Trunk.LINEAR or not self.hidden)):
+            raise ConfigError(
+                "Nothing here can learn a representation",
+                got=f"represent_steps {self.represent_steps}, trunk {self.trunk.value}, hidden {self.hidden}",
+                expected="represent_steps >= 0; above 0 a trunk with hidden layers, and not linear",
             )
         if self.trunk not in (Trunk.MLP, Trunk.LINEAR) and not self.hidden:
             raise ConfigError("A network needs units", got="reward.hidden is empty", expected="at least one number")

@@ -26,8 +26,9 @@ from plaudit.models.ensemble import Ensemble
 from plaudit.models.kernels import Adam
 from plaudit.records import StepBatch
 from plaudit.reward.config import RewardConfig
+from plaudit.reward.inputs import Inputs
 from plaudit.reward.likelihood import AnswerModel
-from plaudit.reward.model import Inputs, RewardModel, normalisation
+from plaudit.reward.model import RewardModel, normalisation
 from plaudit.reward.trunks import Network, Shown, create, evaluate, from_arrays, look
 from plaudit.run.seeds import generator
 

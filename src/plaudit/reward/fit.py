@@ -17,9 +17,11 @@ from plaudit.reward.collate import FeedbackData, pack
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.heldout import Values, estimate, leave_out, losses, measures, reliability, understood
 from plaudit.reward.implied import Implied, implied
+from plaudit.reward.inputs import Inputs
 from plaudit.reward.likelihood import AnswerModel, Comparisons
-from plaudit.reward.model import Inputs, RewardModel, normalisation
+from plaudit.reward.model import RewardModel, normalisation
 from plaudit.reward.objective import Problem, batches_of, loss, unanswered
+from plaudit.reward.represent import represent
 from plaudit.reward.tastes import Judges, Tastes, fit_tastes, judges, shifted
 from plaudit.reward.trunks import Network, Shown, create, evaluate, from_arrays
 from plaudit.run.seeds import derive, generator
@@ -65,7 +67,8 @@ def fit(
         warm_start: model of the previous round, to go on from if `config.warm_start` says so; its weights are then read
             on inputs as standardised now.
         unlabelled: further segments that nobody was asked about; with `config.pseudo_weight`, pairs without an answer
-            are made of them and of the segments that answers are about.
+            are made of them and of the segments that answers are about, and with `config.represent_steps` networks first
+            learn from both without answers (`plaudit.reward.represent`), unless they go on from `warm_start`.
 
     Raises:
         LearningError: there is nothing to learn from, `warm_start` has another form, a symmetry does not fit the world,
@@ -85,7 +88,8 @@ def fit(
     questions = 1 + max(int(part.question.max()) for part in data.evidence)
     held_out = config.members > 1 and questions > 1
     shown = _shown(data, batch, inputs, config=config, unlabelled=unlabelled)
-    ensemble = create(config, shown, generator(seed, "weights"))
+    lengths, views = np.array([len(one) for one in (*data.segments, *unlabelled)]), 1 + len(config.symmetries)
+    ensemble, told = create(config, shown, generator(seed, "weights")), dict[str, float]()
     noise = None if config.noise is Noise.LOGISTIC else config.noise
     annotators = AnswerModel(lapse=config.lapse, noise=noise)
     # a model that learned from every question has nothing left to be measured by: begin anew
@@ -94,11 +98,14 @@ def fit(
             _same_form(warm_start, ensemble),
             replace(warm_start.annotators, noise=noise, timing=None),
         )
+    elif config.represent_steps:
+        ensemble, told = represent(
+            ensemble, shown, np.tile(lengths, views), config=config, rng=generator(seed, "represent")
+        )
     trains = tuple(leave_out(part, config.members, held_out) for part in data.evidence)
-    lengths = np.array([len(one) for one in (*data.segments, *unlabelled)]) if config.pseudo_weight else None
-    views = 1 + len(config.symmetries)
+    pairs = lengths if config.pseudo_weight else None
     problem = Problem(
-        data.evidence, trains, held_out, shown.features, shown.pixels, views, lengths, _implied(data, trains)
+        data.evidence, trains, held_out, shown.features, shown.pixels, views, pairs, _implied(data, trains)
     )
     known = None
     if config.condition_on:
@@ -112,10 +119,10 @@ def fit(
     usual = batch if config.trunk.remembers or config.trunk.sees else reference
     raw = evaluate(ensemble, inputs.show(usual, config.trunk))[:, usual.mask].astype(np.float64)
     offset, scale = normalisation(raw)
-    heads = _heads(data, config=config, seed=seed, reference=reference, warm_start=warm_start)
+    heads = _heads(data, unlabelled, config=config, seed=seed, reference=reference, warm_start=warm_start)
     network, others = from_arrays(config.trunk, ensemble.arrays()), {name: one.model for name, one in heads.items()}
     model = RewardModel(config, inputs, network, offset, scale, annotators, held_out, others, tastes)
-    metrics = measures(found, annotators)
+    metrics = measures(found, annotators) | told
     groups = reliability(found, annotators)
     calibration = {} if groups is None else {name: getattr(groups, name) for name in ("confidence", "right", "count")}
     metrics["reward/spread"] = float(spread((raw - offset[:, None]) / scale[:, None]).mean())
@@ -123,7 +130,13 @@ def fit(
 
 
 def _heads(
-    data: FeedbackData, *, config: RewardConfig, seed: int, reference: StepBatch, warm_start: RewardModel | None
+    data: FeedbackData,
+    unlabelled: Sequence[SegmentData],
+    *,
+    config: RewardConfig,
+    seed: int,
+    reference: StepBatch,
+    warm_start: RewardModel | None,
 ) -> dict[str, Fit]:
     """Fits of the other rewards, to what is said about them; pairs without an answer are for the overall one only."""
     alone = replace(config, pseudo_weight=0.0)
@@ -134,6 +147,7 @@ def _heads(
             seed=derive(seed, "head", head),
             reference=reference,
             warm_start=None if warm_start is None else warm_start.heads.get(head),
+            unlabelled=unlabelled,
         )
         for head in sorted(data.heads)
     }
@@ -150,7 +164,7 @@ def _shown(
     data: FeedbackData, batch: StepBatch, inputs: Inputs, *, config: RewardConfig, unlabelled: Sequence[SegmentData]
 ) -> Shown:
     """What networks are shown: all segments, with further ones where they are used, and then in every mirror."""
-    if config.pseudo_weight and unlabelled:
+    if (config.pseudo_weight or config.represent_steps) and unlabelled:
         batch = pack([*data.segments, *unlabelled], inputs.actions, pixels=config.trunk.sees)
     views = [inputs.show(seen, config.trunk) for seen in (batch, *(one.mirror(batch) for one in config.symmetries))]
     if len(views) == 1:

@@ -46,7 +46,6 @@ __all__ = [
     "Prediction",
     "Ratings",
     "StepScores",
-    "spread_evenly",
 ]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,10 @@ from plaudit.reward.collate import pack
 from plaudit.reward.config import RewardConfig
 from plaudit.reward.dispatch import OVERALL
 from plaudit.reward.evidence import AnswerModel
-from plaudit.reward.inputs import CLIP, CONSTANT, Inputs
+from plaudit.reward.inputs import CONSTANT, Inputs
 from plaudit.reward.tastes import Tastes, require_known
 from plaudit.reward.trunks import Network, evaluate, from_arrays
 
-__all__ = ["CLIP", "Inputs", "RewardModel", "normalisation"]
 Float64 = NDArray[np.float64]
 FORMAT = 1
 FIRST_SETTINGS = {
@@ -97,7 +96,8 @@ class RewardModel:
     ) -> Scores:
         """Return of every item in log-odds units; `traits` and errors as `per_step`.
 
-        With `config.keep_length` each step counts what its length is worth to annotators.
+        With `config.keep_length` each step counts what its length is worth to annotators. It is a worth per step, and means
+        nothing where answers were collated with a `size` of their own, as those about texts are.
         """
         if head != OVERALL:
             return self.head(head).score(items, traits=traits)
@@ -108,8 +108,13 @@ class RewardModel:
         return Scores(mean=members.mean(axis=0), members=members)
 
     def violates(self, items: Sequence[SegmentData] | StepBatch, constraint: str) -> Scores:
-        """Probability that annotators flag every item for violating a constraint; errors as `per_step`."""
+        """Probability that annotators flag every item for violating a constraint; errors as `per_step`.
+
+        Where `config.nuisance` has length, as of an item of usual length, whatever `config.keep_length` says: cut-points are
+        those of such items.
+        """
         model = self.head(f"cost/{constraint}")
+        model = replace(model, config=replace(model.config, keep_length=False))
         members = expit(model.score(items).members - model.annotators.flag_at)
         return Scores(mean=members.mean(axis=0), members=members)
 

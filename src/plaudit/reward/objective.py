@@ -125,9 +125,7 @@ def _following(
 ) -> Tensor:
     """What pairs that follow from answers add to the loss."""
     rows = rng.integers(len(follows.pairs.side), size=config.batch)
-    seen = sample(follows.pairs, rows, config, rng)
-    rewards = look(network, problem.shown, follows.pairs.segments[rows], seen.positions)
-    values = follows.pairs.values(rewards, torch.from_numpy(seen.weights), rows)
+    values = _values(network, problem, follows.pairs, rows, config=config, rng=rng)
     log_prob = follows.pairs.log_prob(values, rows, annotators, preference)
     learns = torch.from_numpy(follows.trains[:, rows].astype(np.float32))
     return -follows.weight * ((log_prob * learns).sum(-1) / learns.sum(-1).clamp(min=1)).sum()
@@ -143,10 +141,8 @@ def smoothed(part: Evidence, values: Tensor, rows: IndexArray, annotators: Answe
     log_prob = part.log_prob(values, rows, annotators, preference)
     if share == 0 or not isinstance(part, Comparisons):
         return log_prob
-    if annotators.nuisance is not None:  # what sways answers does not change sides with them
-        opposite = replace(part, side=-part.side).log_prob(values, rows, annotators, preference)
-    else:
-        opposite = part.log_prob(-values, rows, annotators, preference)
+    # the answer changes sides and not the values: what sways answers stays where it was
+    opposite = replace(part, side=-part.side).log_prob(values, rows, annotators, preference)
     return (1 - share) * log_prob + share * opposite
 
 
@@ -169,20 +165,25 @@ def unanswered(
     part = Comparisons(segments, rows, lengths[segments], np.ones(pairs, np.int64), np.zeros(pairs, np.int64))
     firm = replace(annotators, lapse=0.0)
     with torch.no_grad():
-        judged = _differences(network, problem, part, config, rng)
+        judged = _values(network, problem, part, rows, config=config, rng=rng)
         sure = part.log_prob(judged.abs(), rows, firm, preference) >= math.log(config.pseudo_confidence)
-    learned = _differences(network, problem, part, config, rng) * judged.sign()
+    learned = _values(network, problem, part, rows, config=config, rng=rng) * judged.sign()
     log_prob = part.log_prob(learned, rows, firm, preference)
     return -config.pseudo_weight * (log_prob * sure).sum() / pairs
 
 
-def _differences(
-    network: Network, problem: Problem, part: Comparisons, config: RewardConfig, rng: np.random.Generator
+def _values(
+    network: Network,
+    problem: Problem,
+    part: Comparisons,
+    rows: IndexArray,
+    *,
+    config: RewardConfig,
+    rng: np.random.Generator,
 ) -> Tensor:
-    """[member, pair, 1] differences of returns, from one look at the pairs."""
-    rows = np.arange(len(part.segments))
+    """[member, pair, 1] differences of returns, from one look at some pairs."""
     seen = sample(part, rows, config, rng)
-    rewards = look(network, problem.shown, part.segments, seen.positions)
+    rewards = look(network, problem.shown, part.segments[rows], seen.positions)
     return part.values(rewards, torch.from_numpy(seen.weights), rows)
 
 

@@ -99,21 +99,35 @@ def look(network: Network, shown: Shown, items: NDArray[np.intp], positions: NDA
     Returns:
         [member, answer, segment, step].
     """
+    return _read(network, shown, items, positions, hidden=False)
+
+
+def represented(network: Network, shown: Shown, items: NDArray[np.intp], positions: NDArray[np.intp]) -> Tensor:
+    """What the last hidden layer makes of some steps, with gradients: as `look`, [member, answer, segment, step, unit]."""
+    return _read(network, shown, items, positions, hidden=True)
+
+
+def _read(
+    network: Network, shown: Shown, items: NDArray[np.intp], positions: NDArray[np.intp], *, hidden: bool
+) -> Tensor:
     chosen, steps = torch.from_numpy(items[..., None]), torch.from_numpy(positions)
     width = shown.features.shape[-1]
     match network:
         case Ensemble():
-            return network.forward(shown.features[chosen, steps].view(-1, width)).view(-1, *positions.shape)
+            read = network.hidden if hidden else network.forward
+            found = read(shown.features[chosen, steps].view(-1, width))
         case Convolutions():
-            frames = _frames(network, shown)[chosen, steps].flatten(0, 2)
-            rewards = network.forward(frames, shown.features[chosen, steps].view(-1, width))
-            return rewards.view(-1, *positions.shape)
+            read = network.hidden if hidden else network.forward
+            frames = _frames(network, shown)[chosen, steps].flatten(0, -4)
+            found = read(frames, shown.features[chosen, steps].view(-1, width))
         case Recurrent() | Attention():
+            read = network.hidden if hidden else network.forward
             once, where = np.unique(items, return_inverse=True)
-            rewards = network.forward(shown.features[torch.from_numpy(once)])
+            rewards = read(shown.features[torch.from_numpy(once)])
             return rewards[:, torch.from_numpy(where.reshape(items.shape)[..., None]), steps]
         case _ as never:
             assert_never(never)
+    return found.view(network.members, *positions.shape, *found.shape[2:])
 
 
 def _frames(network: Convolutions, shown: Shown) -> Tensor:

@@ -38,6 +38,7 @@ METRICS: dict[str, str] = {
     "reward/ece": "expected calibration error of held-out probabilities",
     "reward/spread": "standard deviation of the members' per-step rewards, mean over the reference behaviour",
     "reward/lapse": "share of answers taken to be given at random",
+    "reward/told_apart": "share of stretches of behaviour that the hidden layers told from up to 63 others before they learned from answers",
     "reward/steps": "optimiser steps of the fit",
     "reward/correlation_true": "correlation of learned and true reward per step over the newest behaviour; for the report only",
     "check/return_random": "mean true return of uniformly random actions",

@@ -27,8 +27,6 @@ class Raked:
     """largest difference of a category's share from its target; with trimming it may stay above 0"""
     sweeps: int
     """times through all margins"""
-    trimmed: int
-    """units at a limit of the weights"""
 
 
 def rake(
@@ -63,8 +61,7 @@ def rake(
         weights = weights / weights.mean() if limits is None else _trim(weights, *limits)
         gap = max(float(np.abs(_shares(weights, c, t) - t).max()) for c, t in zip(categories, targets, strict=True))
         sweep += 1
-    at_limit = 0 if limits is None else int(np.sum(np.isclose(weights, limits[0]) | np.isclose(weights, limits[1])))
-    return Raked(weights, gap, sweep, at_limit)
+    return Raked(weights, gap, sweep)
 
 
 def _check(categories: Sequence[IntArray], targets: Sequence[FloatArray], limits: tuple[float, float] | None) -> None:

@@ -11,7 +11,7 @@ import json
 import os
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Column, Connection, Table, select
 
 from plaudit.errors import IntegrityError
 from plaudit.records import canonical_json, is_skip, to_json
@@ -19,7 +19,7 @@ from plaudit.run.optional import require
 from plaudit.store import log
 from plaudit.store.database import overwrite_deleted
 from plaudit.store.log import Entry
-from plaudit.store.schema import ACCESS, account, person, person_key
+from plaudit.store.schema import ACCESS, account, api_key, person, person_key, session, webhook
 from plaudit.store.store import Store
 
 KEPT, ERASED = "person.kept", "person.erased"
@@ -97,6 +97,7 @@ def everything(store: Store, annotator: str) -> dict[str, Any]:
     return {
         "annotator": annotator,
         "personal": personal(store, annotator),
+        "account": _account(store, annotator),
         "events": [
             {"seq": event.seq, "kind": event.kind, "recorded_at": event.recorded_at, "said": event.payload}
             for event in store.events(kinds=kinds)
@@ -106,6 +107,26 @@ def everything(store: Store, annotator: str) -> dict[str, Any]:
             {"seq": seq, "retracted": one.id in gone, "skipped": is_skip(one), **to_json(one)} for seq, one in answers
         ],
     }
+
+
+def _account(store: Store, annotator: str) -> dict[str, Any] | None:
+    """What the studio knows of somebody who may use it, without what lets them in."""
+
+    def of(table: Table, column: Column[Any]) -> list[Any]:
+        return list(connection.execute(select(column).where(table.c.account == annotator)).scalars())
+
+    with store.reading() as connection:
+        row = connection.execute(select(account).where(account.c.id == annotator)).first()
+        if row is None:
+            return None
+        return {
+            "role": row.role,
+            "created_at": row.created_at,
+            "closed_at": row.closed_at,
+            "sessions": len(of(session, session.c.hash)),
+            "keys": of(api_key, api_key.c.name),
+            "webhooks": of(webhook, webhook.c.url),
+        }
 
 
 def _delete(connection: Connection, annotator: str) -> None:

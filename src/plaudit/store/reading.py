@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, select
@@ -118,7 +119,7 @@ class Reading(Handle):
         return self._answered_upto[overlap]
 
     def feedback(
-        self, upto: int | None = None, after: int = 0, *, retracted: bool = False
+        self, upto: int | None = None, after: int = 0, *, retracted: bool = False, limit: int | None = None
     ) -> list[tuple[int, Feedback]]:
         """Answers with after < seq <= upto, in log order, without those that were retracted up to there.
 
@@ -126,6 +127,7 @@ class Reading(Handle):
             upto: log position to read to; the same position gives the same answers, whatever was retracted later.
             after: log position to begin behind.
             retracted: with those that were retracted too.
+            limit: the first so many.
         """
         wanted = select(feedback).where(feedback.c.seq > after).order_by(feedback.c.seq)
         if upto is not None:
@@ -133,11 +135,8 @@ class Reading(Handle):
         with self.reading() as connection:
             gone = frozenset[str]() if retracted else log.retracted(connection, upto)
             rows = connection.execute(wanted).yield_per(log.PAGE)
-            return [
-                (row.seq, from_json(FEEDBACK_KINDS[row.kind], json.loads(row.record)))
-                for row in rows
-                if row.id not in gone
-            ]
+            counted = islice((row for row in rows if row.id not in gone), limit)
+            return [(row.seq, from_json(FEEDBACK_KINDS[row.kind], json.loads(row.record))) for row in counted]
 
     def newest_feedback(
         self,

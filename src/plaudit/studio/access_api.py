@@ -12,9 +12,9 @@ from plaudit.errors import MissingExtra, RecordError
 from plaudit.studio.access import Access, caller_of
 from plaudit.studio.access_shapes import Asked, Join, Login, Logout, Me, Password, Token, Ways
 from plaudit.studio.client import index
-from plaudit.studio.invitations import Asks, Joining
+from plaudit.studio.invitations import Joining
 from plaudit.studio.limits import ADDRESS, LOGIN
-from plaudit.studio.manage_api import add_management
+from plaudit.studio.manage_api import add_management, asked
 from plaudit.studio.pages import ENTER
 from plaudit.studio.roles import Caller, Permission, needs, said
 from plaudit.studio.webhooks import Webhooks
@@ -151,12 +151,6 @@ def _add_provider(app: FastAPI, access: Access) -> None:
         access.let_in(request, reply, session)
         reply.delete_cookie(OIDC_COOKIE, path="/api/oidc")
         return reply
-
-
-def asked(role: Any, asks: Asks) -> Asked:
-    """What somebody who joins is asked."""
-    traits = {name: list(values) for name, values in asks.traits.items()}
-    return Asked(role=role, traits=traits, purpose=asks.purpose, consent=asks.consent, text=asks.text)
 
 
 def _me(access: Access, caller: Caller) -> Me:

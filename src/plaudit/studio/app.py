@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -21,14 +20,13 @@ from plaudit.studio.access_api import add_access
 from plaudit.studio.access_shapes import REFUSALS
 from plaudit.studio.client import add_client, index
 from plaudit.studio.desk import Desk
+from plaudit.studio.export_api import add_export
 from plaudit.studio.live import add_live
 from plaudit.studio.roles import Caller, Permission, needs
 from plaudit.studio.study_api import add_study
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
 from plaudit.studio.watch_api import add_watch
 from plaudit.studio.webhooks import Webhooks
-
-DEFAULT_INSTRUCTION = "Go by what you would want the agent to do."
 
 
 def who(caller: Annotated[Caller, Depends(needs(Permission.LABEL))]) -> str:
@@ -56,7 +54,6 @@ def create_app(
     """
     access = access or Access(store)
     service = service or ServiceConfig()
-    service = replace(service, instruction=service.instruction or DEFAULT_INSTRUCTION)
     config = next(store.events(upto=1)).payload.get("config", {})
     desk = Desk(store, service, clock=clock, live="world" in config)
     app = FastAPI(
@@ -72,6 +69,7 @@ def create_app(
     _add_pages(app, access)
     add_client(app)
     add_access(app, access, Webhooks(store))
+    add_export(app, store)
     _add_api(app, desk, store)
     add_live(app, store, config, holds=desk.holds)
     add_watch(app, store)

@@ -30,7 +30,7 @@ UNSAID = "prefer not to say"
 class Asks:
     """What somebody who joins is asked, and for what consent."""
 
-    traits: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    traits: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """trait -> values to choose from; to prefer not to say is always possible"""
     purpose: str = ""
     """what the traits are needed for"""

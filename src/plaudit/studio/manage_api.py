@@ -54,13 +54,7 @@ def _add_invitations(app: FastAPI, access: Access) -> None:
                 id=one.id,
                 role=one.role,
                 account=one.account,
-                asks=Asked(
-                    role=one.role,
-                    traits={name: list(values) for name, values in one.asks.traits.items()},
-                    purpose=one.asks.purpose,
-                    consent=one.asks.consent,
-                    text=one.asks.text,
-                ),
+                asks=asked(one.role, one.asks),
                 made_by=one.made_by,
                 until=one.until,
             )
@@ -79,8 +73,7 @@ def _add_invitations(app: FastAPI, access: Access) -> None:
             raise RecordError("Say whom to invite", expected="a role, or an account")
         role = Role(wish.role)
         _require_rule(caller, role)
-        traits = {name: tuple(values) for name, values in wish.traits.items()}
-        asks = Asks(traits, wish.purpose, wish.consent, wish.text)
+        asks = Asks(wish.traits, wish.purpose, wish.consent, wish.text)
         id, token = access.invitations.make(role, asks, made_by=caller.account, seconds=seconds)
         return Invited(id=id, path=f"/#/join/{token}")  # what follows the # stays in the browser
 
@@ -160,6 +153,11 @@ def _add_webhooks(app: FastAPI, hooks: Webhooks) -> None:
         _require_own(caller, [one.account for one in hooks.all(id=id)])
         hooks.delete(id)
         return {"done": True}
+
+
+def asked(role: Role, asks: Asks) -> Asked:
+    """What somebody who joins is asked."""
+    return Asked(role=role, traits=asks.traits, purpose=asks.purpose, consent=asks.consent, text=asks.text)
 
 
 def _require_rule(caller: Caller, role: Role) -> None:

@@ -54,7 +54,7 @@ def access_for(config: StudioConfig, access: Access) -> Access:
                 next_step="see 'Serving a team' in the docs",
             )
         return access
-    vouched = config.oidc is not None and Role.OWNER in config.oidc.roles.values()
+    vouched = config.oidc is not None and Role.OWNER.value in config.oidc.roles.values()
     if not vouched and not access.accounts.any_sign_in():
         raise ConfigError(
             "Others could reach the studio, but nobody can sign in as its owner",
@@ -71,6 +71,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # whoever follows the link at once waits instead of being refused
     except OSError as error:
         listener.close()
         raise RunError(

@@ -38,10 +38,17 @@ class OidcConfig:
     """its address, for example https://login.example.org"""
     client_id: str
     """what the studio is called there"""
-    roles: dict[str, Role]
+    roles: dict[str, str]
     """subject, or verified e-mail address -> role; nobody else gets in"""
     secret_env: str = "PLAUDIT_OIDC_SECRET"
     """environment variable that holds the client's secret"""
+
+    def __post_init__(self) -> None:
+        wrong = sorted(set(self.roles.values()) - {one.value for one in Role if one is not Role.SERVICE})
+        if wrong:
+            raise ConfigError(
+                "There is no such role", got=", ".join(wrong), expected="owner, lead, researcher, reviewer or annotator"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +138,13 @@ class Oidc:
         claims = self._claims(self._token(code, begun), begun.nonce)
         subject, email = str(claims["sub"]), claims.get("email")
         email = email if isinstance(email, str) and claims.get("email_verified") is True else None
-        role = self._config.roles.get(subject) or self._config.roles.get(email or "")
+        role = self._config.roles.get(subject, self._config.roles.get(email or ""))
         if role is None:
             raise HTTPException(
                 403, said("You are not on the list of this study", next_step="ask its owner to put you on it")
             )
         name = claims.get("name")
-        return Vouched(self._config.issuer, subject, role, name if isinstance(name, str) else email, email)
+        return Vouched(self._config.issuer, subject, Role(role), name if isinstance(name, str) else email, email)
 
     def _token(self, code: str, begun: _Begun) -> str:
         body = {
@@ -175,7 +182,7 @@ class Oidc:
         if self._known is None:
             found = _fetch(f"{self._config.issuer.rstrip('/')}/.well-known/openid-configuration")
             if found.get("issuer") != self._config.issuer:
-                raise ConfigError("This is another provider", got=found.get("issuer"), expected=self._config.issuer)
+                raise StoreError("This is another provider", got=found.get("issuer"), expected=self._config.issuer)
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
                 _require_safe(str(found.get(name)))
             self._known = found

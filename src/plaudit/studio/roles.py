@@ -60,7 +60,16 @@ MAY: dict[Role, frozenset[Permission]] = {
 """what each role may do; a service also what its key's scopes say"""
 
 PUBLIC = frozenset(
-    {"/", "/enter", "/static/{name}", "/static", "/api/login", "/api/join", "/api/oidc", "/api/oidc/callback"}
+    {
+        "/",
+        "/enter",
+        "/static/{name}",
+        "/static/{name:path}",
+        "/api/login",
+        "/api/join",
+        "/api/oidc",
+        "/api/oidc/callback",
+    }
 )
 """paths that need no session: what leads to one, and the page's own files"""
 

@@ -18,6 +18,8 @@ from plaudit.studio.network import HOST, StudioConfig, access_for, listen
 from plaudit.studio.webhooks import Webhooks
 
 PORT = 8765
+KEEP_ALIVE = 75
+"""seconds for which a connection stays open between two requests: longer than most people think about a question"""
 LOG = logging.getLogger(__name__)
 
 
@@ -62,6 +64,7 @@ def serve(
             app,
             log_level="warning",
             access_log=False,
+            timeout_keep_alive=KEEP_ALIVE,
             ssl_certfile=config.certificate,
             ssl_keyfile=config.certificate_key,
         )

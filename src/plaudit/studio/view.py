@@ -137,7 +137,10 @@ class Answer(Shape):
     answer: dict[str, Any]
     """fields of the record of the question's kind, in the question's own order; `text` for what was written as a
     demonstration or a correction; or `skip: true` and perhaps a `reason`"""
-    answered_at: str = Field(max_length=40, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+    answered_at: str | None = Field(
+        default=None, max_length=40, pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"
+    )
+    """ISO 8601 time, by the page's clock; a simulated annotator has none"""
     seconds: float = Field(ge=0, le=86_400)
     phases: dict[str, float] | None = Field(default=None, max_length=10)
     interface: str | None = Field(default=None, max_length=40)

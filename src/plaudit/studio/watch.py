@@ -73,6 +73,8 @@ class Watch:
         self._now: Now | None = None
         self._pulse = asyncio.Event()
         self._streams = 0
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._poller: asyncio.Task[None] | None = None
 
     @property
@@ -100,6 +102,7 @@ class Watch:
         Whoever reads slowly gets the newest only; nothing is queued.
         """
         self._streams += 1
+        self._loop = asyncio.get_running_loop()
         try:
             if self._poller is None or self._poller.done():
                 self._poller = asyncio.create_task(self._poll())
@@ -107,7 +110,7 @@ class Watch:
             if self._now is None:
                 await self.now()
             seen, until = last, self._clock() + LIFE_SECONDS
-            while self._clock() < until:
+            while self._clock() < until and not self._closing:
                 pulse, now = self._pulse, self._now
                 if now is not None and now.seq != seen:
                     seen = now.seq
@@ -118,6 +121,12 @@ class Watch:
                     yield BEAT
         finally:
             self._streams -= 1
+
+    def close(self) -> None:
+        """End all streams, so that a server that stops need not wait for them. From any thread."""
+        self._closing = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: self._pulse.set())
 
     async def _poll(self) -> None:
         """One task for all streams, while there are any: look, and tell everybody at once."""

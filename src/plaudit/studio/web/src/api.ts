@@ -1,5 +1,6 @@
 // Requests to the studio. A page that is signed out says so once, for all who ask.
 import { signal } from "@preact/signals";
+import type { Me, Permission } from "./contract";
 
 export type Outcome<T> =
   | { kind: "ok"; data: T }
@@ -8,26 +9,19 @@ export type Outcome<T> =
   | { kind: "refused"; error: string; status: number } // it will not do, however often it is sent
   | { kind: "failed"; error: string; after?: number }; // it may do later; `after` seconds if the studio said so
 
-export interface Me {
-  account: string | null;
-  role: string;
-  annotator: string | null;
-  name: string;
-  may: string[];
-}
-
 export const locked = signal(false);
 export const me = signal<Me | null>(null);
 
-const OWNER: Me = { account: null, role: "owner", annotator: null, name: "", may: ["*"] };
 const SECONDS = 20;
 
-export async function call<T>(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<Outcome<T>> {
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+export async function call<T>(method: Method, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Outcome<T>> {
   let reply: Response;
   try {
     reply = await fetch(path, {
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
       body: body === undefined ? null : JSON.stringify(body),
       cache: "no-store",
       signal: AbortSignal.timeout(SECONDS * 1000),
@@ -66,21 +60,23 @@ async function reason(reply: Response): Promise<string> {
 export async function whoami(): Promise<boolean> {
   const found = await get<Me>("/api/me");
   if (found.kind === "ok") me.value = found.data;
-  else if (found.kind === "refused" && found.status === 404) me.value = OWNER;
   if (me.value !== null && found.kind !== "locked") locked.value = false;
   return me.value !== null || found.kind === "locked";
 }
 
-export async function login(name: string, password: string): Promise<string | null> {
-  const done = await post<unknown>("/api/login", { name, password });
-  if (done.kind === "ok") {
-    await whoami();
-    return null;
-  }
-  return done.kind === "locked" ? "" : done.error;
+/** Whoever has just signed in. */
+export function enter(account: Me): void {
+  me.value = account;
+  locked.value = false;
 }
 
-export function may(permission: string | null): boolean {
-  const allowed = me.value?.may ?? [];
-  return permission === null || allowed.includes("*") || allowed.some((one) => one.toLowerCase() === permission);
+/** Sign in; null, or why not ("" where name or password is another one). */
+export async function login(name: string, password: string): Promise<string | null> {
+  const done = await post<Me>("/api/login", { name, password });
+  if (done.kind === "ok") enter(done.data);
+  return done.kind === "ok" ? null : done.kind === "locked" ? "" : done.error;
+}
+
+export function may(permission: Permission | null): boolean {
+  return permission === null || (me.value?.may ?? []).includes(permission);
 }

@@ -1,11 +1,12 @@
 // The frame of every page: who is signed in, the navigation, and the page at this address.
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { locked, login, may, me, whoami } from "./api";
+import { locked, may, me, whoami } from "./api";
 import { language, t } from "./i18n";
 import { type PageProps, PAGES, pageAt } from "./pages";
 import { address } from "./router";
 import { Settings } from "./settings";
+import { SignIn } from "./signin";
 import { headerSlot } from "./slots";
 
 const AGAIN = 3000; // milliseconds until a studio that did not answer is asked again
@@ -23,7 +24,7 @@ export function App() {
     <>
       <a class="skip-link" href="#main" onClick={toMain}>{t("to-main")}</a>
       <Header />
-      {locked.value && me.value === null ? <Locked /> : me.value === null ? <Loading /> : <Current />}
+      {me.value !== null || pageAt(address.value.path[0] ?? "")?.open ? <Current /> : locked.value ? <SignIn /> : <Loading />}
     </>
   );
 }
@@ -92,30 +93,4 @@ export function Notice({ title, text }: { title: string; text: string }) {
 
 function Loading() {
   return <Notice title={t("opening")} text={t("opening.text")} />;
-}
-
-function Locked() {
-  const [error, setError] = useState<string | null>(null);
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const fields = new FormData(event.currentTarget as HTMLFormElement);
-    setError(await login(String(fields.get("name")), String(fields.get("password"))));
-  };
-  return (
-    <main id="main" tabIndex={-1} class="centre">
-      <section class="message">
-        <h1>{t("locked")}</h1>
-        <p>{t("locked.text")}</p>
-        <details class="login">
-          <summary>{t("login")}</summary>
-          <form onSubmit={submit}>
-            <label>{t("login.name")}<input name="name" autocomplete="username" required /></label>
-            <label>{t("login.password")}<input name="password" type="password" autocomplete="current-password" required /></label>
-            <button type="submit" class="main">{t("login")}</button>
-            <p role="alert" class="warn">{error === null ? "" : error || t("login.wrong")}</p>
-          </form>
-        </details>
-      </section>
-    </main>
-  );
 }

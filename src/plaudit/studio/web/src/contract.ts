@@ -1,79 +1,23 @@
-// What the labelling API says. Names and meanings are those of studio/view.py.
+// What the studio's API says: names of the shapes in its OpenAPI document (`npm run schema` makes schema.ts from it).
 import type { ComponentType } from "preact";
+import type { components } from "./schema";
 
-export type Kind = "comparison" | "rating" | "steps" | "ranking" | "critique" | "demonstration" | "correction" | "flag";
-
-export interface Clip {
-  url: string | null;
-  error: string | null;
-  steps: number | null;
-}
-
-export interface Turn {
-  role: string;
-  content: string;
-}
-
-export interface Text {
-  prompt: Turn[];
-  completion: Turn[];
-}
-
-export interface Item {
-  /** place in the query's own order, which answers speak of */
-  index: number;
-  clip: Clip | null;
-  text: Text | null;
-}
-
-export interface Assist {
-  suggestion: string | null;
-  critiques: { text: string; start: number | null; end: number | null }[];
-  by: string;
-}
-
-export interface Question {
-  id: string;
-  kind: Kind;
-  levels: number | null;
-  aspect: string | null;
-  constraint: string | null;
-  level: string | null;
-  world: string | null;
-  items: Item[];
-  arm: string | null;
-  live: boolean;
-  assist: Assist | null;
-}
-
-export type Stage = "act" | "ask" | "learn" | "improve" | "check";
-
-export interface View {
-  run: string;
-  session: string;
-  annotator: string;
-  state: "question" | "waiting" | "break" | "finished" | "screening";
-  instruction: string;
-  questions: Question[];
-  undoable: string | null;
-  saved: string[];
-  progress: { mine: number; answered: number; open: number; total: number | null; seconds?: number };
-  waiting: { stage: Stage | null; seconds: number | null } | null;
-  trouble: string | null;
-}
-
+type Shapes = components["schemas"];
+export type View = Shapes["View"];
+export type Question = Shapes["Question"];
+export type Item = Shapes["Item"];
+export type Clip = Shapes["Clip"];
+export type Text = Shapes["Text"];
+export type Turn = Shapes["Turn"];
+export type Assist = Shapes["Assist"];
+export type Me = Shapes["Me"];
+export type Ways = Shapes["Ways"];
+export type Asked = Shapes["Asked"];
+export type Join = Shapes["Join"];
+export type Permission = Shapes["Permission"];
+/** fields of an answer's own kind */
 export type Fields = Record<string, unknown>;
-
-export interface Answer {
-  id: string;
-  query: string;
-  answer: Fields;
-  answered_at: string;
-  seconds: number;
-  phases: Record<string, number>;
-  interface: string;
-  arm: string | null;
-}
+export type Answer = Required<Shapes["Answer"]> & { answer: Fields };
 
 /** What a live environment is given; it calls `done` with the id of the segment that was played. */
 export interface LiveProps {

@@ -22,7 +22,7 @@ const THEMES: Theme[] = ["system", "light", "dark"];
 export function Settings() {
   const dialog = useRef<HTMLDialogElement>(null);
   const leave = async () => {
-    await call("POST", "/api/logout", {});
+    await call("POST", "/api/logout", { everywhere: false });
     location.reload();
   };
   return (
@@ -40,7 +40,7 @@ export function Settings() {
           chosen={theme.value}
           choose={(one) => (theme.value = one)}
         />
-        {me.value?.account ? (
+        {me.value?.may.includes("self") ? (
           <p class="muted">
             {t("signed-in", { name: me.value.name || me.value.role })}{" "}
             <button type="button" class="quiet" onClick={leave}>{t("sign-out")}</button>

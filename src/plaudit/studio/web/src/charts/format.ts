@@ -33,10 +33,10 @@ export function ticked(value: number, digits: number): string {
 
 /** Digits after the point, halves to the even neighbour as Python rounds them. */
 function fixed(value: number, digits: number): string {
-  const scaled = Math.abs(value) * 10 ** digits;
-  const half = scaled % 1 === 0.5 && scaled < 2 ** 50;
+  const exact = Math.abs(value).toFixed(digits + 60);
+  const half = /^50*$/.test(exact.slice(exact.indexOf(".") + 1 + digits));
   if (!half) return value.toFixed(digits);
-  const even = 2 * Math.round(scaled / 2);
+  const even = 2 * Math.round((Math.abs(value) * 10 ** digits) / 2);
   return (Math.sign(value) * (even / 10 ** digits)).toFixed(digits);
 }
 

@@ -94,7 +94,7 @@ export function Plot(props: Props) {
       {empty ? null : (
         <div class="chart-tools">
           <details onToggle={(event) => setOpen((event.currentTarget as HTMLDetailsElement).open)}>
-            <summary aria-label={t("table", { title })}>{t("data")}</summary>
+            <summary>{t("data")}<span class="sr-only">: {title}</span></summary>
             {open ? <Numbers title={title} columns={columns} /> : null}
           </details>
           <button type="button" class="quiet" title={t("save-svg")} aria-label={`${t("save-svg")}: ${title}`}
@@ -116,18 +116,18 @@ interface Drawn extends Props {
 }
 
 function Drawing({ title, caption, x, y, hits, ends = [], square, draw, width, at, point, chart }: Drawn) {
-  const height = square ? Math.min(width, 360) : Math.round(Math.min(280, Math.max(190, width * 0.5)));
+  const height = square ? Math.min(width, 300) : Math.round(Math.min(280, Math.max(190, width * 0.5)));
   const wide = square ? height : width;
   const room = Math.max(0, ...ends.map((one) => breadth(one.text)));
   const narrow = room > wide * 0.32;
   const yTicks = linear(y.range, 1, 0, height / 55, y.kind).ticks;
   const box: Box = {
-    left: 12 + Math.max(...yTicks.map((tick) => breadth(tick.text)), 0),
+    left: 10 + Math.max(...yTicks.map((tick) => 0.95 * breadth(tick.text)), 0),
     right: wide - (ends.length && !narrow ? room + 12 : 14),
     top: 22,
     bottom: height - 38,
   };
-  const sx = linear(x.range, box.left, box.right, (box.right - box.left) / 80, x.kind);
+  const sx = linear(x.range, box.left, box.right, (box.right - box.left) / 58, x.kind);
   const sy = linear(y.range, box.bottom, box.top, height / 55, y.kind);
   const move = (event: PointerEvent) => {
     const frame = (event.currentTarget as SVGElement).getBoundingClientRect();
@@ -181,7 +181,7 @@ function spaced(ends: readonly EndLabel[], sy: Scale, top: number): (EndLabel & 
 /** About how wide a text is at the charts' size; ideographs are twice as wide. */
 function breadth(text: string): number {
   let found = 0;
-  for (const sign of text) found += sign > "\u2e80" ? 12.5 : 6.9;
+  for (const sign of text) found += sign > "\u2e80" ? 12.5 : 7.5;
   return found;
 }
 

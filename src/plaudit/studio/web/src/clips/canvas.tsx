@@ -1,4 +1,4 @@
-import { useSignalEffect } from "@preact/signals";
+import { useSignals } from "../effects";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { frameAt, type Player, type Track } from "./player";
 
@@ -15,8 +15,7 @@ export function ClipCanvas({ player, track }: { player: Player; track: Track }) 
   };
   useLayoutEffect(() => {
     shown.current = -1;
-    paint();
   }, [track]);
-  useSignalEffect(paint);
+  useSignals(paint, [track]);
   return <canvas ref={canvas} width={track.clip.width} height={track.clip.height} />;
 }

@@ -69,7 +69,7 @@ export default function ComparisonForm(props: FormProps) {
   return (
     <>
       <Items {...props} chosen={side === null ? [] : [side]} />
-      <div class="answers" role="group" aria-label={t("title")}>
+      <div class="answers pair" role="group" aria-label={t("title")}>
         {answer(0)}
         <div class="between">
           <button type="button" class="soft" data-pick="tie" disabled={!ready} onClick={() => submit({ choice: "tie" })}>{t("tie")}<Key id="tie" keys={["ArrowDown"]} /></button>
@@ -78,7 +78,7 @@ export default function ComparisonForm(props: FormProps) {
         {answer(1)}
       </div>
       {side === null ? null : (
-        <div class="answers scale" role="group" aria-label={t("how-much", { letter: LETTERS[side] ?? "" })}>
+        <div class="answers scale words" role="group" aria-label={t("how-much", { letter: LETTERS[side] ?? "" })}>
           {STRENGTHS.map((strength) => (
             <button key={strength} type="button" data-strength={strength} onClick={() => grade(strength)}>
               <span>{t(`strength.${strength}`)}</span><Key id={`strength-${strength}`} keys={[String(strength)]} />

@@ -6,9 +6,8 @@ import { Items, nameOf } from "../label/items";
 import { Key } from "../label/key";
 import { useKeys } from "../label/keys";
 import { t as shared } from "../label/words";
-import { Passage, type Span, spanWords, Stretch, Where } from "../parts/span";
+import { joined, Passages, type Span, spanWords, Stretch, Where } from "../parts/span";
 import { SubmitRow } from "../parts/submit";
-import { plain } from "../text/text";
 import { type FormProps, useDraft } from "./form";
 
 export const words = define({
@@ -58,7 +57,7 @@ export default function CritiqueForm(props: FormProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const [list] = useState(() => `aspects-${question.id}`);
   const item = question.items.length === 1 ? question.items[0] : undefined; // a span of several would not say of which
-  const text = item?.text ? plain(item.text.completion) : null;
+  const text = item?.text ? joined(item.text.completion) : null;
   useKeys(() => [{ id: "note", keys: ["n"], label: { text: t("write") }, run: () => field.current?.focus() }], []);
   const written = (): Note[] =>
     draft.text.trim() ? [{ text: draft.text.trim(), start: selected.value?.start ?? null, end: selected.value?.end ?? null, aspect: draft.aspect.trim() }] : [];
@@ -73,7 +72,7 @@ export default function CritiqueForm(props: FormProps) {
     <>
       <Items
         {...props}
-        {...(item && text !== null ? { completion: () => <Passage text={text} label={nameOf(item, 0, 1)} marks={marks} selected={selected} /> } : {})}
+        {...(item && text !== null ? { completion: () => <Passages turns={item.text?.completion ?? []} label={nameOf(item, 0, 1)} marks={marks} selected={selected} /> } : {})}
       />
       <div class="card notes">
         {item ? (

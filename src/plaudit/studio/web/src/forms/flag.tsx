@@ -1,14 +1,14 @@
 // Whether a constraint is violated, how badly, and where.
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { useSignals } from "../effects";
+import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { define, translate } from "../i18n";
 import { Items, nameOf } from "../label/items";
 import { Key } from "../label/key";
 import { useKeys } from "../label/keys";
 import { t as shared } from "../label/words";
-import { Passage, type Span, Stretch, Where } from "../parts/span";
+import { joined, Passages, type Span, Stretch, Where } from "../parts/span";
 import { SubmitRow } from "../parts/submit";
-import { plain } from "../text/text";
 import { type FormProps, useDraft } from "./form";
 
 export const words = define({
@@ -45,12 +45,12 @@ export default function FlagForm(props: FormProps) {
   const selected = useSignal<Span | null>(draft.span);
   const now = useRef(draft);
   now.current = draft;
-  useSignalEffect(() => {
+  useSignals(() => {
     const span = selected.value;
     if (span !== now.current.span) setDraft({ ...now.current, span });
   });
   const item = question.items[0];
-  const text = item?.text ? plain(item.text.completion) : null;
+  const text = item?.text ? joined(item.text.completion) : null;
   const pick = (severity: number) => setDraft({ ...now.current, severity });
   useKeys(
     () => SEVERITIES.map((severity) => ({ id: `severity-${severity}`, keys: [String(severity)], label: { text: t(`severity.${severity}`) }, run: () => pick(severity) })),
@@ -64,9 +64,9 @@ export default function FlagForm(props: FormProps) {
     <>
       <Items
         {...props}
-        {...(item && text !== null ? { completion: () => <Passage text={text} label={nameOf(item, 0, 1)} marks={[]} selected={selected} /> } : {})}
+        {...(item && text !== null ? { completion: () => <Passages turns={item.text?.completion ?? []} label={nameOf(item, 0, 1)} marks={[]} selected={selected} /> } : {})}
       />
-      <div class="answers scale" role="group" aria-label={t("severity")}>
+      <div class="answers scale words" role="group" aria-label={t("severity")}>
         {SEVERITIES.map((severity) => (
           <button key={severity} type="button" data-severity={severity} disabled={!ready} aria-pressed={draft.severity === severity} onClick={() => pick(severity)}>
             <span>{t(`severity.${severity}`)}</span><Key id={`severity-${severity}`} keys={[String(severity)]} />

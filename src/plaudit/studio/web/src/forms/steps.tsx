@@ -1,5 +1,5 @@
 // Stretches of a clip that are good or bad: a brush that paints the steps that go by, or that the pointer passes.
-import { useSignalEffect } from "@preact/signals";
+import { useSignals } from "../effects";
 import { useRef, useState } from "preact/hooks";
 import { define, translate } from "../i18n";
 import { Items } from "../label/items";
@@ -65,7 +65,7 @@ export default function StepsForm(props: FormProps) {
     setBrush(next);
     paint(now.current.last, now.current.last);
   };
-  useSignalEffect(() => {
+  useSignals(() => {
     const at = player.stepAt(0, player.time.value);
     const { last } = now.current;
     now.current.last = at;

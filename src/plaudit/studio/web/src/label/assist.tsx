@@ -7,10 +7,10 @@ export function Assist({ assist }: { assist: Suggested }) {
     <aside class="assist" aria-label={t("assist.title", { by: assist.by })}>
       <h2>{t("assist.title", { by: assist.by })}</h2>
       {assist.suggestion ? <p>{assist.suggestion}</p> : null}
-      {assist.critiques.length ? (
+      {assist.critiques?.length ? (
         <ul>
           {assist.critiques.map((one, i) => (
-            <li key={i}>{one.start !== null && one.end !== null ? <span class="muted num">{one.start + 1}–{one.end} </span> : null}{one.text}</li>
+            <li key={i}>{typeof one.start === "number" && typeof one.end === "number" ? <span class="muted num">{one.start + 1}–{one.end} </span> : null}{one.text}</li>
           ))}
         </ul>
       ) : null}

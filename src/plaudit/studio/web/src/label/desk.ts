@@ -29,7 +29,7 @@ export class Desk {
   readonly queue = computed(() => this.line());
   readonly question = computed<Question | null>(() => {
     const state = this.view.value?.state;
-    return locked.value || state === "break" || state === "finished" ? null : (this.queue.value[0] ?? null);
+    return locked.value || state === "break" || state === "finished" || state === "stopped" ? null : (this.queue.value[0] ?? null);
   });
   readonly drawn = computed(() => this.tracks.value !== null);
   reading = new Reading();
@@ -164,7 +164,7 @@ export class Desk {
 
   private restore(entry: Entry & { kind: "answer" }): void {
     const { query, phases } = entry.body;
-    write(this.draftKey(query), { form: entry.draft ?? undefined, phases, at: Date.now() } satisfies Draft);
+    write(this.draftKey(query), { form: entry.draft ?? undefined, phases: phases ?? {}, at: Date.now() } satisfies Draft);
     this.timer.forget(query);
   }
 
@@ -219,9 +219,9 @@ export class Desk {
 
   private pace(): number {
     const view = this.view.peek();
-    if (view?.state === "finished") return 20_000;
+    if (view?.state === "finished" || view?.state === "stopped") return 20_000;
     const waits = view?.questions.some((question) => question.items.some((item) => item.clip && !item.clip.url && !item.clip.error));
-    if (view?.state !== "question" && view?.state !== "screening") return view?.state === "break" ? 10_000 : 900;
+    if (view?.state !== "question") return view?.state === "break" ? 10_000 : 900;
     if (waits || !this.drawn.peek()) return 900;
     return this.outbox.entries.peek().length || view.undoable ? 3000 : 10_000;
   }

@@ -107,16 +107,16 @@ function TextTools({ several, reading }: { several: boolean; reading: Reading })
   return (
     <div class="text-tools" role="group" aria-label={t("view")}>
       {reading.done.value ? null : <button type="button" class="quiet" onClick={() => reading.unfoldAll()}>{t("unfold-all")}</button>}
-      {several ? <Toggle on={stacked.value} flip={() => (stacked.value = !stacked.value)} label={t("stacked")} /> : null}
+      {several ? <Toggle on={stacked.value} flip={() => (stacked.value = !stacked.value)} label={t("stacked")} name="stacked" /> : null}
       {several ? <Toggle on={marked.value} flip={() => (marked.value = !marked.value)} label={t("diff")} /> : null}
       <Toggle on={raw.value} flip={() => (raw.value = !raw.value)} label={t("raw")} />
     </div>
   );
 }
 
-export function Toggle({ on, flip, label }: { on: boolean; flip: () => void; label: string }) {
+export function Toggle({ on, flip, label, name = "" }: { on: boolean; flip: () => void; label: string; name?: string }) {
   return (
-    <label class="toggle">
+    <label class={`toggle ${name}`}>
       <input type="checkbox" checked={on} onChange={flip} />
       {label}
     </label>

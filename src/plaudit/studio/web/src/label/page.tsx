@@ -93,9 +93,9 @@ function Ask({ desk, question }: { desk: Desk; question: Question }) {
     <section class="ask" data-kind={question.kind} data-query={question.id} data-ready={ready.value} onFocusIn={writing} onFocusOut={writing}>
       <h1 ref={heading} tabIndex={-1}>{title}</h1>
       <p class="instruction">
-        {desk.view.value?.state === "screening" ? <strong>{t("screening")}. </strong> : null}
+        {desk.view.value?.screening ? <strong>{t("screening")}. </strong> : null}
         {question.aspect ? <strong>{t("aspect", { aspect: question.aspect })} </strong> : null}
-        {desk.view.value?.instruction}
+        {desk.view.value?.instruction || (question.items.some((item) => item.text) ? t("instruction.texts") : t("instruction"))}
       </p>
       {question.assist ? <Assist assist={question.assist} /> : null}
       {module ? <module.default {...props} /> : null}
@@ -170,6 +170,7 @@ function Message({ desk }: { desk: Desk }) {
   let [title, lines, busy]: [string, string[], boolean] = [t("opening"), [t("opening.text")], true];
   if (locked.value) [title, lines, busy] = [t("locked.title"), [t("locked.text"), ...(unsent ? [t("locked.kept", { n: unsent })] : [])], false];
   else if (view?.state === "break") [title, lines, busy] = [t("break"), [t("break.text")], false];
+  else if (view?.state === "stopped") [title, lines, busy] = [t("stopped"), [t("stopped.text")], false];
   else if (view?.state === "finished") {
     const mine = view.progress.mine;
     [title, lines, busy] = [t("finished"), [t("finished.text"), ...(mine ? [t("finished.mine", { n: mine })] : [])], false];

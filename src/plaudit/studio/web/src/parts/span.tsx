@@ -2,6 +2,7 @@
 import type { Signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Player } from "../clips/player";
+import type { Turn } from "../contract";
 import { characters, place } from "../forms/form";
 import { Key } from "../label/key";
 import { useKeys } from "../label/keys";
@@ -13,16 +14,35 @@ export interface Span {
   end: number;
 }
 
-interface PassageProps {
-  text: string;
+interface PassagesProps {
+  turns: Turn[];
   label: string;
   /** spans that are marked already */
   marks: Span[];
   selected: Signal<Span | null>;
 }
 
-/** A text in which a passage can be selected, also by keyboard: it is a text field that cannot be written in. */
-export function Passage({ text, label, marks, selected }: PassageProps) {
+/** What spans of a completion count: the characters of its turns, one after the other. */
+export function joined(turns: Turn[]): string {
+  return turns.map((turn) => turn.content).join("");
+}
+
+/** A completion in which a passage can be selected. */
+export function Passages({ turns, ...props }: PassagesProps) {
+  let offset = 0;
+  return (
+    <>
+      {turns.map((turn, i) => {
+        const begin = offset;
+        offset += characters(turn.content, turn.content.length);
+        return <Passage key={i} text={turn.content} offset={begin} {...props} />;
+      })}
+    </>
+  );
+}
+
+/** One turn; it is a text field that cannot be written in, so that the keyboard selects as well. */
+function Passage({ text, offset, label, marks, selected }: Omit<PassagesProps, "turns"> & { text: string; offset: number }) {
   const field = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => {
     const fit = () => {
@@ -36,11 +56,11 @@ export function Passage({ text, label, marks, selected }: PassageProps) {
   }, [text]);
   const select = () => {
     const { selectionStart: start, selectionEnd: end } = field.current ?? { selectionStart: 0, selectionEnd: 0 };
-    if (end > start) selected.value = { start: characters(text, start), end: characters(text, end) };
+    if (end > start) selected.value = { start: offset + characters(text, start), end: offset + characters(text, end) };
   };
   return (
     <div class="passage">
-      <div class="passage-marks" aria-hidden="true">{marked(text, selected.value ? [...marks, selected.value] : marks)}</div>
+      <div class="passage-marks" aria-hidden="true">{marked(text, (selected.value ? [...marks, selected.value] : marks).map(({ start, end }) => ({ start: start - offset, end: end - offset })))}</div>
       <textarea ref={field} readOnly aria-label={label} value={text} onSelect={select} onKeyUp={select} onMouseUp={select} spellcheck={false} data-span="text" />
     </div>
   );
@@ -48,7 +68,7 @@ export function Passage({ text, label, marks, selected }: PassageProps) {
 
 function marked(text: string, spans: Span[]) {
   const inside = new Uint8Array(text.length + 1);
-  for (const span of spans) inside.fill(1, place(text, span.start), place(text, span.end));
+  for (const span of spans) inside.fill(1, place(text, Math.max(0, span.start)), place(text, Math.max(0, span.end)));
   const parts = [];
   for (let at = 0; at < text.length; ) {
     let end = at + 1;

@@ -20,7 +20,7 @@ export function Turns({ turns, other }: { turns: Turn[]; other?: Turn[] | undefi
     <>
       {turns.map((turn, i) => (
         <div key={i} class="turn">
-          {turns.length > 1 || (turn.role !== "assistant" && turn.role !== "user") ? <p class="role">{roleOf(turn.role)}</p> : null}
+          {turn.role && (turns.length > 1 || (turn.role !== "assistant" && turn.role !== "user")) ? <p class="role">{roleOf(turn.role)}</p> : null}
           {other ? <Marked before={other[i]?.content ?? ""} after={turn.content} /> : raw.value ? <p class="raw">{turn.content}</p> : <Markdown text={turn.content} />}
         </div>
       ))}

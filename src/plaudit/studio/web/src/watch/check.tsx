@@ -3,6 +3,7 @@ import { Histogram } from "../charts/histogram";
 import { LineChart } from "../charts/line";
 import type { Finding, Summary } from "./contract";
 import { Fact, Figure, Figures, Interval, Version } from "./facts";
+import { translated } from "./findings";
 import { named } from "./question";
 import { t } from "./words";
 
@@ -48,13 +49,18 @@ function Found({ finding, index }: { finding: Finding; index: number }) {
   return (
     <li class={`card finding ${finding.severity}`}>
       <p><strong class="severity">{t(`severity.${finding.severity}`)}</strong> <span class="muted">{named("finding", finding.name)}</span></p>
-      <p lang="en">{finding.message}</p>
-      {finding.advice ? <p class="muted" lang="en">{finding.advice}</p> : null}
+      <p><Said sentence={finding.message} /></p>
+      {finding.advice ? <p class="muted"><Said sentence={finding.advice} /></p> : null}
       {finding.evidence.length ? <details><summary>{t("evidence")}</summary><dl class="facts">
-        {finding.evidence.map((one, place) => <div key={one.name}><dt lang="en">{one.name}</dt><dd class="num"><Fact path={`check.findings.${index}.evidence.${place}.value`} style="decimal" /></dd></div>)}
+        {finding.evidence.map((one, place) => <div key={one.name}><dt><Said sentence={one.name} /></dt><dd class="num"><Fact path={`check.findings.${index}.evidence.${place}.value`} style="decimal" /></dd></div>)}
       </dl></details> : null}
     </li>
   );
+}
+
+function Said({ sentence }: { sentence: string }) {
+  const { text, lang } = translated(sentence, (name) => named("finding", name));
+  return <span lang={lang}>{text}</span>;
 }
 
 const COLUMNS = [

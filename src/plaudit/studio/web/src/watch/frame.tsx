@@ -5,6 +5,7 @@ import { written } from "../charts/format";
 import { STAGES, type Now, type Summary } from "./contract";
 import { Fact } from "./facts";
 import { connected, now, updated } from "./live";
+import { verdict } from "./verdict";
 import { t } from "./words";
 
 export function Heading({ run, tab }: { run: Summary; tab: string }) {
@@ -14,7 +15,7 @@ export function Heading({ run, tab }: { run: Summary; tab: string }) {
         <h1>{run.name}</h1>
         <Mark />
       </div>
-      <p class="verdict" lang="en">{run.verdict}</p>
+      <p class="verdict">{verdict(run)}</p>
       <Stages run={run} />
       <nav class="tabs" aria-label={t("tabs")}>
         {STAGES.map((stage) => <a key={stage} href={`#/watch/${stage}`} aria-current={stage === tab ? "page" : undefined}>{t(`stage.${stage}`)}</a>)}

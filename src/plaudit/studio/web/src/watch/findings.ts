@@ -1,0 +1,105 @@
+// What the doctor says, in Chinese; the report says it in English (src/plaudit/check). A test finds sentences that are missing.
+import { language } from "../i18n";
+
+const CHINESE: Record<string, string> = {
+  "Most answers tell the two clips apart.": "大多数回答能区分两个片段。",
+  "Many clips look alike to those who judge: ties teach the reward model little.": "许多片段在评判者看来差不多：平局几乎不能教给奖励模型什么。",
+  "Show longer segments, ask by disagreement rather than uniformly, or let rounds act more before they ask.": "展示更长的片段，按分歧而不是均匀地提问，或让每轮在提问之前多行动一些。",
+  "Questions differ from each other.": "各个问题彼此不同。",
+  "Many questions show nearly the same clips as another question, or the same clip twice.": "许多问题展示的片段与其他问题几乎相同，或同一片段出现两次。",
+  "Raise ask.pool, draw candidates from more of the behaviour (ask.newest), or let rounds act more before they ask.": "增大 ask.pool，从更多的行为中抽取候选（ask.newest），或让每轮在提问之前多行动一些。",
+  "Choices do not depend on the side of the screen.": "选择与屏幕上的位置无关。",
+  "Annotators favour the clip that stands first on the screen, more than chance would.": "标注者偏好屏幕上排在第一的片段，超出偶然。",
+  "Annotators favour the clip that stands second on the screen, more than chance would.": "标注者偏好屏幕上排在第二的片段，超出偶然。",
+  "Look at who does it in the table of annotators; ask again with sides swapped, or leave out those answers.": "在标注者表中查看是谁；交换左右后重新提问，或舍弃这些回答。",
+  "Which clip stands first on the screen is balanced.": "哪个片段排在前面是均衡的。",
+  "Which clip stands first on the screen is not balanced: a habit of choosing one side looks like a wish.": "哪个片段排在前面并不均衡：总选一边的习惯会看起来像偏好。",
+  "Draw the order on the screen at random for every question (Query.shown).": "对每个问题随机决定屏幕上的顺序（Query.shown）。",
+  "No question has been answered, so there is nothing to learn from.": "尚无问题得到回答，因此没有可学习的内容。",
+  "Open the labelling page with `plaudit studio RUN` and answer, or let a teacher answer ([ask.teacher]).": "用 `plaudit studio RUN` 打开标注页面并回答，或让教师回答（[ask.teacher]）。",
+  "Answers keep up with questions.": "回答跟得上提问。",
+  "More than half of the questions still wait for an answer: the loop waits for people, or went on without them.": "超过一半的问题仍在等待回答：循环在等人，或者没有等人就继续了。",
+  "Answer in the studio, invite more annotators, ask less per round, or raise ask.patience_seconds.": "在工作室中回答，邀请更多标注者，每轮少问一些，或增大 ask.patience_seconds。",
+  "There are enough held-out answers to judge the reward model.": "留出的回答足以评判奖励模型。",
+  "No answers were held out, so nothing says how well the reward model agrees with people.": "没有留出回答，因此无从得知奖励模型与人的一致程度。",
+  "So few answers were held out that the measured agreement can be off by more than fifteen points.": "留出的回答太少，测得的一致率可能偏差超过十五个百分点。",
+  "Read the interval, not the number, or ask for more labels.": "请看区间而不是单个数字，或要求更多标签。",
+  "The reward model agrees with answers that it never saw.": "奖励模型与它从未见过的回答一致。",
+  "The reward model is worse than guessing: answers look inverted.": "奖励模型比猜测还差：回答看起来被颠倒了。",
+  "Check that annotators were told which clip to choose, and that no tool swaps first and second.": "检查是否告知标注者该选哪个片段，以及是否有工具把第一与第二对调。",
+  "The reward model cannot be told from guessing yet.": "奖励模型与猜测尚无区别。",
+  "Ask for more labels, show longer segments, or look at whether the observation holds what people judge by.": "要求更多标签，展示更长的片段，或检查观测中是否包含人所依据的内容。",
+  "The reward model agrees less than the annotators' noise explains.": "奖励模型的一致率低于标注者噪声所能解释的程度。",
+  "More answers should still help; if they stop helping, try a larger network or longer segments.": "更多回答应当仍有帮助；若不再有帮助，请尝试更大的网络或更长的片段。",
+  "The reward model agrees more than the annotators' noise allows.": "奖励模型的一致率高于标注者噪声所允许的程度。",
+  "Check that no behaviour is in both the training and the held-out answers.": "检查是否有行为同时出现在训练和留出的回答中。",
+  "All episodes have one length, so length cannot leak reward.": "所有回合长度相同，因此长度不会泄露奖励。",
+  "Set world.horizon: episodes then all have that length, and an ended one stays ended until it is over.": "设置 world.horizon：这样所有回合长度相同，提前结束的回合保持结束状态直到时间用完。",
+  "The learned return is nearly a function of episode length: the policy is paid for when episodes end.": "学到的回报几乎只取决于回合长度：策略因回合何时结束而得到奖励。",
+  "Episodes end at different times, which can leak reward.": "各回合结束的时间不同，这可能泄露奖励。",
+  "The learned reward tells steps apart.": "学到的奖励能区分各步。",
+  "The learned reward is the same nearly everywhere, so the policy has nothing to improve.": "学到的奖励几乎处处相同，策略无从改进。",
+  "See whether nearly all answers are ties, or training stopped at once; then ask about more varied behaviour.": "查看是否几乎所有回答都是平局，或训练立即停止；然后就更多样的行为提问。",
+  "The reward model gives values that are not finite.": "奖励模型给出了非有限的数值。",
+  "Look at the observations for huge values, lower the reward model's learning rate, and go back one round.": "检查观测中是否有巨大的数值，降低奖励模型的学习率，并退回一轮。",
+  "All learned rewards are of one order of magnitude.": "所有学到的奖励处于同一数量级。",
+  "Some learned rewards are far out of scale, and will drown the others.": "一些学到的奖励远超尺度，会淹没其他奖励。",
+  "Clip or rescale observations with huge values, or raise the reward model's weight decay.": "对数值巨大的观测做裁剪或缩放，或增大奖励模型的权重衰减。",
+  "The members of the reward model are of several minds.": "奖励模型的各成员意见不一。",
+  "All members of the reward model say the same: its uncertainty, and questions chosen by it, mean nothing.": "奖励模型的所有成员说法相同：其不确定性以及据此选取的问题没有意义。",
+  "Give members different starting weights and different samples of the answers.": "给各成员不同的初始权重和不同的回答样本。",
+  "The true return has not fallen while the policy trained.": "策略训练期间真实回报没有下降。",
+  "The true return fell while the reward model praises the policy: it exploits mistakes of the reward model.": "真实回报下降而奖励模型仍在表扬策略：它在利用奖励模型的错误。",
+  "Use the policy of the best round, ask about the newest behaviour, and train less between questions.": "使用最好一轮的策略，就最新的行为提问，并减少两次提问之间的训练。",
+  "The policy became worse after its best round, and the reward model sees it too.": "策略在最好一轮之后变差，奖励模型也看到了这一点。",
+  "Training failed rather than the reward: try a smaller learning rate or more steps per round.": "是训练而不是奖励失败了：请尝试更小的学习率或每轮更多的步数。",
+  "The policy does better than random actions.": "策略优于随机动作。",
+  "The policy does worse than random actions.": "策略不如随机动作。",
+  "The policy cannot be told from random actions.": "策略与随机动作没有区别。",
+  "See the findings on reward and labels first; if they are fine, the policy needs more steps.": "请先看关于奖励和标签的结果；若都正常，则策略需要更多步数。",
+};
+
+const EVIDENCE: Record<string, string> = {
+  agreement: "一致率",
+  answered: "已回答",
+  answers: "回答",
+  asked: "已提问",
+  "at least this share": "比例至少为",
+  "best round": "最好的一轮",
+  "change of true return since then": "此后真实回报的变化",
+  "correlation of length and learned return": "长度与学到的回报的相关性",
+  "farthest from the median": "离中位数最远",
+  "held-out answers": "留出的回答",
+  high: "上限",
+  "learned return, above the behaviour so far": "学到的回报（超出此前行为的部分）",
+  longest: "最长",
+  low: "下限",
+  "mean size": "平均大小",
+  "noise ceiling": "噪声上限",
+  questions: "问题",
+  return: "回报",
+  "return of random actions": "随机动作的回报",
+  "share that chose what stood first": "选择排在前面者的比例",
+  "share that repeats": "重复的比例",
+  "share shown in the query's order": "按问题自身顺序展示的比例",
+  shortest: "最短",
+  "spread between members": "成员间离散度",
+  "spread between steps": "各步间离散度",
+  "standard deviation": "标准差",
+  ties: "平局",
+  "typical spread": "典型离散度",
+  "values that are not finite": "非有限的数值",
+  waiting: "等待中",
+};
+
+const BLIND = "There is too little to judge these by: ";
+
+/** A sentence of the doctor in the language that is chosen; what has no translation stays as it is. */
+export function translated(sentence: string, name: (finding: string) => string): { text: string; lang?: "en" } {
+  if (language.value === "en") return { text: sentence };
+  if (sentence.startsWith(BLIND)) {
+    return { text: `依据太少，无法判断：${sentence.slice(BLIND.length, -1).split(", ").map(name).join("、")}。` };
+  }
+  const found = CHINESE[sentence] ?? EVIDENCE[sentence];
+  return found === undefined ? { text: sentence, lang: "en" } : { text: found };
+}
