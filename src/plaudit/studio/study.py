@@ -36,13 +36,13 @@ from plaudit.studio.study_shapes import (
     Agreements,
     Annotators,
     Answers,
-    Asked,
     GoldAnswer,
     GoldQuestion,
     GoldQuestions,
     Groups,
     Reasked,
     Retracted,
+    StudyQuestion,
     ranged,
 )
 from plaudit.studio.study_views import (
@@ -200,7 +200,7 @@ class Study:
             answers=[answer_view(seq, one, why, right) for seq, one in found],
             cursor=found[-1][0] if len(found) == limit else None,
             questions=[
-                Asked(
+                StudyQuestion(
                     query=one.id,
                     kind=one.kind.value,
                     round=one.round,

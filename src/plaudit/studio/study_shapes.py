@@ -270,7 +270,7 @@ class AnswerView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class StudyQuestion:
     """A question of these answers."""
 
     query: str
@@ -299,7 +299,7 @@ class Answers:
     answers: list[AnswerView]
     cursor: int | None
     """of the next page; None at the end"""
-    questions: list[Asked]
+    questions: list[StudyQuestion]
 
 
 class Retract(Shape):

@@ -1084,7 +1084,7 @@ export interface components {
             /** Cursor */
             cursor: number | null;
             /** Questions */
-            questions: components["schemas"]["plaudit__studio__study_shapes__Asked"][];
+            questions: components["schemas"]["StudyQuestion"][];
         };
         /**
          * AskSummary
@@ -2209,6 +2209,38 @@ export interface components {
             ties: number;
         };
         /**
+         * StudyQuestion
+         * @description A question of these answers.
+         */
+        StudyQuestion: {
+            /** Answers */
+            answers: number;
+            /** Asked Again */
+            asked_again: number;
+            /** Aspect */
+            aspect: string | null;
+            /** Constraint */
+            constraint: string | null;
+            /** Gold */
+            gold: boolean;
+            /** Index */
+            index: number;
+            /** Kind */
+            kind: string;
+            /** Levels */
+            levels: number | null;
+            /** Query */
+            query: string;
+            /** Round */
+            round: number;
+            /** Segments */
+            segments: string[];
+            /** Shown */
+            shown: number[];
+            /** Strategy */
+            strategy: string;
+        };
+        /**
          * Subject
          * @description What a sign-off speaks of.
          */
@@ -2470,38 +2502,6 @@ export interface components {
             traits: {
                 [key: string]: string[];
             };
-        };
-        /**
-         * Asked
-         * @description A question of these answers.
-         */
-        plaudit__studio__study_shapes__Asked: {
-            /** Answers */
-            answers: number;
-            /** Asked Again */
-            asked_again: number;
-            /** Aspect */
-            aspect: string | null;
-            /** Constraint */
-            constraint: string | null;
-            /** Gold */
-            gold: boolean;
-            /** Index */
-            index: number;
-            /** Kind */
-            kind: string;
-            /** Levels */
-            levels: number | null;
-            /** Query */
-            query: string;
-            /** Round */
-            round: number;
-            /** Segments */
-            segments: string[];
-            /** Shown */
-            shown: number[];
-            /** Strategy */
-            strategy: string;
         };
         /**
          * Clip
