@@ -173,6 +173,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin */
+        post: operations["begin_api_live_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/login": {
         parameters: {
             query?: never;
@@ -345,6 +362,176 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/watch/behaviours": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Behaviours */
+        get: operations["behaviours_api_watch_behaviours_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/watch/behaviours/{segment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Behaviour */
+        get: operations["behaviour_api_watch_behaviours__segment__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/watch/clips/{segment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Clip */
+        get: operations["clip_api_watch_clips__segment__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/watch/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Metrics */
+        get: operations["metrics_api_watch_metrics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/watch/metrics.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Metrics Csv */
+        get: operations["metrics_csv_api_watch_metrics_csv_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/watch/now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Now */
+        get: operations["now_api_watch_now_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/watch/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Questions */
+        get: operations["questions_api_watch_questions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/watch/questions/{query}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Question */
+        get: operations["question_api_watch_questions__query__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/watch/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stream */
+        get: operations["stream_api_watch_stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/watch/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Summary */
+        get: operations["summary_api_watch_summary_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/webhooks": {
         parameters: {
             query?: never;
@@ -438,6 +625,50 @@ export interface components {
             signs_in: boolean;
         };
         /**
+         * ActSummary
+         * @description Behaviour.
+         */
+        ActSummary: {
+            /** Algorithm */
+            algorithm?: string | null;
+            /** Clips */
+            clips: components["schemas"]["plaudit__report__summary__Clip"][];
+            /** Env Steps */
+            env_steps?: number | null;
+            /** Envs */
+            envs?: number | null;
+            /** Horizon */
+            horizon?: number | null;
+            /** Segments */
+            segments: number;
+            /** World */
+            world: string;
+        };
+        /**
+         * AnnotatorTotals
+         * @description What one annotator did.
+         */
+        AnnotatorTotals: {
+            /** Annotator */
+            annotator: string;
+            /** Answered */
+            answered: number;
+            /** Chose Shown First */
+            chose_shown_first: number;
+            /** Decided */
+            decided: number;
+            /** Description */
+            description: string;
+            /** Kind */
+            kind: string;
+            /** Seconds */
+            seconds?: number | null;
+            /** Skipped */
+            skipped: number;
+            /** Ties */
+            ties: number;
+        };
+        /**
          * Answer
          * @description An answer from the page.
          */
@@ -464,21 +695,34 @@ export interface components {
             seconds: number;
         };
         /**
-         * Asked
-         * @description What an invitation asks whoever joins.
+         * AskSummary
+         * @description Questions and answers.
          */
-        Asked: {
-            /** Consent */
-            consent: string | null;
-            /** Purpose */
-            purpose: string;
-            role: components["schemas"]["Role"];
-            /** Text */
-            text: string;
-            /** Traits */
-            traits: {
-                [key: string]: string[];
-            };
+        AskSummary: {
+            /** Annotators */
+            annotators: components["schemas"]["AnnotatorTotals"][];
+            /** Answered */
+            answered: number;
+            /** Asked */
+            asked: number;
+            /** Human Seconds */
+            human_seconds?: number | null;
+            /** Kind */
+            kind: string;
+            /** People */
+            people: number;
+            /** Questions */
+            questions: components["schemas"]["plaudit__report__summary__Question"][];
+            /** Simulated Seconds */
+            simulated_seconds?: number | null;
+            /** Skipped */
+            skipped: number;
+            /** Strategies */
+            strategies: components["schemas"]["StrategyTotals"][];
+            /** Ties */
+            ties: number;
+            /** Waiting */
+            waiting: number;
         };
         /**
          * Assist
@@ -496,16 +740,147 @@ export interface components {
             suggestion?: string | null;
         };
         /**
-         * Clip
-         * @description One clip of a question: ready (url), failed (error), or being drawn (neither).
+         * Behaviour
+         * @description A piece of behaviour with all that is known about it.
          */
-        Clip: {
-            /** Error */
-            error?: string | null;
+        Behaviour: {
+            /** Asked */
+            asked: components["schemas"]["plaudit__report__worth__Asked"][];
+            /** Opinions */
+            opinions: components["schemas"]["Opinion"][];
+            row: components["schemas"]["BehaviourRow"];
+        };
+        /**
+         * BehaviourPage
+         * @description A page of the list.
+         */
+        BehaviourPage: {
+            behaviours: components["schemas"]["Behaviours"];
+            /** Seen */
+            seen: components["schemas"]["Seen"][];
+        };
+        /**
+         * BehaviourRow
+         * @description One piece of behaviour in the list.
+         */
+        BehaviourRow: {
+            /** Answers */
+            answers: number;
+            /** Episode */
+            episode: string;
+            /** Label */
+            label: string | null;
+            opinion: components["schemas"]["Opinion"] | null;
+            /** Policy */
+            policy: string;
+            /** Questions */
+            questions: number;
+            /** Segment */
+            segment: string;
+            /** Start */
+            start: number;
             /** Steps */
             steps: number;
-            /** Url */
-            url?: string | null;
+            /** Text */
+            text: boolean;
+            /** World */
+            world: string;
+        };
+        /**
+         * BehaviourView
+         * @description One piece of behaviour.
+         */
+        BehaviourView: {
+            behaviour: components["schemas"]["Behaviour"];
+            /** Seen */
+            seen: components["schemas"]["Seen"][];
+        };
+        /**
+         * Behaviours
+         * @description A page of the list, newest first.
+         */
+        Behaviours: {
+            /** Cursor */
+            cursor: string | null;
+            /** Rows */
+            rows: components["schemas"]["BehaviourRow"][];
+            /** Total */
+            total: number;
+        };
+        /**
+         * CheckSummary
+         * @description The policy at the end, on its own and against references.
+         */
+        CheckSummary: {
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            fraction?: components["schemas"]["Estimate"] | null;
+            /** Return Oracle */
+            return_oracle?: number | null;
+            /** Return Random */
+            return_random?: number | null;
+            returns?: components["schemas"]["Estimate"] | null;
+        };
+        /**
+         * Estimate
+         * @description A number with its 95 % interval.
+         */
+        Estimate: {
+            /** High */
+            high?: number | null;
+            /** Low */
+            low?: number | null;
+            /** N */
+            n?: number | null;
+            /** Value */
+            value: number;
+        };
+        /**
+         * Evidence
+         * @description One number that a finding rests on.
+         */
+        Evidence: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: number;
+        };
+        /**
+         * Finding
+         * @description What a check found, in words that need no paper to understand.
+         */
+        Finding: {
+            /**
+             * Advice
+             * @default
+             */
+            advice: string;
+            /**
+             * Evidence
+             * @default []
+             */
+            evidence: components["schemas"]["Evidence"][];
+            /** Message */
+            message: string;
+            /** Name */
+            name: string;
+            severity: components["schemas"]["Severity"];
+        };
+        /**
+         * Given
+         * @description One answer.
+         */
+        Given: {
+            /** Brought */
+            brought: string[];
+            /** Id */
+            id: string;
+            learned: components["schemas"]["Learned"] | null;
+            /** Position */
+            position: number;
+            reply: components["schemas"]["Reply"];
+            /** Retracted */
+            retracted: boolean;
         };
         /**
          * HookView
@@ -543,6 +918,14 @@ export interface components {
             private: boolean;
             /** Url */
             url: string;
+        };
+        /**
+         * ImproveSummary
+         * @description Training of the policy.
+         */
+        ImproveSummary: {
+            /** Metrics */
+            metrics: components["schemas"]["Metric"][];
         };
         /**
          * Invite
@@ -590,7 +973,7 @@ export interface components {
          * @description One segment of a question: a clip or a text.
          */
         Item: {
-            clip?: components["schemas"]["Clip"] | null;
+            clip?: components["schemas"]["plaudit__studio__view__Clip"] | null;
             /** Index */
             index: number;
             text?: components["schemas"]["Text"] | null;
@@ -655,6 +1038,118 @@ export interface components {
             scopes: components["schemas"]["Permission"][];
         };
         /**
+         * LearnSummary
+         * @description The reward model at the end.
+         */
+        LearnSummary: {
+            accuracy?: components["schemas"]["Estimate"] | null;
+            /** Accuracy Train */
+            accuracy_train?: number | null;
+            /** Calibration Error */
+            calibration_error?: number | null;
+            /** Correlation */
+            correlation?: number | null;
+            /** History Heldout */
+            history_heldout: number[];
+            /** History Step */
+            history_step: number[];
+            /** History Train */
+            history_train: number[];
+            /** Noise Ceiling */
+            noise_ceiling?: number | null;
+            /** Reliability */
+            reliability: components["schemas"]["ReliabilityBin"][];
+            /** Scatter Learned */
+            scatter_learned: number[];
+            /** Scatter True */
+            scatter_true: number[];
+        };
+        /**
+         * Learned
+         * @description What the fit changed that was the first to learn from an answer, together with the others of its round.
+         */
+        Learned: {
+            after: components["schemas"]["Model"];
+            before: components["schemas"]["Model"] | null;
+            odds_after: components["schemas"]["Odds"] | null;
+            odds_before: components["schemas"]["Odds"] | null;
+            /** Round */
+            round: number;
+            /** Together */
+            together: number;
+        };
+        /**
+         * LiveKey
+         * @description What a key does.
+         */
+        LiveKey: {
+            /** Action */
+            action: number | number[];
+            /** Key */
+            key: string;
+            /** Label */
+            label: string;
+        };
+        /**
+         * LivePad
+         * @description A field to point at: numbers of the keys at its ends.
+         */
+        LivePad: {
+            /** X */
+            x: [
+                number,
+                number
+            ] | null;
+            /** Y */
+            y: [
+                number,
+                number
+            ] | null;
+        };
+        /**
+         * LiveWish
+         * @description A wish to show or correct something by hand.
+         */
+        LiveWish: {
+            /** From Item */
+            from_item?: number | null;
+            /**
+             * From Step
+             * @default 0
+             */
+            from_step: number;
+            /** Query */
+            query: string;
+        };
+        /**
+         * LiveWorld
+         * @description A world that waits to be played; see `plaudit.worlds.controls.Controls`.
+         */
+        LiveWorld: {
+            /** Fps */
+            fps: number;
+            /** High */
+            high: number[];
+            /** Id */
+            id: string;
+            /** Idle */
+            idle: number | number[] | null;
+            /** Kept */
+            kept: number;
+            /** Keys */
+            keys: components["schemas"]["LiveKey"][];
+            /** Length */
+            length: number;
+            /** Low */
+            low: number[];
+            /** Pads */
+            pads: components["schemas"]["LivePad"][];
+            /** Strength */
+            strength: number;
+            /** Turns */
+            turns: boolean;
+        };
+        /**
          * Login
          * @description A name and a password.
          */
@@ -691,6 +1186,44 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * Metric
+         * @description A logged number by its name, `area/name`.
+         */
+        Metric: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: number;
+        };
+        /**
+         * Metrics
+         * @description All series.
+         */
+        Metrics: {
+            /** Series */
+            series: components["schemas"]["Series"][];
+        };
+        /**
+         * Model
+         * @description A version of the reward model, by the numbers of its fit.
+         */
+        Model: {
+            /** Accuracy Heldout */
+            accuracy_heldout: number | null;
+            /** Calibration Error */
+            calibration_error: number | null;
+            /** Correlation True */
+            correlation_true: number | null;
+            /** Labels */
+            labels: number | null;
+            /** Reward */
+            reward: string | null;
+            /** Round */
+            round: number;
+            /** Spread */
+            spread: number | null;
+        };
+        /**
          * NewHook
          * @description A webhook with the secret that its messages are signed with, which is shown this once.
          */
@@ -709,13 +1242,45 @@ export interface components {
             secret: string;
         };
         /**
+         * Now
+         * @description Where the run stands.
+         */
+        Now: {
+            /** Finished */
+            finished: boolean;
+            /** Round */
+            round: number;
+            /** Rounds */
+            rounds: number | null;
+            /** Seq */
+            seq: number;
+            /** Since */
+            since: number | null;
+            /** Stage */
+            stage: string;
+        };
+        /**
+         * Odds
+         * @description What a version thinks of the two sides of a question.
+         */
+        Odds: {
+            /** First */
+            first: number[];
+            /** Mean */
+            mean: number;
+            /** Reward */
+            reward: string;
+            /** Spread */
+            spread: number;
+        };
+        /**
          * Open
          * @description An invitation that nobody used yet.
          */
         Open: {
             /** Account */
             account: string | null;
-            asks: components["schemas"]["Asked"];
+            asks: components["schemas"]["plaudit__studio__access_shapes__Asked"];
             /** Id */
             id: string;
             /** Made By */
@@ -723,6 +1288,20 @@ export interface components {
             role: components["schemas"]["Role"];
             /** Until */
             until: number;
+        };
+        /**
+         * Opinion
+         * @description What one version of the reward model thinks of a piece of behaviour: its return in log-odds units.
+         */
+        Opinion: {
+            /** Mean */
+            mean: number;
+            /** Members */
+            members: number[];
+            /** Reward */
+            reward: string;
+            /** Round */
+            round: number;
         };
         /**
          * Password
@@ -741,6 +1320,16 @@ export interface components {
          */
         Permission: "self" | "label" | "watch" | "study" | "manage" | "identities" | "sign" | "keys" | "export";
         /**
+         * Point
+         * @description A number that was logged when a stage of a round ended.
+         */
+        Point: {
+            /** Round */
+            round: number;
+            /** Value */
+            value: number;
+        };
+        /**
          * Progress
          * @description How far labelling has come.
          */
@@ -757,29 +1346,43 @@ export interface components {
             total: number | null;
         };
         /**
-         * Question
-         * @description A question, with its items in the order on the screen.
+         * Provenance
+         * @description Where the numbers come from.
          */
-        Question: {
-            /** Arm */
-            arm: string | null;
-            /** Aspect */
-            aspect: string | null;
-            assist: components["schemas"]["Assist"] | null;
-            /** Constraint */
-            constraint: string | null;
-            /** Id */
-            id: string;
-            /** Items */
-            items: components["schemas"]["Item"][];
-            /** Kind */
-            kind: string;
-            /** Level */
-            level: string | null;
-            /** Levels */
-            levels: number | null;
-            /** Live */
-            live: boolean;
+        Provenance: {
+            /** Events */
+            events: number;
+            /** Head */
+            head: string;
+            /** Settings */
+            settings: components["schemas"]["Setting"][];
+            /** Stages */
+            stages: components["schemas"]["StageSummary"][];
+            /** Versions */
+            versions: components["schemas"]["Setting"][];
+        };
+        /**
+         * QuestionList
+         * @description Questions, newest first.
+         */
+        QuestionList: {
+            /** Asked */
+            asked: components["schemas"]["plaudit__report__worth__Asked"][];
+            /** Cursor */
+            cursor: string | null;
+            /** Seen */
+            seen: components["schemas"]["Seen"][];
+            /** Total */
+            total: number;
+        };
+        /**
+         * QuestionView
+         * @description One question.
+         */
+        QuestionView: {
+            asked: components["schemas"]["plaudit__report__worth__Asked"];
+            /** Seen */
+            seen: components["schemas"]["Seen"][];
         };
         /**
          * Refusal
@@ -788,6 +1391,15 @@ export interface components {
         Refusal: {
             /** Error */
             error: string;
+        };
+        /**
+         * ReliabilityBin
+         * @description Held-out answers that the reward model was about equally sure of.
+         */
+        ReliabilityBin: {
+            /** Confidence */
+            confidence: number;
+            right: components["schemas"]["Estimate"];
         };
         /**
          * Remark
@@ -802,11 +1414,107 @@ export interface components {
             text: string;
         };
         /**
+         * Reply
+         * @description One answer to a question.
+         */
+        Reply: {
+            /** Annotator */
+            annotator: string;
+            /** Answer */
+            answer: string;
+            /** Kind */
+            kind: string;
+            /** Seconds */
+            seconds?: number | null;
+            /** Strength */
+            strength?: number | null;
+        };
+        /**
          * Role
          * @description What an account is for.
          * @enum {string}
          */
         Role: "owner" | "lead" | "researcher" | "reviewer" | "annotator" | "service";
+        /**
+         * RoundSummary
+         * @description One turn of the loop.
+         */
+        RoundSummary: {
+            /** Accuracy Heldout */
+            accuracy_heldout?: number | null;
+            /** Accuracy Train */
+            accuracy_train?: number | null;
+            /** Answered */
+            answered?: number | null;
+            /** Asked */
+            asked?: number | null;
+            /** Correlation True */
+            correlation_true?: number | null;
+            /** Env Steps */
+            env_steps?: number | null;
+            /** Labels Total */
+            labels_total?: number | null;
+            /** Learned Return Mean */
+            learned_return_mean?: number | null;
+            /** Number */
+            number: number;
+            /** Policy */
+            policy?: string | null;
+            return_mean?: components["schemas"]["Estimate"] | null;
+            /** Return Std */
+            return_std?: number | null;
+            /**
+             * Returns
+             * @default []
+             */
+            returns: number[];
+            /** Reward */
+            reward?: string | null;
+            /** Seconds */
+            seconds?: number | null;
+            /** Skipped */
+            skipped?: number | null;
+            /** Ties */
+            ties?: number | null;
+        };
+        /**
+         * Seen
+         * @description What a piece of behaviour looks like: a clip (url), one that cannot be drawn (error) or waits to be, or a text.
+         */
+        Seen: {
+            /**
+             * Completion
+             * @default []
+             */
+            completion: components["schemas"]["plaudit__studio__watch_api__Turn"][];
+            /** Error */
+            error?: string | null;
+            /** Policy */
+            policy: string;
+            /**
+             * Prompt
+             * @default []
+             */
+            prompt: components["schemas"]["plaudit__studio__watch_api__Turn"][];
+            /** Segment */
+            segment: string;
+            /** Steps */
+            steps: number;
+            /** Url */
+            url?: string | null;
+        };
+        /**
+         * Series
+         * @description A metric through the run.
+         */
+        Series: {
+            /** Name */
+            name: string;
+            /** Points */
+            points: components["schemas"]["Point"][];
+            /** Stage */
+            stage: string;
+        };
         /**
          * SessionCue
          * @description A wish for a break, or to go on.
@@ -819,24 +1527,98 @@ export interface components {
             cue: "pause" | "resume";
         };
         /**
+         * Setting
+         * @description One setting of the run file, by its dotted name; the value as it is written in JSON.
+         */
+        Setting: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: string;
+        };
+        /**
+         * Severity
+         * @description How bad it is.
+         * @enum {string}
+         */
+        Severity: "ok" | "note" | "warning" | "problem";
+        /**
+         * StageSummary
+         * @description One finished stage.
+         */
+        StageSummary: {
+            /** Checkpoint */
+            checkpoint?: string | null;
+            /** Cpu Seconds */
+            cpu_seconds?: number | null;
+            /** Log Position */
+            log_position?: number | null;
+            /** Metrics */
+            metrics: components["schemas"]["Metric"][];
+            /** Policy */
+            policy?: string | null;
+            /** Reward */
+            reward?: string | null;
+            /** Round */
+            round: number;
+            /** Seconds */
+            seconds?: number | null;
+            /** Stage */
+            stage: string;
+        };
+        /**
+         * StrategyTotals
+         * @description What became of the questions that one strategy asked.
+         */
+        StrategyTotals: {
+            /** Answered */
+            answered: number;
+            /** Asked */
+            asked: number;
+            /** Skipped */
+            skipped: number;
+            /** Strategy */
+            strategy: string;
+            /** Ties */
+            ties: number;
+        };
+        /**
+         * Summary
+         * @description Everything that a report says.
+         */
+        Summary: {
+            act: components["schemas"]["ActSummary"];
+            ask: components["schemas"]["AskSummary"];
+            check: components["schemas"]["CheckSummary"];
+            /** Details */
+            details: string[];
+            /** Format */
+            format: number;
+            improve: components["schemas"]["ImproveSummary"];
+            learn: components["schemas"]["LearnSummary"];
+            /** Name */
+            name: string;
+            provenance: components["schemas"]["Provenance"];
+            /** Rounds */
+            rounds: components["schemas"]["RoundSummary"][];
+            /** Rounds Done */
+            rounds_done: number;
+            /** Rounds Planned */
+            rounds_planned?: number | null;
+            /** Seed */
+            seed?: number | null;
+            /** Verdict */
+            verdict: string;
+        };
+        /**
          * Text
          * @description A prompt and what was answered to it; spans count the characters of the completion's turns, one after the other.
          */
         Text: {
             /** Completion */
-            completion: components["schemas"]["Turn"][];
+            completion: components["schemas"]["plaudit__studio__view__Turn"][];
             /** Prompt */
-            prompt: components["schemas"]["Turn"][];
-        };
-        /**
-         * Turn
-         * @description One turn of a conversation, or all of a plain text (role "").
-         */
-        Turn: {
-            /** Content */
-            content: string;
-            /** Role */
-            role: string;
+            prompt: components["schemas"]["plaudit__studio__view__Turn"][];
         };
         /**
          * Undo
@@ -857,7 +1639,7 @@ export interface components {
             instruction: string;
             progress: components["schemas"]["Progress"];
             /** Questions */
-            questions: components["schemas"]["Question"][];
+            questions: components["schemas"]["plaudit__studio__view__Question"][];
             /** Run */
             run: string;
             /** Saved */
@@ -896,6 +1678,159 @@ export interface components {
             password: boolean;
             /** Provider */
             provider: string | null;
+        };
+        /**
+         * Clip
+         * @description A stretch of behaviour, and its video where one was rendered.
+         */
+        plaudit__report__summary__Clip: {
+            /** Blob */
+            blob?: string | null;
+            /** Episode */
+            episode: string;
+            /** Label */
+            label: string;
+            /** Mime */
+            mime?: string | null;
+            /** Missing */
+            missing?: string | null;
+            /** Policy */
+            policy: string;
+            /** Segment */
+            segment: string;
+            /** Start */
+            start: number;
+            /** Steps */
+            steps: number;
+        };
+        /**
+         * Question
+         * @description A question with its clips, why it was asked, and what was answered.
+         */
+        plaudit__report__summary__Question: {
+            /** Clips */
+            clips: components["schemas"]["plaudit__report__summary__Clip"][];
+            /** Index */
+            index: number;
+            /** Kind */
+            kind: string;
+            /** Propensity */
+            propensity?: number | null;
+            /** Query */
+            query: string;
+            /** Replies */
+            replies: components["schemas"]["Reply"][];
+            /** Round */
+            round: number;
+            /** Score */
+            score?: number | null;
+            /** Shown First */
+            shown_first: number;
+            /** Strategy */
+            strategy: string;
+        };
+        /**
+         * Asked
+         * @description One question: why it was asked, and what came of it.
+         */
+        plaudit__report__worth__Asked: {
+            /** Given */
+            given: components["schemas"]["Given"][];
+            /** Index */
+            index: number;
+            /** Kind */
+            kind: string;
+            odds: components["schemas"]["Odds"] | null;
+            /** Propensity */
+            propensity: number | null;
+            /** Query */
+            query: string;
+            /** Reward */
+            reward: string | null;
+            /** Round */
+            round: number;
+            /** Score */
+            score: number | null;
+            /** Segments */
+            segments: string[];
+            /** Shown */
+            shown: number[];
+            /** Strategy */
+            strategy: string;
+        };
+        /**
+         * Asked
+         * @description What an invitation asks whoever joins.
+         */
+        plaudit__studio__access_shapes__Asked: {
+            /** Consent */
+            consent: string | null;
+            /** Purpose */
+            purpose: string;
+            role: components["schemas"]["Role"];
+            /** Text */
+            text: string;
+            /** Traits */
+            traits: {
+                [key: string]: string[];
+            };
+        };
+        /**
+         * Clip
+         * @description One clip of a question: ready (url), failed (error), or being drawn (neither).
+         */
+        plaudit__studio__view__Clip: {
+            /** Error */
+            error?: string | null;
+            /** Steps */
+            steps: number;
+            /** Url */
+            url?: string | null;
+        };
+        /**
+         * Question
+         * @description A question, with its items in the order on the screen.
+         */
+        plaudit__studio__view__Question: {
+            /** Arm */
+            arm: string | null;
+            /** Aspect */
+            aspect: string | null;
+            assist: components["schemas"]["Assist"] | null;
+            /** Constraint */
+            constraint: string | null;
+            /** Id */
+            id: string;
+            /** Items */
+            items: components["schemas"]["Item"][];
+            /** Kind */
+            kind: string;
+            /** Level */
+            level: string | null;
+            /** Levels */
+            levels: number | null;
+            /** Live */
+            live: boolean;
+        };
+        /**
+         * Turn
+         * @description One turn of a conversation, or all of a plain text (role "").
+         */
+        plaudit__studio__view__Turn: {
+            /** Content */
+            content: string;
+            /** Role */
+            role: string;
+        };
+        /**
+         * Turn
+         * @description One turn of a text.
+         */
+        plaudit__studio__watch_api__Turn: {
+            /** Content */
+            content: string;
+            /** Role */
+            role: string;
         };
     };
     responses: never;
@@ -1601,7 +2536,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Asked"];
+                    "application/json": components["schemas"]["plaudit__studio__access_shapes__Asked"];
                 };
             };
             /** @description Unauthorized */
@@ -2054,6 +2989,120 @@ export interface operations {
                     "application/json": {
                         [key: string]: boolean;
                     };
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    begin_api_live_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LiveWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveWorld"];
                 };
             };
             /** @description Unauthorized */
@@ -3178,6 +4227,1120 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    behaviours_api_watch_behaviours_get: {
+        parameters: {
+            query?: {
+                cursor?: number | null;
+                count?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BehaviourPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    behaviour_api_watch_behaviours__segment__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                segment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BehaviourView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    clip_api_watch_clips__segment__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                segment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    metrics_api_watch_metrics_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Metrics"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    metrics_csv_api_watch_metrics_csv_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    now_api_watch_now_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Now"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    questions_api_watch_questions_get: {
+        parameters: {
+            query?: {
+                cursor?: number | null;
+                count?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    question_api_watch_questions__query__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                query: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    stream_api_watch_stream_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    summary_api_watch_summary_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Summary"];
                 };
             };
             /** @description Unauthorized */
