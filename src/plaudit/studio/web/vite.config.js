@@ -29,6 +29,7 @@ export default defineConfig(({ command }) => ({
     outDir: OUT,
     emptyOutDir: true,
     manifest: "manifest.json",
+    license: { fileName: "licences.md" }, // of the libraries that the bundle contains
     target: "es2022",
     cssTarget: ["chrome123", "firefox121", "safari17.5"],
     modulePreload: { polyfill: false },

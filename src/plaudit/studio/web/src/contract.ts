@@ -3,21 +3,24 @@ import type { ComponentType } from "preact";
 import type { components } from "./schema";
 
 type Shapes = components["schemas"];
-export type View = Shapes["View"];
-export type Question = Shapes["Question"];
-export type Item = Shapes["Item"];
-export type Clip = Shapes["Clip"];
-export type Text = Shapes["Text"];
-export type Turn = Shapes["Turn"];
-export type Assist = Shapes["Assist"];
-export type Me = Shapes["Me"];
-export type Ways = Shapes["Ways"];
-export type Asked = Shapes["Asked"];
-export type Join = Shapes["Join"];
+/** A shape of a module of plaudit.studio; FastAPI writes the module before a name that two modules use. */
+type Of<Module extends string, Name extends string> = Shapes[Extract<keyof Shapes, Name | `plaudit__studio__${Module}__${Name}`>];
+
+export type View = Of<"view", "View">;
+export type Question = Of<"view", "Question">;
+export type Item = Of<"view", "Item">;
+export type Clip = Of<"view", "Clip">;
+export type Text = Of<"view", "Text">;
+export type Turn = Of<"view", "Turn">;
+export type Assist = Of<"view", "Assist">;
+export type Me = Of<"access_shapes", "Me">;
+export type Ways = Of<"access_shapes", "Ways">;
+export type Asked = Of<"access_shapes", "Asked">;
+export type Join = Of<"access_shapes", "Join">;
 export type Permission = Shapes["Permission"];
 /** fields of an answer's own kind */
 export type Fields = Record<string, unknown>;
-export type Answer = Required<Shapes["Answer"]> & { answer: Fields };
+export type Answer = Required<Of<"view", "Answer">> & { answer: Fields };
 
 /** What a live environment is given; it calls `done` with the id of the segment that was played. */
 export interface LiveProps {
