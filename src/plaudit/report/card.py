@@ -81,10 +81,15 @@ def _trained(summary: Summary) -> list[str]:
         ("Rounds", rounds),
         ("Environment steps", _count(summary.act.env_steps)),
         ("Seed", None if summary.seed is None else str(summary.seed)),
-        ("Policy", None if newest is None else newest.policy),
-        ("Reward model", None if newest is None else newest.reward),
     ]
-    return [*lines, plain(summary.verdict), "", *(f"- {name}: {plain(text)}" for name, text in facts if text)]
+    models = [] if newest is None else [("Policy", newest.policy), ("Reward model", newest.reward)]
+    return [
+        *lines,
+        plain(summary.verdict),
+        "",
+        *(f"- {name}: {plain(text)}" for name, text in facts if text),
+        *(f"- {name}: `{version}`" for name, version in models if version),
+    ]
 
 
 def _answers(card: Card) -> list[str]:

@@ -67,7 +67,7 @@ function Strip({ of }: { of: AgreementView["alpha"] }) {
   if (!of) return null;
   const at = (value: number) => 4 + 152 * (Math.min(1, Math.max(-0.5, value)) + 0.5) / 1.5;
   return (
-    <svg class="strip" width="160" height="16" viewBox="0 0 160 16" aria-hidden="true">
+    <svg class="alpha" width="160" height="16" viewBox="0 0 160 16" aria-hidden="true">
       <line class="axis" x1="4" x2="156" y1="8" y2="8" />
       <line class="axis" x1={at(0)} x2={at(0)} y1="3" y2="13" />
       {typeof of.low === "number" && typeof of.high === "number" ? <line class="span" x1={at(of.low)} x2={at(of.high)} y1="8" y2="8" /> : null}

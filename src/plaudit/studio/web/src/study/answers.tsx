@@ -11,6 +11,9 @@ import { type Answers, type AnswerView, KINDS, type Reasked, type Retracted, typ
 import { Ask, Waiting } from "./parts";
 import { kindOf, sideOf, t } from "./words";
 
+const APART = 2000; // milliseconds between two looks for clips that are being drawn
+const LOOKS = 30;
+
 interface QuestionView {
   asked: Asked;
   seen: Seen[];
@@ -108,12 +111,21 @@ function Items({ one, renew }: { one: StudyQuestion; renew: () => Promise<void> 
   const [view, setView] = useState<QuestionView | null>(null);
   const [error, setError] = useState("");
   useEffect(() => {
-    let wanted = true;
-    void get<QuestionView>(`/api/watch/questions/${one.query}`).then((found) => {
-      if (wanted && found.kind === "ok") setView(found.data);
-      else if (wanted && found.kind !== "ok" && found.kind !== "locked") setError(found.error);
-    });
-    return () => (wanted = false);
+    let timer = 0;
+    let left = LOOKS;
+    const look = async () => {
+      const found = await get<QuestionView>(`/api/watch/questions/${one.query}`);
+      if (left === 0) return;
+      left -= 1;
+      if (found.kind === "ok") setView(found.data);
+      else if (found.kind !== "locked") setError(found.error);
+      if (found.kind === "ok" && left && found.data.seen.some(waits)) timer = window.setTimeout(look, APART);
+    };
+    void look();
+    return () => {
+      left = 0;
+      clearTimeout(timer);
+    };
   }, [one.query]);
   const seen = new Map(view?.seen.map((piece) => [piece.segment, piece] as const) ?? []);
   return (
@@ -252,6 +264,10 @@ function places(ranks: unknown): string {
   if (!Array.isArray(ranks)) return "";
   const ordered = [...new Set(ranks as number[])].sort((a, b) => a - b);
   return ordered.map((rank) => ranks.flatMap((other, i) => (other === rank ? [number(i + 1)] : [])).join(" = ")).join(" > ");
+}
+
+function waits(piece: Seen): boolean {
+  return !piece.url && !piece.error && piece.completion.length === 0;
 }
 
 function itemName(place: number): string {
