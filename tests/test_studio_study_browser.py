@@ -101,7 +101,7 @@ def test_a_reviewer_signs_and_the_card_says_what_is_open(tmp_path: Path, enter: 
         check.get_by_label("Comment").fill("it hits *the* wall")
         check.get_by_role("button", name="Sign").click()
         reviewer.locator('[data-check="safety"][data-state="rejected"]').wait_for()
-        assert "Privacy, Safety, Domain" in reviewer.locator(".banner").inner_text()
+        assert "Privacy, Safety, Domain" in reviewer.locator(".st-banner").inner_text()
         reviewer.get_by_role("button", name="Show").click()
         card = reviewer.locator(".model-card")
         card.wait_for()
@@ -143,3 +143,5 @@ def test_no_page_has_a_serious_violation(tmp_path: Path, enter: Callable[..., An
             ]
             assert serious == [], at
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            # styles of the labelling page, which was open before, must not reach these
+            assert page.evaluate("[...document.querySelectorAll('main article')].every(one => one.clientWidth > 250)")

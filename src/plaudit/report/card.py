@@ -98,7 +98,7 @@ def _answers(card: Card) -> list[str]:
     hours = "not timed" if ask.human_seconds is None else format_number(ask.human_seconds, Style.SECONDS)
     lines = ["## On whose answers", ""]
     lines += [
-        f"- Answers: {_count(found.answers)}, and {_count(found.skipped)} skips, to {_count(found.questions)} questions",
+        f"- Answers: {_count(found.answers)}; skips: {_count(found.skipped)}; questions: {_count(found.questions)}",
         f"- Annotators: {ask.people} people, {simulated} simulated",
         f"- Time of people: {plain(hours)}",
     ]

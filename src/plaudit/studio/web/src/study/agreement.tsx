@@ -19,7 +19,7 @@ function Together() {
       <p class="muted small">{t("agreement.text")}</p>
       {data ? (
         <>
-          <div class="columns">
+          <div class="st-columns">
             <dl class="facts card">
               <Pair name={t("answers.n")}>{number(data.answers)}</Pair>
               <Pair name={t("skips.n")}>{number(data.skips)}</Pair>
@@ -67,7 +67,7 @@ function Strip({ of }: { of: AgreementView["alpha"] }) {
   if (!of) return null;
   const at = (value: number) => 4 + 152 * (Math.min(1, Math.max(-0.5, value)) + 0.5) / 1.5;
   return (
-    <svg class="alpha" width="160" height="16" viewBox="0 0 160 16" aria-hidden="true">
+    <svg class="st-alpha" width="160" height="16" viewBox="0 0 160 16" aria-hidden="true">
       <line class="axis" x1="4" x2="156" y1="8" y2="8" />
       <line class="axis" x1={at(0)} x2={at(0)} y1="3" y2="13" />
       {typeof of.low === "number" && typeof of.high === "number" ? <line class="span" x1={at(of.low)} x2={at(of.high)} y1="8" y2="8" /> : null}
@@ -104,7 +104,7 @@ function GoldRow({ one }: { one: GoldQuestion }) {
       <th scope="row"><a href={`#/study/answers?query=${one.query}`}>{kindOf(one.kind)} <code>{one.query.slice(4, 12)}</code></a></th>
       <td>{sideOf(one.kind, one.right, one.levels)}</td>
       <td class="num">{t("failed-of", { n: one.wrong, of: one.answers.length })}</td>
-      <td class="chips">{wrong.map((answer) => <a key={answer.feedback} href={answersOf(answer.annotator)}>{answer.annotator}: {sideOf(one.kind, answer.said, one.levels)}</a>)}</td>
+      <td class="st-chips">{wrong.map((answer) => <a key={answer.feedback} href={answersOf(answer.annotator)}>{answer.annotator}: {sideOf(one.kind, answer.said, one.levels)}</a>)}</td>
     </tr>
   );
 }

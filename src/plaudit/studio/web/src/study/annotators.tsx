@@ -17,9 +17,9 @@ interface Column {
 
 const COLUMNS: Column[] = [
   { key: "column.annotator", value: (one) => one.annotator, cell: (one) => <Who one={one} /> },
-  { key: "column.answers", value: (one) => one.answers, cell: (one) => <>{number(one.answers)}{one.retracted ? <span class="muted interval">{t("retracted.n", { n: one.retracted })}</span> : null}</> },
-  { key: "column.skips", value: (one) => one.skips, cell: (one) => <>{number(one.skips)}{reasons(one) ? <span class="muted interval">{reasons(one)}</span> : null}</> },
-  { key: "column.hours", value: (one) => one.seconds / 3600, cell: (one) => <>{written(one.seconds, "seconds")}{one.untimed ? <span class="muted interval">{t("untimed", { n: one.untimed })}</span> : null}</> },
+  { key: "column.answers", value: (one) => one.answers, cell: (one) => <>{number(one.answers)}{one.retracted ? <span class="muted st-interval">{t("retracted.n", { n: one.retracted })}</span> : null}</> },
+  { key: "column.skips", value: (one) => one.skips, cell: (one) => <>{number(one.skips)}{reasons(one) ? <span class="muted st-interval">{reasons(one)}</span> : null}</> },
+  { key: "column.hours", value: (one) => one.seconds / 3600, cell: (one) => <>{written(one.seconds, "seconds")}{one.untimed ? <span class="muted st-interval">{t("untimed", { n: one.untimed })}</span> : null}</> },
   { key: "column.median", value: (one) => one.median_seconds, cell: (one) => (one.median_seconds === null ? <Dash /> : written(one.median_seconds, "seconds")) },
   { key: "column.gold", value: (one) => (one.gold && one.gold.answered ? one.gold.right / one.gold.answered : null), cell: (one) => <GoldCell one={one} /> },
   { key: "column.accuracy", value: (one) => one.accuracy?.value ?? null, cell: (one) => <Estimate of={one.accuracy} style="percent" /> },
@@ -49,14 +49,14 @@ export function AnnotatorsPanel() {
       <section>
         <h2>{t("look-at")}</h2>
         {suspected.length ? (
-          <ul class="suspicions">
+          <ul class="st-suspicions">
             {suspected.map(({ one, what }, i) => <li key={i}><a href={answersOf(one.annotator)}>{one.name ?? one.annotator}</a> {sentence(what)}</li>)}
           </ul>
         ) : <p class="muted">{t("look-at.none")}</p>}
         <p class="muted small">{t("look-at.text")}</p>
       </section>
       <section>
-        <div class="row spread">
+        <div class="row st-spread">
           <h2>{t("all-annotators")}</h2>
           <div class="row">
             <button type="button" onClick={again}>{t("again")}</button>
@@ -64,12 +64,12 @@ export function AnnotatorsPanel() {
           </div>
         </div>
         <Scroll label={t("all-annotators")}>
-          <table class="annotators">
+          <table class="st-annotators">
             <thead>
               <tr>
                 {COLUMNS.map((column, by) => (
                   <th key={column.key} scope="col" aria-sort={sorted.by === by ? (sorted.down ? "descending" : "ascending") : "none"}>
-                    <button type="button" class="quiet sort" onClick={() => setSorted({ by, down: sorted.by === by ? !sorted.down : by > 0 })}>
+                    <button type="button" class="quiet st-sort" onClick={() => setSorted({ by, down: sorted.by === by ? !sorted.down : by > 0 })}>
                       {t(column.key)}<span aria-hidden="true">{sorted.by === by ? (sorted.down ? "↓" : "↑") : ""}</span>
                     </button>
                   </th>
@@ -78,7 +78,7 @@ export function AnnotatorsPanel() {
             </thead>
             <tbody>
               {people.map((one) => (
-                <tr key={one.annotator} data-annotator={one.annotator} class={one.suspicions.length ? "suspect" : ""}>
+                <tr key={one.annotator} data-annotator={one.annotator} class={one.suspicions.length ? "st-suspect" : ""}>
                   {COLUMNS.map((column, i) => (i === 0 ? <th key={column.key} scope="row">{column.cell(one, data.now)}</th> : <td key={column.key} class="num">{column.cell(one, data.now)}</td>))}
                 </tr>
               ))}
@@ -132,7 +132,7 @@ function Who({ one }: { one: AnnotatorView }) {
   return (
     <>
       <a href={answersOf(one.annotator)}>{one.name ?? one.annotator}</a>
-      <span class="muted interval">
+      <span class="muted st-interval">
         {one.name ? one.annotator : one.kind === "simulated" ? t("kind.simulated") : ""}
         {one.stopped ? <span class="warn"> {t("stopped")}</span> : null}
       </span>
@@ -143,18 +143,18 @@ function Who({ one }: { one: AnnotatorView }) {
 function GoldCell({ one }: { one: AnnotatorView }) {
   if (!one.gold) return <Dash />;
   const verdict = one.gold.verdict === "passed" ? "passed" : one.gold.verdict === "stopped" ? "stopped" : "open";
-  return <>{t("right-of", { right: one.gold.right, of: one.gold.answered })}<span class={`interval ${verdict === "stopped" ? "warn" : "muted"}`}>{t(`verdict.${verdict}`)}</span></>;
+  return <>{t("right-of", { right: one.gold.right, of: one.gold.answered })}<span class={`st-interval ${verdict === "stopped" ? "warn" : "muted"}`}>{t(`verdict.${verdict}`)}</span></>;
 }
 
 function DriftCell({ one }: { one: AnnotatorView }) {
   if (!one.drift) return <Dash />;
   const { early, late, change } = one.drift;
   const sure = typeof change.low === "number" && typeof change.high === "number" && change.low * change.high > 0;
-  return <><span class={sure ? "warn" : ""}>{change.value > 0 ? "+" : ""}{written(change.value, "percent")}</span><span class="muted interval">{written(early.value, "percent")} → {written(late.value, "percent")}</span></>;
+  return <><span class={sure ? "warn" : ""}>{change.value > 0 ? "+" : ""}{written(change.value, "percent")}</span><span class="muted st-interval">{written(early.value, "percent")} → {written(late.value, "percent")}</span></>;
 }
 
 function Seen({ one, now }: { one: AnnotatorView; now: number }) {
-  return <>{one.holds ? <strong class="good">{t("at-work.one")}</strong> : one.last_seen === null ? <Dash /> : since(one.last_seen, now)}{one.holds && one.last_seen !== null ? <span class="muted interval">{since(one.last_seen, now)}</span> : null}</>;
+  return <>{one.holds ? <strong class="good">{t("at-work.one")}</strong> : one.last_seen === null ? <Dash /> : since(one.last_seen, now)}{one.holds && one.last_seen !== null ? <span class="muted st-interval">{since(one.last_seen, now)}</span> : null}</>;
 }
 
 function Figure({ name, children }: { name: string; children: ComponentChildren }) {

@@ -34,7 +34,7 @@ export function AnswersPanel() {
           {error ? <p role="alert" class="warn">{error}</p> : null}
           {only ? <section class="card"><QuestionHead one={only} /><Items one={only} renew={renew} /></section> : null}
           {answers.length === 0 ? <p class="muted">{t("answers.none")}</p> : null}
-          <ol class="answers" aria-label={t("tab.answers")}>
+          <ol class="st-answers" aria-label={t("tab.answers")}>
             {answers.map((one) => <li key={one.feedback}><Answer one={one} asked={questions.get(one.query)} alone={only === undefined} renew={renew} /></li>)}
           </ol>
           {more ? <button type="button" onClick={more}>{t("more")}</button> : null}
@@ -82,7 +82,7 @@ function Filter({ annotator, kind, query }: { annotator: string; kind: string; q
     apply(new FormData((event.currentTarget as HTMLElement).closest("form") as HTMLFormElement));
   };
   return (
-    <form key={`${annotator} ${kind} ${query}`} class="row filter" role="search" aria-label={t("filter")} onSubmit={send}>
+    <form key={`${annotator} ${kind} ${query}`} class="row st-filter" role="search" aria-label={t("filter")} onSubmit={send}>
       <label class="field">{t("column.annotator")}<input type="text" name="annotator" value={annotator} autocomplete="off" spellcheck={false} /></label>
       <label class="field">{t("column.kind")}
         <select name="kind" onChange={send}>
@@ -131,7 +131,7 @@ function Items({ one, renew }: { one: StudyQuestion; renew: () => Promise<void> 
   return (
     <>
       {error ? <p role="alert" class="warn">{error}</p> : null}
-      <div class="pair">
+      <div class="st-pair">
         {one.segments.map((segment, place) => (
           <div key={segment}>
             <p class="muted small">{itemName(place)}{one.shown[0] === place && one.segments.length > 1 ? ` · ${t("shown-first")}` : ""}</p>
@@ -148,7 +148,7 @@ function Items({ one, renew }: { one: StudyQuestion; renew: () => Promise<void> 
 function Reask({ query, renew }: { query: string; renew: () => Promise<void> }) {
   const [done, setDone] = useState("");
   return (
-    <div class="act">
+    <div class="st-act">
       <Ask
         begin={t("reask")}
         confirm={t("reask.do")}
@@ -161,7 +161,7 @@ function Reask({ query, renew }: { query: string; renew: () => Promise<void> }) 
         }}
       >
         <p class="muted small">{t("reask.text")}</p>
-        <label class="field narrow">{t("reask.count")}<input type="number" name="count" min={1} max={20} value={1} required /></label>
+        <label class="field st-narrow">{t("reask.count")}<input type="number" name="count" min={1} max={20} value={1} required /></label>
       </Ask>
       <p role="status" class="good">{done}</p>
     </div>
@@ -172,7 +172,7 @@ function Answer({ one, asked, alone, renew }: { one: AnswerView; asked: StudyQue
   const [open, setOpen] = useState(false);
   const brought = typeof one.said["segment"] === "string" ? one.said["segment"] : null;
   return (
-    <article class={`card answer ${one.retracted === null ? "" : "gone"}`} data-feedback={one.feedback}>
+    <article class={`card st-answer ${one.retracted === null ? "" : "st-gone"}`} data-feedback={one.feedback}>
       <h3>{one.skipped ? t("skipped") : told(one)}{one.right === null ? null : <span class={one.right ? "good" : "bad"}> {t(one.right ? "gold.right" : "gold.wrong")}</span>}</h3>
       <p class="muted small">
         <a href={answersOf(one.annotator)}>{one.annotator}</a> · {kindOf(one.kind)}
@@ -200,7 +200,7 @@ function Answer({ one, asked, alone, renew }: { one: AnswerView; asked: StudyQue
 function Retract({ one, renew }: { one: AnswerView; renew: () => Promise<void> }) {
   const [done, setDone] = useState<Retracted | null>(null);
   return (
-    <div class="act">
+    <div class="st-act">
       {one.retracted === null ? (
         <Ask
           begin={t("retract")}

@@ -38,9 +38,9 @@ export function Waiting({ error }: { error: string }) {
 export function Estimate({ of, style }: { of: Range | null | undefined; style: Style }) {
   if (!of) return <Dash />;
   return (
-    <span class="estimate">
+    <span class="st-estimate">
       {written(of.value, style)}
-      {typeof of.low === "number" && typeof of.high === "number" ? <span class="muted interval">{t("from-to", { low: written(of.low, style), high: written(of.high, style) })}</span> : null}
+      {typeof of.low === "number" && typeof of.high === "number" ? <span class="muted st-interval">{t("from-to", { low: written(of.low, style), high: written(of.high, style) })}</span> : null}
     </span>
   );
 }
@@ -91,7 +91,7 @@ export function Ask({ begin, confirm, disabled, act, children }: AskProps) {
   };
   if (!open) return <button type="button" ref={button} disabled={disabled ?? false} aria-expanded={false} onClick={() => setOpen(true)}>{begin}</button>;
   return (
-    <form class="ask" ref={form} onSubmit={submit} onKeyDown={(event) => event.key === "Escape" && close()}>
+    <form class="st-ask" ref={form} onSubmit={submit} onKeyDown={(event) => event.key === "Escape" && close()}>
       {children}
       <div class="row">
         <button type="submit" class="main" disabled={busy}>{confirm}</button>

@@ -65,7 +65,7 @@ function Inviting({ renew }: { renew: () => void }) {
     <section>
       <h2>{t("invite")}</h2>
       <form class="card stack" onSubmit={submit}>
-        <div class="columns">
+        <div class="st-columns">
           <label class="field">{t("column.role")}<select name="role">{ROLES.map((role) => <option key={role} value={role}>{roleOf(role)}</option>)}</select></label>
           <label class="field">{t("invite.days")}<input type="number" name="days" min={1} max={90} value={14} required /></label>
         </div>
@@ -102,7 +102,7 @@ function Link({ link }: { link: string }) {
     }
   };
   return (
-    <div class="stack link">
+    <div class="stack st-link">
       <p>{t("link.text")}</p>
       <div class="row">
         <input ref={box} type="text" readOnly value={link} aria-label={t("link")} onFocus={(event) => event.currentTarget.select()} />
@@ -137,7 +137,7 @@ function Account({ one, renew }: { one: AccountView; renew: () => void }) {
   };
   return (
     <tr data-account={one.id}>
-      <th scope="row">{one.name ?? one.id}<span class="muted interval">{one.name ? one.id : ""} {one.closed ? <span class="warn">{t("closed")}</span> : null}</span></th>
+      <th scope="row">{one.name ?? one.id}<span class="muted st-interval">{one.name ? one.id : ""} {one.closed ? <span class="warn">{t("closed")}</span> : null}</span></th>
       <td>{roleOf(one.role)}</td>
       <td>{moment(new Date(one.created_at * 1000).toISOString())}</td>
       <td>{one.signs_in ? t("by-password") : t("by-link")}</td>
@@ -145,7 +145,7 @@ function Account({ one, renew }: { one: AccountView; renew: () => void }) {
         {own ? <span class="muted">{t("yourself")}</span> : one.role === "service" ? null : (
           <div class="row">
             <Ask begin={t("change-role")} confirm={t("change-role.do")} act={(fields) => change({ role: String(fields.get("role")) })}>
-              <label class="field narrow">{t("column.role")}<select name="role">{ROLES.map((role) => <option key={role} value={role} selected={role === one.role}>{roleOf(role)}</option>)}</select></label>
+              <label class="field st-narrow">{t("column.role")}<select name="role">{ROLES.map((role) => <option key={role} value={role} selected={role === one.role}>{roleOf(role)}</option>)}</select></label>
               <p class="muted small">{t("change-role.text")}</p>
             </Ask>
             {one.closed ? null : <Ask begin={t("new-link")} confirm={t("new-link.do")} act={let_in}><p class="muted small">{t("new-link.text")}</p></Ask>}

@@ -23,8 +23,8 @@ export default function SignOff(_: PageProps) {
       <p class="muted">{t("signoff.text")}</p>
       {!data ? <Waiting error={error} /> : (
         <>
-          <p class={`banner ${open.length ? "warn" : "good"}`} role="status">{open.length ? t("open-checks", { names: open.map(nameOf).join(t("comma")) }) : t("all-accepted")}</p>
-          <ul class="checks">{data.checks.map((one) => <li key={one.name}><Check one={one} subject={data.subject} renew={setChanged} stale={() => { setChanged(null); again(); }} /></li>)}</ul>
+          <p class={`st-banner ${open.length ? "warn" : "good"}`} role="status">{open.length ? t("open-checks", { names: open.map(nameOf).join(t("comma")) }) : t("all-accepted")}</p>
+          <ul class="st-checks">{data.checks.map((one) => <li key={one.name}><Check one={one} subject={data.subject} renew={setChanged} stale={() => { setChanged(null); again(); }} /></li>)}</ul>
           <p class="muted small">
             {t("subject", { n: number(data.subject.seq) })} <code title={data.subject.head}>{data.subject.head.slice(0, 12)}</code>
             {data.subject.policy ? <> · {t("policy")} <code>{short(data.subject.policy)}</code></> : null}
@@ -48,8 +48,8 @@ function Check({ one, subject, renew, stale }: { one: CheckView; subject: Checks
     return done.kind === "ok" || done.kind === "locked" ? "" : done.error;
   };
   return (
-    <article class={`card check ${state}`} data-check={one.name} data-state={state}>
-      <div class="row spread"><h2>{nameOf(one)}</h2><strong class="state">{t(`state.${state}`)}</strong></div>
+    <article class={`card st-check ${state}`} data-check={one.name} data-state={state}>
+      <div class="row st-spread"><h2>{nameOf(one)}</h2><strong class="st-state">{t(`state.${state}`)}</strong></div>
       <p>{whatOf(one)}</p>
       {last ? <Said one={last} /> : null}
       {state === "outdated" ? <p class="warn small">{t("outdated.text")}</p> : null}
@@ -73,10 +73,10 @@ function Said({ one }: { one: CheckView["said"][number] }) {
   return (
     <blockquote>
       <p>{one.comment}</p>
-      <footer class="muted small">
+      <p class="muted small">
         <strong class={one.verdict === "accepted" ? "good" : "bad"}>{t(one.verdict === "accepted" ? "state.accepted" : "state.rejected")}</strong>
         {" · "}{one.name ?? one.reviewer} · {moment(new Date(one.at * 1000).toISOString())}{one.policy ? <> · {t("policy")} <code>{short(one.policy)}</code></> : null}
-      </footer>
+      </p>
     </blockquote>
   );
 }
