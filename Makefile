@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PAGE := $(shell git ls-files src/plaudit/studio/web 2>/dev/null)  # an install builds the page of the studio
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements/lock.txt
 export PYTHONHASHSEED := 0
 
@@ -49,11 +50,11 @@ claims: $(VENV)/.dev  ## compare committed results with every claim; SPOT=1 reru
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.control: $(VENV)/bin/python pyproject.toml requirements/lock.txt
+$(VENV)/.control: $(VENV)/bin/python pyproject.toml requirements/lock.txt $(PAGE)
 	$(PIP) --editable ".[control]"
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/lock.txt
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements/lock.txt $(PAGE)
 	$(PIP) --editable ".[all,dev]"
 	@touch $@
 

@@ -1,6 +1,7 @@
 """Can the statistics of annotators be trusted? Recovery, coverage, error rates, other libraries, and published labels.
 
-    python -m benchmarks.feedback_statistics --peer PEER_VENV/bin/python
+    python -m benchmarks.feedback_statistics --peer PEER_VENV/bin/python                 all parts
+    python -m benchmarks.feedback_statistics real peers --peer PEER_VENV/bin/python      some; the others' newest rows stay
 
 The peer's environment needs choix, evalica, crowd-kit and statsmodels; both sides get the same answers. Published data are read
 from shared/data beside the checkout, or from PLAUDIT_DATA.
@@ -9,9 +10,12 @@ from shared/data beside the checkout, or from PLAUDIT_DATA.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 from scipy.special import expit
@@ -19,16 +23,19 @@ from scipy.stats import spearmanr
 from tests.real_data import adult_content, bluebirds, ukp_table
 from tests.stats_examples import TEXTBOOK, biased, crowd, draw, golden, three_classes
 
-from benchmarks.common import Row, write
+from benchmarks import data
+from benchmarks.common import Row, append_raw, read_raw, write
 from plaudit.quality.gold import SequentialConfig, Verdict, sequential_test
 from plaudit.stats.agreement import Metric, krippendorff_alpha
 from plaudit.stats.crowd import Labels, dawid_skene, majority_vote, one_coin
 from plaudit.stats.intervals import wilson
-from plaudit.stats.ranking import bradley_terry
+from plaudit.stats.ranking import Comparisons, bradley_terry
 from plaudit.stats.reliability import crowd_bradley_terry, reliability_given
 from plaudit.stats.side import side_bias, swapped_bias
 
 SIMULATIONS, COVERAGE = 50, 2000
+PUBLISHED = {"Comm Statist": -2.9491, "JASA": -0.4796, "JRSS-B": 0.2690}
+"""values of journals above Biometrika's: the maximum likelihood of the published table, found by Newton's method elsewhere"""
 PEER = """
 import json, sys
 import choix, evalica, numpy as np, pandas as pd
@@ -38,6 +45,8 @@ given = json.load(sys.stdin)
 pairs, items = given["pairs"], given["items"]
 centred = lambda v: (np.asarray(v) - np.mean(v)).tolist()
 out = {"choix": centred(choix.ilsr_pairwise(items, pairs, alpha=0, max_iter=10000, tol=1e-13))}
+cited = np.array(given["citations"])
+out["choix citations"] = centred(choix.lsr.ilsr_pairwise_dense(cited, alpha=0, max_iter=10000, tol=1e-13))
 names = [f"{i:04d}" for i in range(items)]
 found = evalica.bradley_terry([names[a] for a, _ in pairs], [names[b] for _, b in pairs], [evalica.Winner.X] * len(pairs),
                               tolerance=1e-14, limit=100000)
@@ -58,9 +67,9 @@ def recovery() -> list[Row]:
     """Skill of 20 annotators with 200 labels each, beside the estimator that knows the items' values."""
     found, best = np.zeros(SIMULATIONS), np.zeros(SIMULATIONS)
     for seed in range(SIMULATIONS):
-        data, who, eta, value = crowd(seed)
-        fit = crowd_bradley_terry(data, who, len(eta))
-        known = reliability_given(value[data.first] - value[data.second], data.side, who, len(eta))
+        drawn, who, eta, value = crowd(seed)
+        fit = crowd_bradley_terry(drawn, who, len(eta))
+        known = reliability_given(value[drawn.first] - value[drawn.second], drawn.side, who, len(eta))
         found[seed], best[seed] = spearmanr(fit.eta, eta)[0], spearmanr(known, eta)[0]
     share = float(np.median(found) / np.median(best))
     return [
@@ -85,8 +94,8 @@ def coverage() -> list[Row]:
     for seed in range(COVERAGE):
         rng = np.random.default_rng(seed)
         bias = rng.uniform(-1.0, 1.0)
-        data, _ = draw(rng, 12, 400, order=bias)
-        order = bradley_terry(data, order=True, scale=3.0).order
+        drawn, _ = draw(rng, 12, 400, order=bias)
+        order = bradley_terry(drawn, order=True, scale=3.0).order
         hits["bradley-terry, all annotators"] += order.low <= bias <= order.high
         took, advantage, fitted, bias = biased(seed)
         for name, known in (("known", advantage), ("fitted", fitted)):
@@ -133,19 +142,42 @@ def real() -> list[Row]:
         ):
             share = float(np.mean(posterior.argmax(axis=1)[at] == right))
             rows.append(Row(f"{case}/{name}", "accuracy", share, n=len(at)))
+    names, found = citations()
+    away = max(abs(float(found[names.index(name)] - found[0]) - known) for name, known in PUBLISHED.items())
+    rows.append(Row("citations/published", "largest_difference", away, n=len(names)))
     table = ukp_table()
     return [*rows, Row("ukpconvarg1/nominal", "alpha", krippendorff_alpha(table), n=len(table))]
 
 
+def counts() -> tuple[list[str], np.ndarray]:
+    """Journals, and [cited, citing] citations (Stigler 1994, Statistical Science 9)."""
+    with data.find("bt_classics/citations.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    names = list(dict.fromkeys(row["cited"] for row in rows))
+    table = np.zeros((len(names), len(names)))
+    for row in rows:
+        table[names.index(row["cited"]), names.index(row["citing"])] = float(row["count"])
+    return names, table
+
+
+def citations() -> tuple[list[str], np.ndarray]:
+    """Journals, and their values by maximum likelihood; who is cited has won."""
+    names, table = counts()
+    first, second = np.nonzero(table)
+    sides = np.ones(len(first), dtype=np.int64)
+    return names, bradley_terry(Comparisons(first, second, sides, len(names), table[first, second])).value
+
+
 def peers(python: str) -> list[Row]:
     """The largest difference from each peer on the same answers."""
-    data, (three, truth, _), (birds, birds_truth) = golden(), three_classes(), bluebirds()
+    drawn, (three, truth, _), (birds, birds_truth) = golden(), three_classes(), bluebirds()
     pairs = np.where(
-        (data.side == 1)[:, None], np.stack([data.first, data.second], 1), np.stack([data.second, data.first], 1)
+        (drawn.side == 1)[:, None], np.stack([drawn.first, drawn.second], 1), np.stack([drawn.second, drawn.first], 1)
     )
     given = {
         "pairs": pairs.tolist(),
-        "items": data.items,
+        "items": drawn.items,
+        "citations": counts()[1].tolist(),
         "table": TEXTBOOK.tolist(),
         "labels": {"three": _long(three), "bluebirds": _long(birds)},
     }
@@ -156,11 +188,14 @@ def peers(python: str) -> list[Row]:
         raise SystemExit(f"the peers failed:\n{done.stderr[-2000:]}")
     theirs = json.loads(done.stdout)
     print(json.dumps({name: theirs[name] for name in ("choix", "evalica", "alpha", "fleiss")}))
-    value = bradley_terry(data).value
+    value = bradley_terry(drawn).value
     rows = [
-        Row(f"bradley-terry/{name}", "largest_difference", float(np.max(np.abs(value - theirs[name]))), n=data.items)
+        Row(f"bradley-terry/{name}", "largest_difference", float(np.max(np.abs(value - theirs[name]))), n=drawn.items)
         for name in ("choix", "evalica")
     ]
+    found = citations()[1]
+    away = float(np.max(np.abs(found - found.mean() - theirs["choix citations"])))
+    rows.append(Row("citations/choix", "largest_difference", away, n=len(found)))
     rows += [
         Row(
             f"alpha {m.value}/evalica",
@@ -192,18 +227,33 @@ def _long(labels: Labels) -> list[list[int]]:
     return [labels.item.tolist(), labels.annotator.tolist(), labels.label.tolist()]
 
 
+PARTS: dict[str, Callable[[str], list[Row]]] = {
+    "peers": peers,
+    "real": lambda _: real(),
+    "recovery": lambda _: recovery(),
+    "gold": lambda _: gold(),
+    "coverage": lambda _: coverage(),
+}
+
+
 def main() -> int:
-    """Run all and write results/feedback_statistics.json."""
+    """Run parts, append them to results/raw/feedback_statistics.jsonl, and join the newest of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
     parser.add_argument("--peer", required=True)
     given = parser.parse_args()
-    rows = [*peers(given.peer), *real(), *recovery(), *gold(), *coverage()]
-    for row in rows:
-        print(row.case, row.metric, round(row.value, 12))
+    if set(given.parts) - set(PARTS):
+        parser.error(f"unknown part in {given.parts}")
+    for part in given.parts:
+        rows = PARTS[part](given.peer)
+        append_raw("feedback_statistics", {"part": part, "rows": [asdict(row) for row in rows]})
+        for row in rows:
+            print(row.case, row.metric, round(row.value, 12))
+    newest = {line["part"]: line["rows"] for line in read_raw("feedback_statistics")}
     write(
         "feedback_statistics",
         asked="Do the statistics of annotators find what is there, at their stated rates, and do they agree with other libraries?",
-        rows=rows,
+        rows=[Row(**row) for part in PARTS for row in newest.get(part, [])],
         note="first seed 0; peers: choix 0.4.1, evalica 0.4.2, crowd-kit 1.4.2, statsmodels 0.15.0",
     )
     return 0

@@ -18,17 +18,17 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit
-from scipy.stats import norm, spearmanr
+from scipy.stats import spearmanr
 
 from benchmarks.common import Row, append_raw, read_raw, write
 from plaudit.ask import Careless, CrowdConfig, Member, Teacher, TeacherConfig, draw_crowd
 from plaudit.ask.perception import Seen
 from plaudit.quality.detect import DetectConfig, bursts, copies, pattern, spam
+from plaudit.quality.fatigue import decline
 from plaudit.records import Choice, Comparison, Query, QueryKind
 from plaudit.run.seeds import generator
 from plaudit.stats.choice import comparison, response_time
-from plaudit.stats.crowd import Labels, one_coin
+from plaudit.stats.crowd import Labels
 from plaudit.stats.intervals import wilson
 from plaudit.stats.ranking import Comparisons
 from plaudit.stats.reliability import crowd_bradley_terry, reliability_given
@@ -56,7 +56,15 @@ class Asked:
         return self.value[self.first] - self.value[self.second]
 
 
-def asked(members: Sequence[Member], seed: int, *, shared: bool, items: int = 50, labels: int = LABELS) -> Asked:
+def asked(
+    members: Sequence[Member],
+    seed: int,
+    *,
+    shared: bool,
+    items: int = 50,
+    labels: int = LABELS,
+    session: int = 10 * LABELS,
+) -> Asked:
     """Every annotator answers `labels` questions, its own ones or the same ones in the same order."""
     rng = generator(seed, "recovery")
     value = rng.normal(size=items) * 1.5
@@ -73,8 +81,8 @@ def asked(members: Sequence[Member], seed: int, *, shared: bool, items: int = 50
                 kind=QueryKind.COMPARISON,
                 segments=(f"item{pair[0]}", f"item{pair[1]}"),
                 shown=(0, 1),
-                round=0,
-                index=number,
+                round=number // session,
+                index=number % session,
                 strategy="uniform",
             )
             answer = member.teacher.judge(query, [seen[pair[0]], seen[pair[1]]])
@@ -174,48 +182,38 @@ def _suspected(data: Asked) -> dict[str, set[int]]:
         marks["side"] |= {k} if leaning.p_value < limit else set()
         marks["pattern"] |= {k} if order is not None and order.p_value < limit else set()
         marks["burst"] |= {k} if bursts(data.seconds[k], typical, DETECT) else set()
-    for copy in copies(given, one_coin(given), DETECT):
+    for copy in copies(given, DETECT):
         marks["copy"] |= {copy.first, copy.second}
     return marks
 
 
-def fatigue(labels: int = LABELS, crowds: int = CROWDS) -> list[Row]:
+def fatigue(labels: int = LABELS, crowds: int = CROWDS, session: int = 10 * LABELS) -> list[Row]:
     """Whether somebody who tires is told from others, at the error rate of the audit's tests, with the values fitted or known."""
     rates = dict(enumerate((0.0, 0.001, 0.003, 0.01)))
     fell: dict[tuple[str, float], list[bool]] = {}
+    within = f" in sessions of {session}" if session < labels else ""
     for seed in range(crowds):
         members = draw_crowd(CrowdConfig(honest=10, mistake_most=0.1), TeacherConfig(), seed)
         tiring = [_tired(one, seed, rates.get(number, 0.0)) for number, one in enumerate(members)]
-        data = asked(tiring, seed, shared=False, labels=labels)
+        data = asked(tiring, seed, shared=False, labels=labels, session=session)
         flat = Comparisons(data.first.ravel(), data.second.ravel(), data.side.ravel(), len(data.value))
         fit = crowd_bradley_terry(flat, np.repeat(np.arange(10), labels), 10)
         for name, value in (("values fitted", fit.value), ("values known", data.value)):
             for k, member in enumerate(tiring):
                 gap = value[data.first[k]] - value[data.second[k]]
-                found = _decline(gap, data.side[k], float(fit.eta[k])) < DETECT.error_rate / len(tiring)
-                fell.setdefault((name, member.teacher.config.fatigue), []).append(found)
+                found = decline(gap, data.side[k], np.arange(labels) // session, float(fit.eta[k]))
+                fell.setdefault((name, member.teacher.config.fatigue), []).append(
+                    found is not None and found.p_value < DETECT.error_rate / len(tiring)
+                )
     return [
         Row(
-            f"fatigue/{rate:g} an answer, {labels} answers, {name}",
+            f"fatigue/{rate:g} an answer, {labels} answers{within}, {name}",
             "power" if rate else "false_alarm",
             *_interval(values),
             n=len(values),
         )
         for (name, rate), values in sorted(fell.items())
     ]
-
-
-def _decline(gap: NDArray[np.float64], sides: NDArray[np.int64], eta: float) -> float:
-    """One-sided p-value that answers get worse: score tests of a trend in the reliability eta of crowd Bradley-Terry.
-
-    One is linear in the number of answers, one in its logarithm, for attention that is gone early (Bonferroni).
-    """
-    right = expit(sides * gap)
-    score = (2 * right - 1) / (eta * right + (1 - eta) * (1 - right))  # d log P / d eta
-    number = np.arange(len(gap), dtype=np.float64)
-    trends = [place - place.mean() for place in (number, np.log1p(number))]
-    least = min(float(norm.cdf(np.sum(one * score) / np.sqrt(np.sum((one * score) ** 2)))) for one in trends)
-    return min(2 * least, 1.0)
 
 
 def _tired(member: Member, seed: int, rate: float) -> Member:
@@ -275,6 +273,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "detection": detection,
     "fatigue": fatigue,
     "fatigue-long": partial(fatigue, 5 * LABELS, CROWDS // 2),
+    "fatigue-sessions": partial(fatigue, 2 * LABELS, CROWDS // 4, 50),
     "times": times,
 }
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from plaudit.ask.critique import Proposal, Rules, confirm
+from plaudit.ask.critique import Proposal, Rules, confirm, marked
 from plaudit.errors import RecordError, StoreError
 from plaudit.records import (
     AnnotatorKind,
@@ -20,6 +20,7 @@ from plaudit.records import (
     QueryKind,
     Rating,
     StepFeedback,
+    TextSegment,
 )
 from plaudit.reward.collate import collate
 from tests.reward_examples import Library
@@ -136,3 +137,29 @@ def test_an_unconfirmed_record_from_an_older_log_is_refused_by_the_fit():
     answer = library.compare(library.draw(np.random.default_rng(0)), library.draw(np.random.default_rng(1)), Choice.TIE)
     with pytest.raises(RecordError, match="not confirmed"):
         collate([replace(answer, derived_from=("crit",))], library)
+
+
+def test_highlighted_faults_become_scores_of_sentences(tmp_path):
+    text = TextSegment("q", "It is so. It is not. Who knows?")  # 9, 10 and 10 characters
+    query = Query(QueryKind.CRITIQUE, (text.id,), (0,), 0, 0, "uniform")
+    notes = (Note("wrong", 10, 15), Note("again", 12, 20), Note("", 21, 26), Note("no span"))
+    critique = Critique(id="crit", query=query.id, annotator="critic", notes=notes)
+    asked, answer = marked(critique, query=query, text=text, person=ANN)
+    assert (asked.kind, asked.level) == (QueryKind.STEPS, Level.SENTENCE)
+    assert (answer.annotator, answer.derived_from, answer.confirmed_by) == ("critic", ("crit",), "ann")
+    assert answer.steps == (0, 1, 2)
+    assert answer.scores == pytest.approx((1.0, 0.0, 0.5))
+    assert marked(critique, query=query, text=text, person=ANN) == (asked, answer)
+    with make_store(tmp_path) as store:
+        for one in (ANN, AnnotatorProfile("critic", AnnotatorKind.PERSON)):
+            store.add_annotator(one)
+        store.add_segments([text])
+        store.add_queries([query])
+        store.add_feedback([critique])
+        store.add_queries([asked])
+        store.add_feedback([answer])
+        assert [one for _, one in store.feedback()][-2:] == [critique, answer]
+    robot = AnnotatorProfile("bot", AnnotatorKind.SIMULATED)
+    for wrong in ({"text": TextSegment("q", "other"), "person": ANN}, {"text": text, "person": robot}):
+        with pytest.raises(RecordError):
+            marked(critique, query=query, **wrong)

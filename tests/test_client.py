@@ -22,9 +22,11 @@ from plaudit.ask.teachers import Teacher, TeacherConfig
 from plaudit.client import Client, Patience
 from plaudit.errors import ConfigError, PlauditError, RecordError, StoreError
 from plaudit.records import AnnotatorKind, Query, QueryKind, Segment, SegmentData, to_json
+from plaudit.report.gather import gather
 from plaudit.store.store import Store
 from plaudit.studio.roles import Permission
 from tests.access_examples import Studio
+from tests.report_runs import FakeRun
 from tests.studio_examples import make_store, run_payload
 
 QUESTIONS = 50
@@ -242,3 +244,21 @@ def test_the_package_offers_it_without_loading_it() -> None:
         plaudit.Clinet  # noqa: B018
     code = "import plaudit, sys; assert 'numpy' not in sys.modules and 'http.client' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_program_watches_the_run(tmp_path: Path) -> None:
+    with FakeRun(tmp_path, clips=False, labels_per_round=2).write() as store:
+        studio = Studio(store)
+        with served(studio, studio.key(Permission.WATCH)) as client:
+            assert client.summary() == json.loads(json.dumps(to_json(gather(store, tmp_path))))
+            told = client.stream()
+            event, before = next(told)
+            assert event == "changed"
+            store.append(
+                "stage.completed", {"round": 9, "stage": "act", "checkpoint": None, "metrics": {}}, "stage/9/act"
+            )
+            event, after = next(told)
+            assert (event, after["seq"] > before["seq"]) == ("changed", True)
+            told.close()
+            with pytest.raises(PlauditError, match="role does not allow"):
+                client.next()

@@ -4,6 +4,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plaudit.check.people import Fitter, by_group, group_section, left_out, left_out_section
 from plaudit.errors import ConfigError, LearningError
@@ -13,7 +15,7 @@ from plaudit.quality import words
 from plaudit.quality.audit import AuditConfig, audit
 from plaudit.quality.gold import SequentialConfig
 from plaudit.quality.page import render
-from plaudit.quality.population import Population, Weighting, weigh
+from plaudit.quality.population import Population, Weighting, answer_weights, weigh
 from plaudit.quality.splits import leave_out, parts
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison, QueryKind
 from plaudit.reward.config import RewardConfig
@@ -283,3 +285,41 @@ def test_answers_that_decide_nothing_cannot_be_fitted():
     ties = [Comparison(id=one.id, query=one.query, annotator="a", choice=Choice.TIE) for one in answers]
     with pytest.raises(LearningError, match="no decided comparisons"):
         Fitter(ties, library, config=RewardConfig(), actions=ACTIONS, seed=0)
+
+
+def answered(counts):
+    """So many answers by each annotator, and everybody's profile."""
+    profiles = {name: AnnotatorProfile(name, AnnotatorKind.PERSON, traits={"region": name[0]}) for name in counts}
+    answers = [
+        Comparison(id=f"{name}{i}", query=f"q{i}", annotator=name, choice=Choice.FIRST)
+        for name, count in counts.items()
+        for i in range(count)
+    ]
+    return answers, profiles
+
+
+def test_weights_of_answers_by_hand():
+    answers, profiles = answered({"n0": 5, "n1": 1, "s0": 2})
+    found = answer_weights(answers, profiles, Population({"region": {"n": 0.5, "s": 0.5}}))
+    # eight answers, of which each group is to have four: n's count 4 / 6 each, however many each of them gave, and s's 4 / 2
+    assert found == pytest.approx({"n0": 2 / 3, "n1": 2 / 3, "s0": 2.0})
+    assert answer_weights(answers, {}, Population({"region": {"n": 0.5, "s": 0.5}})) == {}
+    elsewhere = Population({"region": {"n": 0.5, "s": 0.5}}, annotators={"n1": {"region": "s"}})
+    assert answer_weights(answers, profiles, elsewhere) == pytest.approx({"n0": 4 / 5, "n1": 4 / 3, "s0": 4 / 3})
+    assert elsewhere.told(profiles)["n1"].traits == {"region": "s"}
+
+
+@given(
+    counts=st.dictionaries(st.sampled_from(["a0", "a1", "b0", "b1", "c0"]), st.integers(1, 30), min_size=1),
+    share=st.floats(0.1, 0.8),
+)
+def test_answers_are_weighted_to_the_shares_of_groups(counts, share):
+    answers, profiles = answered(counts)
+    wanted = Population({"region": {"a": share, "b": 0.9 - share, "c": 0.1}}, smallest=0.0, largest=1e6)
+    found = answer_weights(answers, profiles, wanted)
+    each = np.array([found[one.annotator] for one in answers])
+    groups = np.array([one.annotator[0] for one in answers])
+    there = {group: wanted.margins["region"][group] for group in set(groups)}
+    assert each.mean() == pytest.approx(1)
+    for group, target in there.items():
+        assert each[groups == group].sum() / each.sum() == pytest.approx(target / sum(there.values()), abs=1e-6)

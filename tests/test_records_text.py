@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from plaudit.errors import ConfigError, RecordError, StoreError
 from plaudit.loop import RunConfig
@@ -20,6 +21,7 @@ from plaudit.records import (
     TextSegment,
     from_json,
     segment_from_json,
+    sentences,
     to_json,
 )
 from plaudit.reward.collate import collate
@@ -116,3 +118,25 @@ def test_a_control_reward_model_learns_from_rankings_and_not_from_critiques_by_t
 def test_a_control_run_refuses_to_ask_for_them(kind):
     with pytest.raises(ConfigError, match="cannot ask"):
         from_table(RunConfig, {"world": {"id": "Pendulum-v1"}, "ask": {"kind": kind}})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('He said "Go." Then left. ok\nNew line\n\n Last', ['He said "Go."', "Then left. ok", "New line", "Last"]),
+        ("\u4f60\u597d\u3002\u518d\u89c1\uff01", ["\u4f60\u597d\u3002", "\u518d\u89c1\uff01"]),
+        ("a.b. c? Dr. Who!", ["a.b. c?", "Dr.", "Who!"]),
+        ("", [""]),
+    ],
+)
+def test_sentences_end_where_marks_say(text, found):
+    assert [text[start:end] for start, end in sentences(text)] == found
+
+
+@given(st.text(alphabet="aB. !?\n\u3002\"'", max_size=40))
+def test_sentences_leave_out_space_alone(text):
+    pieces = sentences(text)
+    assert [at for piece in pieces for at in piece] == sorted(at for piece in pieces for at in piece)
+    covered = {place for start, end in pieces for place in range(start, end)}
+    assert all(place in covered or character.isspace() for place, character in enumerate(text))
+    assert all(start < end for start, end in pieces) or pieces == ((0, len(text)),)

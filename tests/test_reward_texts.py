@@ -16,7 +16,9 @@ from plaudit.records import (
     Message,
     Query,
     QueryKind,
+    StepFeedback,
     TextSegment,
+    sentences,
 )
 from plaudit.reward.collate import collate
 from plaudit.reward.config import Nuisance, RewardConfig, Trunk
@@ -47,13 +49,16 @@ def store(tmp_path):
     with Store.create(tmp_path / "store.sqlite", RUN) as made:
         made.add_annotator(AnnotatorProfile("ann", AnnotatorKind.PERSON))
         made.add_segments(texts)
+        queries, answers = [], []
         for index in range(500):
             first, second = rng.choice(80, 2, replace=False)
             query = Query(QueryKind.COMPARISON, (texts[first].id, texts[second].id), (0, 1), 0, index, "uniform")
             better = rng.random() < 1 / (1 + math.exp(liked[second] - liked[first]))
-            made.add_queries([query])
+            queries.append(query)
             choice = Choice.FIRST if better else Choice.SECOND
-            made.add_feedback([Comparison(id=f"a{index}", query=query.id, annotator="ann", choice=choice)])
+            answers.append(Comparison(id=f"a{index}", query=query.id, annotator="ann", choice=choice))
+        made.add_queries(queries)
+        made.add_feedback(answers)
         yield made
 
 
@@ -124,7 +129,52 @@ def test_conversations_are_as_long_as_their_turns(tmp_path):
         assert texts.size(text.id) == pytest.approx(math.log(6))
 
 
-@pytest.mark.parametrize("wrong", [np.ones(2), np.ones((1, 2)), np.full((2, 2), np.nan)])
+def by_sentence(texts):
+    """Two numbers for each sentence: how often it says good, and how often bad."""
+    pieces = [[text.completion[start:end] for start, end in sentences(text.completion)] for text in texts]
+    return [np.array([[piece.count("good"), piece.count("bad")] for piece in one], float) for one in pieces]
+
+
+def test_a_text_in_pieces_is_worth_the_sum_of_them_and_single_ones_can_be_scored(tmp_path):
+    rng = np.random.default_rng(0)
+    words = ("It is good.", "It is bad.", "It is so.")
+    with Store.create(tmp_path / "store.sqlite", RUN) as made:
+        made.add_annotator(AnnotatorProfile("ann", AnnotatorKind.PERSON))
+        written = {" ".join(words[i] for i in rng.integers(3, size=rng.integers(1, 5))) for _ in range(60)}
+        said = [TextSegment("p", text) for text in sorted(written)]
+        made.add_segments(said)
+        for index, text in enumerate(said):
+            pieces = by_sentence([text])[0]
+            query = Query(QueryKind.STEPS, (text.id,), (0,), 0, index, "uniform")
+            scores = tuple((1.0, 0.5, 0.0)[int(np.argmax([good, not (good or bad), bad]))] for good, bad in pieces)
+            made.add_queries([query])
+            steps = tuple(range(len(scores)))
+            made.add_feedback(
+                [StepFeedback(id=f"s{index}", query=query.id, annotator="ann", steps=steps, scores=scores)]
+            )
+        texts, ids = Texts(made, by_sentence), [text.id for text in said]
+        batch = texts.batch(ids)
+        config = RewardConfig(trunk=Trunk.LINEAR, squares=False, steps=300, stop_accuracy=1.0)
+        data = collate([answer for _, answer in made.feedback()], texts)
+        model = fit(data, config=config, seed=0, reference=batch).model
+    assert [int(mask.sum()) for mask in batch.mask] == [len(sentences(text.completion)) for text in said]
+    good = np.array([by_sentence([text])[0] @ [1.0, -1.0] for text in said], dtype=object)
+    assert np.corrcoef(model.score(batch).mean, [float(one.sum()) for one in good])[0, 1] > 0.9
+    one_step = texts.segment_data(said[0])
+    assert one_step.observations.shape == (len(sentences(said[0].completion)), 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.ones(2),
+        np.ones((1, 2)),
+        np.full((2, 2), np.nan),
+        [np.ones((1, 2)), np.ones((1, 3))],
+        [np.ones((0, 2)), np.ones((1, 2))],
+        [np.ones((1, 2)), np.full((2, 2), np.inf)],
+    ],
+)
 def test_features_that_do_not_fit_are_refused(store, wrong):
     with pytest.raises(RecordError, match="Features of texts do not fit"):
         Texts(store, lambda _: wrong).batch(ids_of(store)[:2])

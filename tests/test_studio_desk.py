@@ -6,10 +6,25 @@ from typing import Any
 
 import pytest
 
+from plaudit.ask.assistance import Assistance, assist
 from plaudit.ask.service import ServiceConfig
 from plaudit.ask.session import GRACE_SECONDS
+from plaudit.ask.study import StudyConfig, begin
 from plaudit.errors import RecordError, StoreError
-from plaudit.records import Choice, Comparison, Feedback, QueryKind, TextSegment
+from plaudit.quality.gold import SequentialConfig, set_gold
+from plaudit.records import (
+    AnnotatorKind,
+    AnnotatorProfile,
+    Choice,
+    Comparison,
+    Correction,
+    Demonstration,
+    Feedback,
+    Note,
+    Query,
+    QueryKind,
+    TextSegment,
+)
 from plaudit.store.store import Store
 from plaudit.studio.desk import AWAY_SECONDS, LINE, Desk
 from plaudit.studio.view import Answer, Clip, Question, View
@@ -268,3 +283,118 @@ def test_run_that_is_complete_says_so(tmp_path: Path, clock: Clock) -> None:
         assert desk.view("ann").state == "waiting"
         complete(store, 1, "act", "ask", "learn", "improve", "check")
         assert desk.view("ann").state == "finished"
+
+
+def texts(path: Path, *, prompts: int = 6) -> Store:
+    """Imported texts, some of them compared by others already."""
+    store = Store.create(path / "texts.sqlite", {"format": 1, "purpose": "import"})
+    store.add_annotator(AnnotatorProfile("imported", AnnotatorKind.PERSON))
+    for number in range(prompts):
+        pair = [TextSegment(f"prompt {number}", f"answer {number}/{side}") for side in "ab"]
+        store.add_segments(pair)
+        asked = Query(QueryKind.COMPARISON, (pair[0].id, pair[1].id), (0, 1), 0, number, "imported")
+        store.add_queries([asked])
+        if number:
+            store.add_feedback([Comparison(id=f"i{number}", query=asked.id, annotator="imported", choice=Choice.FIRST)])
+    return store
+
+
+def test_a_study_shows_texts_and_only_what_it_asks_itself(tmp_path: Path, clock: Clock) -> None:
+    with texts(tmp_path) as store:
+        begin(store, StudyConfig(questions=6))
+        desk = Desk(store, ServiceConfig(), clock=clock)
+        view, seen = desk.view("ann"), list[str]()
+        assert (view.progress.answered, view.progress.open, view.progress.total) == (0, 6, 6)
+        while view.questions:
+            question = view.questions[0]
+            seen.append(question.id)
+            assert [item.text.prompt[0].content[:6] for item in question.items if item.text] == ["prompt"] * 2
+            view = desk.submit("ann", answer(view, f"s{len(seen)}"))
+        assert {store.query(id_).strategy for id_ in seen} == {"study"}
+        assert len(set(seen)) == 6
+        desk.tick()
+        clock.now += GRACE_SECONDS
+        view = desk.view("ann")
+        assert (view.state, view.progress.answered) == ("finished", 6)
+
+
+def test_each_question_goes_to_as_many_people_as_it_needs(store: Store, clock: Clock) -> None:
+    desk = Desk(store, ServiceConfig(overlap=2), clock=clock)
+    given: dict[str, list[str]] = {}
+    for who in ("ann", "bob", "cat"):
+        view = desk.view(who)
+        while view.questions:
+            given.setdefault(view.questions[0].id, []).append(who)
+            view = desk.submit(who, answer(view, f"{who}-{view.progress.mine}"))
+        desk.pause(who)
+    assert sorted(len(set(who)) for who in given.values()) == [2] * 5
+    assert len(answers(store)) == 10
+    assert desk.view("cat").progress.answered == 5
+
+
+def test_what_is_written_is_stored_with_its_answer_and_not_when_it_is_undone(tmp_path: Path, clock: Clock) -> None:
+    with texts(tmp_path) as store:
+        begin(store, StudyConfig(questions=4, mix={"correction": 1.0, "demonstration": 1.0}))
+        desk = Desk(store, ServiceConfig(scratch_share=0.5), clock=clock)
+        view = desk.view("ann")
+        asked = [store.query(question.id) for question in view.questions]
+        before = store.head()
+        desk.submit("ann", submission(asked[0].id, "s1", text="  an answer that I regret "))
+        desk.undo("ann", S1)
+        assert store.head() == before
+        desk.submit("ann", submission(asked[0].id, "s2", text="my own answer"))
+        desk.pause("ann")
+        (saved,) = (one for one in answers(store) if one.annotator == "ann")
+        assert isinstance(saved, Correction | Demonstration)
+        assert saved.segment is not None
+        (brought,) = store.texts([saved.segment]).values()
+        shown = next(iter(store.texts(asked[0].segments).values()))
+        assert (brought.completion, brought.prompt, brought.policy) == ("my own answer", shown.prompt, "ann")
+        for text in ("", "   ", 7, "x" * 100_001):
+            with pytest.raises(RecordError, match="cannot be a text"):
+                desk.submit("ann", submission(asked[1].id, "s3", text=text))
+        arms = {question.arm for question in view.questions if question.kind == "correction"}
+        assert arms <= {"edit", "scratch"}
+
+
+def test_what_was_shown_must_be_there(store: Store, clock: Clock, tmp_path: Path) -> None:
+    with make_store(tmp_path / "shown", questions=1, kind=QueryKind.CORRECTION) as corrections:
+        desk = Desk(corrections, ServiceConfig(), clock=clock, live=True)
+        (question,) = desk.view("ann").questions
+        assert question.live
+        assert desk.holds("ann", question.id)
+        assert not desk.holds("bob", question.id)
+        with pytest.raises(RecordError, match="is not there"):
+            desk.submit("ann", submission(question.id, "s1", segment="seg_none"))
+
+
+def test_help_is_shown_to_its_share_and_answers_name_the_arm(store: Store, clock: Clock) -> None:
+    asked = store.queries()
+    assist(store, [Assistance(query.id, "critic-1", "the first", (Note("late", 1, 3),)) for query in asked])
+    for share, arm in ((1.0, "assisted"), (0.0, "alone")):
+        desk = Desk(store, ServiceConfig(assisted_share=share), clock=clock)
+        question = desk.view("ann").questions[0]
+        assert question.arm == arm
+        assert (question.assist is not None) == (arm == "assisted")
+        if question.assist is not None:
+            assert (question.assist.by, question.assist.suggestion) == ("critic-1", "the first")
+            assert question.assist.critiques[0].text == "late"
+
+
+def test_newcomers_are_screened_and_stopped_by_wrong_gold(tmp_path: Path, clock: Clock) -> None:
+    with make_store(tmp_path, questions=8) as store:
+        gold = store.queries()[5:]
+        set_gold(store, {query.id: Choice.FIRST for query in gold})
+        quick = SequentialConfig(good=0.9, bad=0.5, false_alarm=0.2, miss=0.2)
+        desk = Desk(store, ServiceConfig(screening=2, gold_test=quick), clock=clock)
+        for who, choice, state in (("ann", "first", "question"), ("bob", "second", "stopped")):
+            view = desk.view(who)
+            assert view.screening
+            number = 0
+            while view.screening and view.questions:
+                assert view.questions[0].id in {query.id for query in gold}
+                view = desk.submit(who, answer(view, f"{who}-{number}", choice))
+                number += 1
+                clock.now += GRACE_SECONDS
+                view = desk.view(who)
+            assert view.state == state

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,17 @@ import gymnasium
 import numpy as np
 import pytest
 import uvicorn
-from fastapi import FastAPI
 from gymnasium import spaces
 
-from plaudit.records import Query, QueryKind, Segment
+from plaudit.ask.session import GRACE_SECONDS
+from plaudit.ask.teacher_remarks import changed
+from plaudit.records import Correction, Query, QueryKind, Segment
 from plaudit.store.store import Store
-from plaudit.studio.access import Guard
-from plaudit.studio.client import STATIC, add_client, index
-from plaudit.studio.live import add_live
-from plaudit.studio.live_world import Limits
-from plaudit.studio.roles import MAY, Caller, Role
+from plaudit.studio.access import Access
+from plaudit.studio.app import create_app
+from plaudit.studio.client import STATIC
 from plaudit.worlds.config import WorldConfig
-from tests.studio_examples import moving_webp, run_payload
+from tests.studio_examples import moving_webp, render_all, run_payload
 from tests.test_worlds_live import behaviour_segment
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -37,6 +37,7 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
     pytest.mark.skipif(not (STATIC / "index.html").is_file(), reason="the page is not built"),
 ]
+AXE = STATIC.parent / "web" / "node_modules" / "axe-core" / "axe.min.js"
 LENGTH = 20
 PICTURES = os.environ.get("PLAUDIT_PICTURES")
 
@@ -77,61 +78,47 @@ class Studio:
         self.store.add_segments([segment])
         self.query = Query(kind, (segment.id,), (0,), 0, 0, "uniform")
         self.store.add_queries([self.query])
-        self.answers: list[dict[str, Any]] = []
-        self.app = self._application(payload["config"])
+        self.access = Access(self.store)
+        self.app: Any = create_app(self.store, access=self.access)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.server = uvicorn.Server(uvicorn.Config(self.app, log_level="error", ws_per_message_deflate=False))
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
+        self.stopping = threading.Event()
+        self.threads = [
+            threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}),
+            threading.Thread(target=self.render),
+        ]
 
-    def caller(self, request: Any) -> Caller:
-        return Caller("ann", Role.ANNOTATOR, "ann", MAY[Role.ANNOTATOR])
-
-    def pace(self, caller: Caller, request: Any) -> None: ...
+    def render(self) -> None:
+        clip = moving_webp()
+        while not self.stopping.wait(0.05):
+            render_all(self.store, clip)
 
     @property
     def pid(self) -> int:
         return next(iter(self.app.state.lives.found.values())).pid
 
-    def view(self) -> dict[str, Any]:
-        item = {"index": 0, "clip": {"url": "/media/clip", "error": None, "steps": LENGTH}, "text": None}
-        nothing = dict.fromkeys(("levels", "aspect", "constraint", "level", "world", "arm", "assist"))
-        question = {"id": self.query.id, "kind": self.query.kind.value, "items": [item], "live": True, **nothing}
-        left = [] if self.answers else [question]
-        progress = {"mine": 0, "answered": 0, "open": 1, "total": 1, "seconds": 0}
-        return {
-            "run": "r", "session": "s", "annotator": "ann", "state": "question" if left else "finished",
-            "instruction": "Swing it up.", "questions": left, "undoable": None,
-            "saved": [one["id"] for one in self.answers], "progress": progress, "waiting": None, "trouble": None,
-        }  # fmt: skip
+    @property
+    def link(self) -> str:
+        return f"{self.address}/enter?token={self.access.invite('ann')}"
 
-    def _application(self, config: dict[str, Any]) -> FastAPI:
-        from fastapi import Body, Response
-
-        app = FastAPI()
-        app.state.access = self
-        app.add_middleware(Guard)
-        add_client(app)
-        add_live(app, self.store, config, holds=lambda *_: True, limits=Limits(away=5.0))
-        clip = moving_webp()
-        app.get("/")(index)
-        app.get("/api/next")(self.view)
-        app.get("/media/clip")(lambda: Response(clip, media_type="image/webp"))
-
-        def feedback(answer: dict[str, Any] = Body()) -> dict[str, Any]:  # noqa: B008 - as FastAPI has it
-            self.answers.append(answer)
-            return self.view()
-
-        app.post("/api/feedback")(feedback)
-        return app
+    def answer(self) -> Any:
+        """The answer, once its grace is over."""
+        until = time.monotonic() + GRACE_SECONDS + 15
+        while not (found := self.store.feedback()) and time.monotonic() < until:
+            time.sleep(0.1)
+        return found[0][1]
 
     def __enter__(self) -> Studio:
-        self.thread.start()
+        for thread in self.threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stopping.set()
         self.server.should_exit = True
-        self.thread.join()
+        for thread in self.threads:
+            thread.join()
         self.store.close()
 
 
@@ -155,7 +142,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.goto(studio.address)
+        page.goto(studio.link)
         page.click("#begin-live:not([disabled]), #take-over:not([disabled])")
         page.wait_for_selector(".live button.main:not([disabled])", timeout=25_000)
         return page
@@ -163,8 +150,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     yield open_
     for context in contexts:
         context.close()
-    expected = ("/api/me", "404", "WebSocket")
-    assert [text for text in complaints if not any(one in text for one in expected)] == []
+    over = ("WebSocket", "ERR_CONNECTION_REFUSED")  # the studio has ended before its page
+    assert [text for text in complaints if not any(one in text for one in over)] == []
 
 
 def picture(page: Any, name: str) -> None:
@@ -188,12 +175,7 @@ def wait_for_step(page: Any, step: int) -> None:
 def hand_in(page: Any, studio: Studio) -> Any:
     page.get_by_role("button", name="Hand in").click(timeout=15_000)
     page.wait_for_selector(".live", state="detached")
-    for _ in range(100):
-        if studio.answers:
-            break
-        page.wait_for_timeout(50)
-    segment = studio.store.segment(studio.answers[0]["answer"]["segment"])
-    return studio.store.segment_data(segment)
+    return studio.store.segment_data(studio.store.segment(studio.answer().segment))
 
 
 def test_a_pendulum_is_swung_by_held_keys_and_handed_in(tmp_path: Path, open_page: Callable[..., Any]) -> None:
@@ -217,7 +199,7 @@ def test_a_pendulum_is_swung_by_held_keys_and_handed_in(tmp_path: Path, open_pag
         assert data.actions.shape == (60, 1)
         assert {-2.0, 2.0} <= {round(float(one), 3) for one in np.unique(data.actions)}
         assert np.ptp(np.arctan2(data.observations[:, 1], data.observations[:, 0])) > 0.2  # it swung
-        segment = studio.store.segment(studio.answers[0]["answer"]["segment"])
+        segment = studio.store.segment(studio.answer().segment)
         assert (segment.policy, segment.start) == ("person", 2)
 
 
@@ -238,6 +220,9 @@ def test_a_correction_by_pointer_alone(tmp_path: Path, open_page: Callable[..., 
         assert len(data) == len(before)
         np.testing.assert_array_equal(data.observations[0], before.observations[0])
         assert data.actions[-1] == 1
+        answer = studio.answer()
+        assert isinstance(answer, Correction)
+        assert changed(before, data) == (answer.start, answer.end)
 
 
 def test_a_pad_is_pulled_by_touch_on_a_phone(tmp_path: Path, open_page: Callable[..., Any]) -> None:
@@ -285,8 +270,7 @@ def test_a_world_that_takes_turns_waits_for_keys_in_chinese(tmp_path: Path, open
         page.keyboard.press("Escape")
         page.get_by_role("button", name="提交").click()
         page.wait_for_selector(".live", state="detached")
-        page.wait_for_timeout(200)
-        segment = studio.store.segment(studio.answers[0]["answer"]["segment"])
+        segment = studio.store.segment(studio.answer().segment)
         assert studio.store.segment_data(segment).actions.tolist() == [0, 1, 0, 1]
 
 
@@ -314,7 +298,7 @@ def test_a_lost_connection_is_taken_up_again(tmp_path: Path, browser: Any) -> No
             line.connect_to_server()
 
         page.route_web_socket("**/api/live/*", through)
-        page.goto(studio.address)
+        page.goto(studio.link)
         page.click("#begin-live:not([disabled])")
         page.get_by_role("button", name="Begin", exact=True).wait_for(timeout=25_000)
         begin(page)
@@ -329,6 +313,27 @@ def test_a_lost_connection_is_taken_up_again(tmp_path: Path, browser: Any) -> No
         page.get_by_role("button", name="Stop").click()
         assert len(hand_in(page, studio)) == 80
         context.close()
+
+
+def test_no_barrier_is_found_while_playing(tmp_path: Path, browser: Any) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe is not installed: npm ci")
+    with Studio(tmp_path, {"id": "Pendulum-v1", "envs": 1}, QueryKind.DEMONSTRATION) as studio:
+        for scheme in ("light", "dark"):
+            context = browser.new_context(locale="zh-CN", reduced_motion="reduce", color_scheme=scheme, bypass_csp=True)
+            page = context.new_page()
+            page.goto(studio.link)
+            page.click("#begin-live:not([disabled])")
+            page.get_by_role("button", name="开始", exact=True).click(timeout=25_000)
+            page.wait_for_selector(".live-stage.running")
+            wait_for_step(page, LENGTH)
+            page.get_by_role("button", name="停下").click()
+            page.get_by_role("button", name="提交").wait_for()
+            page.add_script_tag(path=AXE)
+            found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+            serious = [one["id"] for one in found["violations"] if one["impact"] in ("serious", "critical")]
+            assert serious == []
+            context.close()
 
 
 WATCH = """() => {

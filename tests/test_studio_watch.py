@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import signal
 import subprocess
 import sys
 import time
@@ -47,6 +48,7 @@ def test_the_summary_is_the_reports(run):
     assert client.get("/api/watch/summary").json() == json.loads(json.dumps(to_json(gather(store, path))))
 
 
+@pytest.mark.slow
 def test_the_summary_is_what_report_json_holds(tmp_path: Path):
     with FakeRun(tmp_path, clips=False, labels_per_round=2).write() as store:
         write_report(store, tmp_path)
@@ -249,17 +251,14 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("role", "status"), [(None, 401), (Role.ANNOTATOR, 403), (Role.SERVICE, 403)])
-def test_who_may_not_watch_sees_nothing(tmp_path: Path, path: str, role: Role | None, status: int):
-    with make_store(tmp_path, questions=1) as store:
-        reply = TestClient(watching(store, role), base_url=LOCAL).get(f"/api/watch/{path}")
-    assert reply.status_code == status
+def test_who_may_not_watch_sees_nothing(run, role: Role | None, status: int):
+    client = TestClient(watching(run[0], role), base_url=LOCAL)
+    assert {path: client.get(f"/api/watch/{path}").status_code for path in PATHS} == dict.fromkeys(PATHS, status)
 
 
-def test_all_routes_are_here(tmp_path: Path):
-    with make_store(tmp_path, questions=1) as store:
-        app = watching(store)
+def test_all_routes_are_here(run):
+    app = watching(run[0])
     mine = {route.partition("/{")[0] for route in app.openapi()["paths"] if route.startswith("/api/watch/")}
     assert mine == {f"/api/watch/{path.removesuffix('/x')}" for path in PATHS}
 
@@ -391,6 +390,33 @@ def test_a_stream_begins_where_the_browser_left_off(tmp_path: Path, monkeypatch:
         store.add_annotator(AnnotatorProfile("ann", AnnotatorKind.PERSON))
         with Serving(watching(store)) as serving:
             asyncio.run(follow(store, serving.address))
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from plaudit.studio.serve import serve
+serve(Path(sys.argv[1]), port=0, open_browser=False, announce=lambda link: print(link, flush=True))
+"""
+
+
+def test_a_studio_that_is_stopped_does_not_wait_for_those_who_watch(tmp_path: Path):
+    make_store(tmp_path, questions=1).close()
+    command = [sys.executable, "-c", SERVE, str(tmp_path / "store.sqlite")]
+    studio = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert studio.stdout is not None
+        link = studio.stdout.readline().strip()
+        with httpx.Client(timeout=20) as client:
+            client.get(link)
+            with client.stream("GET", f"{link.partition('/enter')[0]}/api/watch/stream") as stream:
+                assert stream.status_code == 200
+                assert next(stream.iter_lines()) == "retry: 2000"
+                studio.send_signal(signal.SIGINT)
+                studio.wait(timeout=30)
+    finally:
+        studio.kill()
+        studio.communicate()
 
 
 def test_watching_needs_no_heavy_library():

@@ -23,10 +23,11 @@ import pytest
 import plaudit
 from plaudit.records import Query, QueryKind, TextSegment
 from plaudit.report.markup import Style, format_number
+from plaudit.run.metrics import METRICS
 from plaudit.store.store import Store
 from plaudit.studio.client import STATIC
 from tests.report_runs import FakeRun
-from tests.studio_examples import moving_webp, render_all
+from tests.studio_examples import make_store, moving_webp, render_all
 from tests.watch_examples import Serving, scored_run, watching
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -85,8 +86,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     yield open_
     for context in contexts:
         context.close()
-    # these studios have no accounts: the page asks for them in vain
-    assert [text for text in complaints if "404 (Not Found)" not in text] == []
+    # a page may outlive its studio by a moment, and then cannot connect again
+    assert [text for text in complaints if "net::ERR_" not in text] == []
 
 
 def look_up(root: Any, path: str) -> Any:
@@ -139,7 +140,7 @@ class TestEveryTab:
                     "() => [...document.querySelectorAll('main h2, main h3, main dt')].map((one) => one.textContent)"
                 )
                 names = {one for one in mine if not re.search(r"[\u4e00-\u9fff]", one)}
-                assert names <= {"swing <up> & stay", "train/actor_loss"}, names
+                assert names <= {"train/actor_loss"}, names
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
     @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed")
@@ -196,6 +197,16 @@ class TestPages:
         piece.get_by_role("link").click()
         page.wait_for_selector(".question")
         assert store.queries()[0].id == page.get_attribute(".question", "data-query")
+
+    def test_a_clip_is_drawn_when_somebody_wants_to_see_it(self, tmp_path, open_page):
+        with make_store(tmp_path, questions=1) as store, Serving(watching(store)) as serving:
+            page = open_page(serving.address, "watch/ask")
+            button = page.get_by_role("button", name="Draw this clip: First")
+            button.click()
+            page.get_by_role("status").wait_for()
+            while not render_all(store, moving_webp()):
+                page.wait_for_timeout(50)
+            page.get_by_role("button", name="Play: First").wait_for()
 
     def test_a_question_says_why_and_what_changed(self, watched, open_page):
         store, address = watched
@@ -295,6 +306,17 @@ def test_the_doctor_speaks_chinese_too():
     assert [one for one in said if f'"{one}":' not in table and f"  {one}:" not in table] == []
     for side in ("first", "second"):
         assert f"Annotators favour the clip that stands {side} on the screen, more than chance would." in table
+
+
+def test_metrics_of_fitting_and_training_have_a_meaning_in_both_languages():
+    table = (WEB / "src" / "watch" / "metrics.ts").read_text()
+    drawn = [
+        name for name in METRICS if name.startswith(("train/", "rollout/", "clone/", "reward/", "demonstrations/"))
+    ]
+    elsewhere = {
+        f"reward/{name}" for name in ("accuracy_train", "accuracy_heldout", "ece", "spread", "correlation_true")
+    }
+    assert [name for name in drawn if table.count(f'"{name}": ') != 2 and name not in elsewhere] == []
 
 
 NODE = shutil.which("node")

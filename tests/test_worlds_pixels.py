@@ -200,7 +200,7 @@ def test_mujoco_draws_on_when_another_world_was_closed():
 
 def test_pendulum_drawn_small_is_what_it_draws_itself(monkeypatch):
     small = played(WorldConfig(id="Pendulum-v1", envs=1, pixels=32), 5).behaviour.pixels
-    monkeypatch.setattr("plaudit.worlds.pixels._images_kept", nullcontext)
+    monkeypatch.setattr("plaudit.worlds.pixels.images_kept", nullcontext)
     np.testing.assert_array_equal(played(WorldConfig(id="Pendulum-v1", envs=1, pixels=32), 5).behaviour.pixels, small)
     monkeypatch.setattr("plaudit.worlds.pixels._draw_small", lambda inner, side: None)
     whole = played(WorldConfig(id="Pendulum-v1", envs=1, pixels=32), 5).behaviour.pixels

@@ -31,15 +31,20 @@ class Gate:
         return None if self.role is None else Caller("somebody", self.role, "person-1", MAY[self.role])
 
     def pace(self, caller: Caller, request: object) -> None:
-        """Nobody is held up."""
+        """Nobody is too fast."""
 
 
 def watching(store: Store, role: Role | None = Role.OWNER) -> FastAPI:
     app = FastAPI()
     app.add_middleware(Guard)
     app.state.access = Gate(role)
-    app.state.watch = add_watch(app, store)
+    add_watch(app, store)
     client.add_client(app)
+
+    @app.get("/api/me")
+    def me() -> dict[str, object]:
+        may = [one.value for one in MAY[role]] if role else []
+        return {"account": "somebody", "role": role and role.value, "annotator": "person-1", "name": "", "may": may}
 
     @app.get("/")
     def home() -> HTMLResponse:

@@ -27,6 +27,8 @@ from plaudit.records import (
     QueryKind,
     Rating,
     StepFeedback,
+    TextSegment,
+    sentences,
 )
 from plaudit.records.codec import content_id
 
@@ -199,3 +201,41 @@ def _level(kind: QueryKind, query: Query) -> Level | None:
             return Level.TOKENS
         case _:
             return query.level
+
+
+def marked(
+    critique: Critique, *, query: Query, text: TextSegment, person: AnnotatorProfile
+) -> tuple[Query, StepFeedback]:
+    """What a critic highlighted in a text, as a score of every sentence: the share of its characters that is not highlighted.
+
+    Only for critics who were told to highlight every fault, as a person confirms here for the whole critique: what they left
+    alone then counts as good. Notes without a span say nothing. The same again gives the same records.
+
+    Raises:
+        RecordError: nobody but a person confirms, the critique is about something else, or the text is a conversation.
+    """
+    if person.kind is not AnnotatorKind.PERSON:
+        raise RecordError("Only a person confirms a proposal", got=f"{person.id}, {person.kind.value}")
+    if critique.query != query.id or query.segments != (text.id,) or not isinstance(text.completion, str):
+        raise RecordError(
+            "A critique does not fit the text", got=f"{critique.id} of {query.segments}", expected=f"a text, {text.id}"
+        )
+    spans = [(note.start, note.end) for note in critique.notes if note.start is not None and note.end is not None]
+    hit = {place for start, end in spans for place in range(start, end)}
+    pieces = [range(start, end) for start, end in sentences(text.completion)]
+    scores = tuple(1.0 - sum(place in hit for place in piece) / max(len(piece), 1) for piece in pieces)
+    asked = Query(
+        QueryKind.STEPS, query.segments, query.shown, query.round, query.index, STRATEGY, aspect=query.aspect,
+        level=Level.SENTENCE,
+    )  # fmt: skip
+    answer = StepFeedback(
+        id=content_id("fbk", _Derived(critique.id, -1, asked.id, "")),
+        query=asked.id,
+        annotator=critique.annotator,
+        answered_at=critique.answered_at,
+        derived_from=(critique.id,),
+        confirmed_by=person.id,
+        steps=tuple(range(len(scores))),
+        scores=scores,
+    )
+    return asked, answer

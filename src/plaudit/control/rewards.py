@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from plaudit.control.growing import Growing
 from plaudit.errors import LearningError
-from plaudit.ops.aggregate import mean
+from plaudit.ops.aggregate import Combine, combine, mean
 from plaudit.records import StepBatch
 from plaudit.reward.history import Remembering
 from plaudit.reward.model import RewardModel
@@ -42,6 +42,36 @@ def paid_rows(reward: RewardFn, behaviour: Behaviour, rows: slice) -> NDArray[np
         return reward(behaviour.batch(rows)).T
     shown = slice(_begun(behaviour.episodes, rows.start), rows.stop)
     return reward.by_episode(behaviour.batch(shown), behaviour.episodes[shown].T)[:, rows.start - shown.start :].T
+
+
+def agreed(model: RewardModel, trait: str, shares: Mapping[str, float], how: Combine, reference: StepBatch) -> RewardFn:
+    """What the groups of a trait want, as one reward of a step.
+
+    Each group's rewards are those of the members' mean on everybody's scale. Groups that nobody is of who answered are left out.
+
+    Args:
+        model: depends on the trait.
+        trait: name of it.
+        shares: of the population by value of the trait.
+        how: the groups' rewards are combined, step by step.
+        reference: steps among which each group's worst is what it has without agreement, for NASH.
+    """
+    groups = [group for group in model.traits.get(trait, ()) if shares.get(group, 0.0) > 0]
+    if not groups:
+        return paying(model)
+    weights = np.array([shares[group] for group in groups])
+
+    def each(batch: StepBatch) -> NDArray[np.float64]:
+        return np.stack([mean(model.per_step(batch, traits={trait: group}))[batch.mask] for group in groups])
+
+    floor = each(reference).min(axis=1)
+
+    def learned(batch: StepBatch) -> NDArray[np.float64]:
+        found = np.zeros(batch.mask.shape)
+        found[batch.mask] = combine(each(batch), weights, how, floor=floor)
+        return found
+
+    return learned
 
 
 CHUNK = 2048

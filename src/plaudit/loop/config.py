@@ -16,7 +16,9 @@ from plaudit.control.config import PolicyConfig
 from plaudit.control.config_demonstrations import DemonstrationConfig
 from plaudit.control.config_offline import ExploreConfig
 from plaudit.errors import ConfigError
+from plaudit.ops.aggregate import Combine
 from plaudit.quality.gold import SequentialConfig
+from plaudit.quality.population import Population
 from plaudit.records import QueryKind
 from plaudit.reward.config import RewardConfig
 from plaudit.worlds.config import WorldConfig
@@ -222,6 +224,9 @@ class RunConfig:
     """questions and annotators"""
     reward: RewardConfig = field(default_factory=RewardConfig)
     """reward model"""
+    population: Population | None = None
+    """whom the reward is to speak for, as `plaudit audit quality --population` reads it: answers count by raked weights, or with
+    reward.condition_on, groups' rewards are combined; empty: every answer counts alike"""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     """policy and its algorithm: exactly one of policy.sac, .ppo, .dqn, .td3, .a2c, .trpo, .reinforce, .iql"""
     explore: ExploreConfig = field(default_factory=ExploreConfig)
@@ -296,7 +301,32 @@ class RunConfig:
                 got=f"{loop.warmup} steps over {self.world.envs} environments, segments of {ask.segment_length}",
                 expected=f"loop.warmup >= {ask.segment_length * self.world.envs}",
             )
+        self._check_population()
         labels_per_round(self)  # raises when the schedule does not fit the rounds
+
+    def _check_population(self) -> None:
+        population, on = self.population, self.reward.condition_on
+        if population is None:
+            return
+        if not on and population.combine is not Combine.MEAN:
+            raise ConfigError(
+                "Rewards of groups cannot be combined where there is one reward for all",
+                got=f"population.combine = {population.combine.value}",
+                next_step="name the groups' trait in reward.condition_on",
+            )
+        if on and (set(population.margins) != set(on) or len(on) > 1 or self.reward.as_traits):
+            raise ConfigError(
+                "The population and what the reward depends on do not fit together",
+                got=f"margins of {sorted(population.margins)}, reward.condition_on {list(on)}, as_traits {self.reward.as_traits}",
+                expected="the same one trait in both, and no reward.as_traits",
+            )
+        bonus = self.explore.uncertainty > 0 or self.explore.entropy > 0
+        if on and (bonus or self.reward.trunk.remembers or self.ask.labels == 0):
+            raise ConfigError(
+                "Rewards of groups cannot be combined like this yet",
+                got=f"reward.trunk = {self.reward.trunk.value}, explore {self.explore}, ask.labels = {self.ask.labels}",
+                expected="answers, a trunk that reads single steps, and explore.uncertainty = explore.entropy = 0",
+            )
 
 
 def labels_per_round(config: RunConfig) -> list[int]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from plaudit.control.intrinsic import explored
 from plaudit.control.learner import Learner
-from plaudit.control.rewards import RewardFn, paid_rows, paying
+from plaudit.control.rewards import RewardFn, agreed, paid_rows, paying
 from plaudit.loop.asking import ask
 from plaudit.loop.beginning import begin
 from plaudit.loop.checking import check, keep_clip
@@ -21,6 +21,7 @@ from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, s
 from plaudit.loop.opinions import keep_opinions
 from plaudit.loop.panel import counted
 from plaudit.ops.aggregate import mean
+from plaudit.quality.population import answer_weights
 from plaudit.records import SegmentData, StepBatch, is_skip
 from plaudit.reward.collate import collate
 from plaudit.reward.fit import fit
@@ -66,9 +67,15 @@ def learn(context: Context, round_: int) -> Outcome:
     context.learned_until = context.asked_until
     if [answer.id for answer in given] == before:  # nothing new: fitting on would only overfit
         return Outcome({"reward/labels": float(len(answers)), **left_out})
-    people = store.annotators(context.asked_until).values() if settings.reward.condition_on else ()
+    population, traits = settings.population, settings.reward.condition_on
+    profiles = store.annotators(context.asked_until) if traits or population is not None else {}
+    profiles = profiles if population is None else population.told(profiles)
     data = collate(
-        answers, store, implied_weight=settings.ask.list_weight if settings.ask.lists else 0.0, people=people
+        answers,
+        store,
+        implied_weight=settings.ask.list_weight if settings.ask.lists else 0.0,
+        people=profiles.values() if traits else (),
+        weights={} if population is None or traits else answer_weights(answers, profiles, population),
     )
     behaviour = context.world.behaviour
     result = fit(
@@ -136,8 +143,12 @@ def train_policy(
     weight = context.config.loop.environment_weight if context.config.ask.labels else 1.0
 
     exploring = context.config.explore
+    population = context.config.population
     if reward is None:
         pays: RewardFn = _nothing
+    elif population is not None and context.config.reward.condition_on:
+        ((trait, shares),) = population.margins.items()
+        pays = agreed(reward, trait, shares, population.combine, context.world.behaviour.reference())
     elif exploring.uncertainty or exploring.entropy:
         pays = explored(reward, exploring, context.world.behaviour, context.env_steps)
     else:

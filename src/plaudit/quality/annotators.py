@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plaudit.quality.detect import Burst, DetectConfig, Pattern, Spam, bursts, pattern, spam
+from plaudit.quality.fatigue import Decline, decline, sessions_of
 from plaudit.quality.gold import GoldTest, SequentialConfig, Verdict, tests_of
 from plaudit.quality.repeats import Repeats, repeats
 from plaudit.quality.table import ComparisonTable, Material, seconds_of
@@ -68,6 +70,8 @@ class AnnotatorAudit:
     spam: Spam | Undefined
     pattern: Pattern | Undefined
     bursts: tuple[Burst, ...] | Undefined
+    decline: Decline | Undefined
+    """whether answers get worse within the sessions"""
     suspicions: tuple[str, ...]
     """one sentence each"""
     suspected: tuple[Suspicion, ...]
@@ -85,8 +89,12 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
     advantage = None if shared.advantage is None else shared.advantage[decided]
     gold, mass, order = _gold(name, judged, material, shared.gold), _spam(number, shared), pattern(sides)
     side = side_bias((shared.table.data.side[decided] == 1).astype(np.float64), advantage)
+<<<<<<< HEAD
     rushed = _bursts(given, material, shared.detect)
     suspicions = _suspicions(shared, gold=gold, mass=mass, order=order, side=side, rushed=rushed)
+=======
+    rushed, tired = _bursts(given, material, shared.detect), _decline(number, decided, material, shared)
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
     return AnnotatorAudit(
         name=name,
         kind=material.kind(name),
@@ -102,8 +110,13 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
         spam=mass,
         pattern=Undefined("the decided answers are not on both sides") if order is None else order,
         bursts=rushed,
+<<<<<<< HEAD
         suspicions=tuple(sentence for _, sentence in suspicions),
         suspected=tuple(about for about, _ in suspicions),
+=======
+        decline=tired,
+        suspicions=_suspicions(shared, gold=gold, mass=mass, order=order, side=side, rushed=rushed, tired=tired),
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
     )
 
 
@@ -136,6 +149,16 @@ def _reliability(number: int, shared: Shared) -> Interval | Undefined:
     return shared.fit.interval(number)
 
 
+def _decline(number: int, decided: NDArray[np.intp], material: Material, shared: Shared) -> Decline | Undefined:
+    """Within sessions; what an annotator answers to one round's questions is one."""
+    if isinstance(shared.fit, Undefined) or shared.advantage is None:
+        return shared.fit if isinstance(shared.fit, Undefined) else Undefined("segments have no values")
+    rounds = [material.queries[shared.table.query[row]].round for row in decided]
+    side, session = shared.table.data.side[decided], sessions_of(rounds)
+    found = decline(shared.advantage[decided], side, session, float(shared.fit.eta[number]))
+    return Undefined("no session has two decided comparisons") if found is None else found
+
+
 def _median(given: Sequence[Feedback]) -> float | None:
     timed = [one.response_seconds for one in given if one.response_seconds is not None]
     return float(np.median(timed)) if timed else None
@@ -163,7 +186,12 @@ def _suspicions(
     order: Pattern | None,
     side: SideBias | Undefined,
     rushed: Sequence[Burst] | Undefined,
+<<<<<<< HEAD
 ) -> list[tuple[Suspicion, str]]:
+=======
+    tired: Decline | Undefined,
+) -> tuple[str, ...]:
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
     """Sentences for what goes beyond the stated error rates."""
     config = shared.detect
     limit = config.error_rate / max(len(shared.table.names), 1)
@@ -185,5 +213,14 @@ def _suspicions(
         found.append((Suspicion.ORDER, said))
     if isinstance(rushed, tuple) and rushed:
         longest = max(one.length for one in rushed)
+<<<<<<< HEAD
         found.append((Suspicion.RUSHED, f"up to {longest} rushed answers in a row, {len(rushed)} time(s)"))
     return found
+=======
+        found.append(f"up to {longest} rushed answers in a row, {len(rushed)} time(s)")
+    if isinstance(tired, Decline) and tired.answers >= config.least and tired.p_value < limit:
+        found.append(
+            f"answers get worse within sessions: reliability {tired.start:.2f} in their first halves, {tired.end:.2f} in their second"
+        )
+    return tuple(found)
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5

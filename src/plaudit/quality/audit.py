@@ -127,7 +127,7 @@ def audit(store: Store, config: AuditConfig | None = None) -> Audit:
     table = tables.comparisons(material)
     shared = _shared(table, config)
     people = [one_annotator(name, material, shared) for name in material.annotators]
-    found = [] if isinstance(shared.model, Undefined) else copies(table.labels, shared.model, config.detect)
+    found = [] if isinstance(shared.model, Undefined) else copies(table.labels, config.detect)
     decided = table.data.side != 0
     took = (table.data.side[decided] == 1).astype(np.float64)
     return Audit(

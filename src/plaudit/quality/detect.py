@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from plaudit.stats.crowd import Labels, OneCoin
+from plaudit.stats.crowd import Labels
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+HUBER = 1.345
+"""standard deviations of an agreement beyond which a pair counts less, in finding accuracies"""
+SWEEPS = 50
+"""times through all annotators, in finding accuracies that explain how often pairs agree"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,7 @@ class DetectConfig:
     """When an annotator is suspected."""
 
     error_rate: float = 0.01
-    """what each of the tests of spam, pattern and copying aims at as the probability that anybody honest is suspected
-    (Bonferroni); `python -m benchmarks.recovery` measures what it comes to, which is more for copying"""
+    """probability that anybody honest is suspected, for each of the tests of spam, side, pattern, copying and tiring (Bonferroni)"""
     least: int = 20
     """answers (or shared questions) below which nobody is suspected"""
     fast: float = 0.2
@@ -127,52 +130,92 @@ def pattern(side: IntArray) -> Pattern | None:
     return Pattern(runs, expected, float(2 * stats.norm.sf(gap / np.sqrt(variance))), count)
 
 
-def copies(labels: Labels, model: OneCoin, config: DetectConfig) -> list[Copy]:
+def copies(labels: Labels, config: DetectConfig) -> list[Copy]:
     """Pairs of annotators who agree too often, worst first, at `error_rate` over all pairs.
 
-    Expected is how often the others agree on the same questions, so that a question that all find easy is no evidence, times what the
-    one-coin model says of this pair against those others; but no less than the model says by itself. The tail is that of a
+    Expected is how often the others agree on the same questions, so that a question that all find easy is no evidence, times what
+    the one-coin model says of this pair against those others; but no less than the model says by itself. The tail is that of a
     binomial with the same mean: a sum of unequal chances has no heavier one far out (Hoeffding 1956, theorem 5).
+
+    The model's accuracies come from how often pairs agree, pairs that are suspected left out and others that stand out counting
+    less: a likelihood takes two who copy for the only ones who know. The worst pair is found first, then everything anew without.
     """
-    table, reach = _tables(labels, model)
+    table = _table(labels)
     there = table >= 0
     shared = there.T.astype(np.int64) @ there.astype(np.int64)
-    pairs = np.argwhere(np.triu(shared >= config.least, 1))
-    found: list[Copy] = []
+    pairs = [(int(a), int(b)) for a, b in np.argwhere(np.triu(shared >= config.least, 1))]
+    same = np.sum(
+        [(table == one).T.astype(np.int64) @ (table == one).astype(np.int64) for one in range(labels.classes)], axis=0
+    )
+    usable = np.zeros(shared.shape, dtype=np.bool_)
     for a, b in pairs:
-        both = there[:, a] & there[:, b]
-        mine, theirs = table[both, a], table[both, b]
-        expected = _expected(table[both], reach[both], model, (int(a), int(b)))
-        agreed, count = int(np.sum(mine == theirs)), len(mine)
-        p_value = float(stats.binom.sf(agreed - 1, count, min(expected / count, 1.0)))
-        if p_value * len(pairs) < config.error_rate:
-            found.append(Copy(int(a), int(b), agreed, expected, count, p_value))
-    return sorted(found, key=lambda one: one.p_value)
+        usable[a, b] = usable[b, a] = True
+    suspected: list[tuple[int, int]] = []
+    while True:
+        found = _tested(table, _accuracy(same, shared, usable, labels.classes), pairs, classes=labels.classes)
+        beyond = [one for one in found if one.p_value * len(pairs) < config.error_rate]
+        fresh = [one for one in beyond if (one.first, one.second) not in suspected]
+        if not fresh:
+            return sorted(beyond, key=lambda one: one.p_value)
+        worst = min(fresh, key=lambda one: one.p_value)
+        suspected.append((worst.first, worst.second))
+        usable[worst.first, worst.second] = usable[worst.second, worst.first] = False
 
 
-def _tables(labels: Labels, model: OneCoin) -> tuple[IntArray, FloatArray]:
-    """First answers [item, annotator], -1 where there is none, and the accuracy of whoever gave each, 0 where there is none."""
+def _table(labels: Labels) -> IntArray:
+    """First answers [item, annotator], -1 where there is none."""
     table = np.full((labels.items, labels.annotators), -1, dtype=np.int64)
     backwards = slice(None, None, -1)  # so that the first of several is written last
     table[labels.item[backwards], labels.annotator[backwards]] = labels.label[backwards]
-    return table, np.where(table >= 0, model.accuracy, 0.0)
+    return table
 
 
-def _expected(table: IntArray, reach: FloatArray, model: OneCoin, pair: tuple[int, int]) -> float:
-    """Expected number of equal answers of a pair on shared questions [question, annotator]."""
-    classes = model.posterior.shape[1]
+def _accuracy(same: IntArray, shared: IntArray, usable: NDArray[np.bool_], classes: int) -> FloatArray:
+    """[annotator] accuracies that explain how often pairs agree, by Huber's loss, so that single pairs do not take over.
 
-    def agree(first: FloatArray | float, second: FloatArray | float) -> FloatArray:
-        return np.asarray(first * second + (1 - first) * (1 - second) / (classes - 1))
+    With one-coin errors the agreement of two beyond chance, (P - 1/K) / (1 - 1/K), is the product of (K a - 1) / (K - 1) of each.
+    """
+    beyond = (same / np.maximum(shared, 1) - 1 / classes) / (1 - 1 / classes)
+    middle = float(np.median(beyond[usable])) if usable.any() else 0.0
+    skill = np.full(len(same), np.sqrt(max(middle, 0.01)))
+    typical = HUBER / np.sqrt(np.maximum(shared, 1))
+    for _ in range(SWEEPS):
+        off = np.abs(beyond - np.outer(skill, skill))
+        weight = np.where(usable, shared * np.minimum(1.0, typical / np.maximum(off, 1e-12)), 0.0)
+        for k in range(len(skill)):
+            mass = float(weight[k] @ skill**2)
+            skill[k] = np.clip(float(weight[k] @ (beyond[k] * skill)) / mass, -1.0, 1.0) if mass > 0 else skill[k]
+    return (1 + (classes - 1) * np.maximum(skill, -1 / (classes - 1))) / classes
 
-    own = float(agree(float(model.accuracy[pair[0]]), float(model.accuracy[pair[1]])))
+
+def _tested(table: IntArray, accuracy: FloatArray, pairs: list[tuple[int, int]], *, classes: int) -> list[Copy]:
+    there, found = table >= 0, list[Copy]()
+    reach = np.where(there, accuracy, 0.0)
+    for a, b in pairs:
+        both = there[:, a] & there[:, b]
+        agreed, count = int(np.sum(table[both, a] == table[both, b])), int(both.sum())
+        expected = _expected(
+            table[both], reach[both], (a, b), own=_agree(accuracy[a], accuracy[b], classes), classes=classes
+        )
+        p_value = float(stats.binom.sf(agreed - 1, count, min(expected / count, 1.0)))
+        found.append(Copy(a, b, agreed, expected, count, p_value))
+    return found
+
+
+def _agree(first: FloatArray, second: FloatArray, classes: int) -> FloatArray:
+    """How often two of some accuracy agree."""
+    return np.asarray(first * second + (1 - first) * (1 - second) / (classes - 1))
+
+
+def _expected(table: IntArray, reach: FloatArray, pair: tuple[int, int], *, own: FloatArray, classes: int) -> float:
+    """Expected number of equal answers of a pair on shared questions [question, annotator]; `reach` is who answered's accuracy."""
     others = np.delete(table, pair, axis=1)
     size = np.sum(others >= 0, axis=1)
     votes = np.stack([np.sum(others == one, axis=1) for one in range(classes)], axis=1)
     among = np.sum(votes * (votes - 1), axis=1) / np.maximum(size * (size - 1), 1)
     typical = np.delete(reach, pair, axis=1).sum(axis=1) / np.maximum(size, 1)
-    scaled = np.minimum(among * own / agree(typical, typical), 1.0)
-    return float(max(np.sum(np.where(size >= 2, scaled, own)), own * len(table)))
+    scaled = np.minimum(among * own / _agree(typical, typical, classes), 1.0)
+    return float(max(np.sum(np.where(size >= 2, scaled, own)), float(own) * len(table)))
 
 
 def bursts(seconds: FloatArray, typical: float, config: DetectConfig) -> list[Burst]:

@@ -13,14 +13,15 @@ A population is a TOML file of margins, and of traits that annotators gave elsew
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from plaudit.errors import ConfigError
 from plaudit.ops.aggregate import Combine
 from plaudit.quality.table import ComparisonTable, Material
+from plaudit.records import AnnotatorProfile, Feedback
 from plaudit.stats.clustered import ClusteredMean, FloatArray, IntArray, clustered_mean
 from plaudit.stats.sampling import proportional_allocation
 from plaudit.stats.undefined import Undefined
@@ -39,10 +40,15 @@ class Population:
     margins: dict[str, dict[str, float]]
     """share of the population by trait and value; the shares of a trait sum to 1"""
     smallest: float = 0.2
-    """least weight of an annotator, where 1 is the mean"""
+    """least weight of an annotator, in a run of an answer, where 1 is the mean"""
     largest: float = 5.0
+<<<<<<< HEAD
     """largest weight of an annotator; margins fit less well where it binds, and a few people count less"""
     least: int = LEAST
+=======
+    """largest weight of an annotator, in a run of an answer; margins fit less well where it binds, and a few people count less"""
+    least: int = 5
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
     """people in a group that is reported by itself; smaller groups could tell who somebody is"""
     combine: Combine = Combine.MEAN
     """how the rewards of groups are combined: mean (by share), worst (of the group that likes it least) or nash (product of gains)"""
@@ -69,6 +75,13 @@ class Population:
         profiles = material.profiles
         own = {name: (profiles[name].traits if name in profiles else None) or {} for name in material.annotators}
         return {name: {**found, **self.annotators.get(name, {})} for name, found in own.items()}
+
+    def told(self, profiles: Mapping[str, AnnotatorProfile]) -> dict[str, AnnotatorProfile]:
+        """Profiles with what is known of annotators elsewhere."""
+        return {
+            name: replace(one, traits={**(one.traits or {}), **self.annotators.get(name, {})} or None)
+            for name, one in profiles.items()
+        }
 
     def groups(self, material: Material, trait: str) -> dict[str, str]:
         """Annotator -> value of a trait, for values of the population whose groups are large enough to be reported."""
@@ -121,18 +134,8 @@ class Weighting:
 
 def weigh(material: Material, table: ComparisonTable, population: Population) -> Weighting | Undefined:
     """Weights of the annotators by raking, and agreement with others by group. Undefined where no trait is known of anybody."""
-    names, traits = material.annotators, population.traits(material)
-    categories: list[IntArray] = []
-    targets: list[FloatArray] = []
-    unreached: list[str] = []
-    for trait, shares in population.margins.items():
-        known = [traits[name].get(trait) for name in names]
-        there = [value for value, target in shares.items() if target > 0 and value in known]
-        unreached += [f"{trait} {value}" for value, target in shares.items() if target > 0 and value not in known]
-        if there:
-            mass = sum(shares[value] for value in there)
-            targets.append(np.array([shares[value] / mass for value in there]))
-            categories.append(np.array([there.index(v) if v in there else UNKNOWN for v in known], dtype=np.int64))
+    names = material.annotators
+    categories, targets, unreached = _categories(material, population)
     if not categories:
         return Undefined("no annotator has a trait that the population names")
     raked = rake(categories, targets, start=_start(material), limits=(population.smallest, population.largest))
@@ -152,6 +155,42 @@ def weigh(material: Material, table: ComparisonTable, population: Population) ->
         agreement=_mean(table, same, clusters, each),
         plain_agreement=_mean(table, same, clusters, np.ones(len(each))),
     )
+
+
+def answer_weights(
+    answers: Sequence[Feedback], profiles: Mapping[str, AnnotatorProfile], population: Population
+) -> dict[str, float]:
+    """By annotator, how much each of their answers counts, so that as much is said by each group as it has of the population.
+
+    Answers are raked, and not annotators: whoever answered much goes on counting much within their group. Their mean is 1, and
+    limits hold for them. Nothing where no trait of the population is known of anybody: answers then count alike.
+    """
+    material = Material({}, tuple(answers), dict(profiles), {})
+    categories, targets, _ = _categories(material, population)
+    if not categories:
+        return {}
+    place = {name: number for number, name in enumerate(material.annotators)}
+    who = np.array([place[one.annotator] for one in answers], dtype=np.int64)
+    limits = population.smallest, population.largest
+    raked = rake([one[who] for one in categories], targets, start=_start(material)[who], limits=limits)
+    return {one.annotator: weight for one, weight in zip(answers, raked.weights.tolist(), strict=True)}
+
+
+def _categories(material: Material, population: Population) -> tuple[list[IntArray], list[FloatArray], list[str]]:
+    """For each trait that is known of somebody, [annotator] category and [category] target; and groups that nobody is of."""
+    names, traits = material.annotators, population.traits(material)
+    categories: list[IntArray] = []
+    targets: list[FloatArray] = []
+    unreached: list[str] = []
+    for trait, shares in population.margins.items():
+        known = [traits[name].get(trait) for name in names]
+        there = [value for value, target in shares.items() if target > 0 and value in known]
+        unreached += [f"{trait} {value}" for value, target in shares.items() if target > 0 and value not in known]
+        if there:
+            mass = sum(shares[value] for value in there)
+            targets.append(np.array([shares[value] / mass for value in there]))
+            categories.append(np.array([there.index(v) if v in there else UNKNOWN for v in known], dtype=np.int64))
+    return categories, targets, unreached
 
 
 def _start(material: Material) -> FloatArray:

@@ -105,7 +105,7 @@ def reasons(one: AnnotatorAudit) -> list[str]:
     """Why something is not known of an annotator."""
     parts = {
         "gold": one.gold, "repeats": one.repeats, "accuracy": one.accuracy, "reliability": one.reliability,
-        "side": one.side, "spam": one.spam, "order of sides": one.pattern, "bursts": one.bursts,
+        "side": one.side, "spam": one.spam, "order of sides": one.pattern, "bursts": one.bursts, "tiring": one.decline,
     }  # fmt: skip
     return [f"{name}: {value.reason}" for name, value in parts.items() if isinstance(value, Undefined)]
 

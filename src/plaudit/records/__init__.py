@@ -26,7 +26,7 @@ from plaudit.records.feedback import (
 )
 from plaudit.records.people import AnnotatorKind, AnnotatorProfile
 from plaudit.records.tasks import Level, Query
-from plaudit.records.text import Message, Text, TextSegment, segment_from_json
+from plaudit.records.text import Message, Text, TextSegment, segment_from_json, sentences
 
 __all__ = [
     "FEEDBACK_KINDS",
@@ -65,5 +65,6 @@ __all__ = [
     "kind_of",
     "require_confirmed",
     "segment_from_json",
+    "sentences",
     "to_json",
 ]

@@ -66,6 +66,8 @@ class FeedbackData:
     """annotator -> trait -> value, of annotators who told"""
     names: tuple[str, ...] = ()
     """ids of the segments"""
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    """by annotator, how much each of their answers counts in the fit; 1 where nothing is said"""
 
     @property
     def answers(self) -> int:
@@ -74,7 +76,7 @@ class FeedbackData:
 
     def of(self, head: str) -> FeedbackData:
         """What is said about one of the other rewards, as if it were the overall one."""
-        return FeedbackData(self.segments, self.heads[head], traits=self.traits)
+        return FeedbackData(self.segments, self.heads[head], traits=self.traits, weights=self.weights)
 
 
 def collate(
@@ -84,6 +86,7 @@ def collate(
     implied_weight: float = 0.0,
     people: Iterable[AnnotatorProfile] = (),
     size: Callable[[str], float] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> FeedbackData:
     """Look up what answers are about, and put them into arrays. Answers that say nothing about rewards are left out.
 
@@ -93,6 +96,7 @@ def collate(
         implied_weight: above 0, what follows from the comparisons of ranked lists counts too (`plaudit.reward.implied`).
         size: of a segment by id, what `reward.nuisance` takes for its length, for example `Texts.size`; by default its steps.
         people: profiles of annotators, as of `Store.annotators`, where the reward is to depend on their traits.
+        weights: by annotator, how much each of their answers counts in the fit (`plaudit.quality.population.answer_weights`).
 
     Raises:
         RecordError: an answer does not fit its query, was derived from others and confirmed by nobody, or is about a segment
@@ -124,8 +128,9 @@ def collate(
     evidence = {head: evidence_of(given, names) for head, given in heads.items()}
     traits = {one.id: one.traits for one in people if one.traits}
     chained = _chained(heads[OVERALL]) if implied_weight else None
+    overall = evidence.pop(OVERALL)
     return FeedbackData(
-        tuple(data.values()), evidence.pop(OVERALL), chained, implied_weight, evidence, traits, tuple(ids)
+        tuple(data.values()), overall, chained, implied_weight, evidence, traits, tuple(ids), weights or {}
     )
 
 

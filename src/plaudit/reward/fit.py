@@ -111,6 +111,7 @@ def fit(
     if config.condition_on:
         views_apart, draws = shown.features[: len(data.segments)], generator(seed, "tastes")
         known = judges(data.evidence, views_apart, data.traits, config=config, rng=draws)
+    problem = replace(problem, weights=_weights(data))
     rng = generator(seed, "order")
     ensemble, annotators, tastes, history = _train(ensemble, problem, annotators, known, config=config, rng=rng)
     found = problem.values(ensemble)
@@ -151,6 +152,20 @@ def _heads(
         )
         for head in sorted(data.heads)
     }
+
+
+def _weights(data: FeedbackData) -> tuple[torch.Tensor, ...] | None:
+    """[answer] for each kind, of mean 1 over all answers about this reward."""
+    if not data.weights:
+        return None
+    each = [
+        np.ones(len(part.segments))
+        if part.asked is None
+        else part.asked.of(data.weights, 1.0, np.arange(len(part.segments)))
+        for part in data.evidence
+    ]
+    usual = float(np.concatenate(each).mean())
+    return tuple(torch.from_numpy((one / usual).astype(np.float32)) for one in each)
 
 
 def _implied(data: FeedbackData, trains: tuple[NDArray[np.bool_], ...]) -> Implied | None:

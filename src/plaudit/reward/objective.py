@@ -44,6 +44,8 @@ class Problem:
     """what follows from answers; learned from, measured nowhere"""
     shifts: tuple[Tensor, ...] | None = None
     """[member, answer, judgement] for each kind: what the taste of who answered adds to values"""
+    weights: tuple[Tensor, ...] | None = None
+    """[answer] for each kind: how much an answer counts, of mean 1; None: all alike"""
 
     @property
     def answers(self) -> int:
@@ -103,7 +105,8 @@ def loss(
             if problem.shifts is not None:
                 values = values + problem.shifts[number][:, rows]
             log_prob = smoothed(part, values, rows, annotators, config.label_smoothing)
-            likelihood = likelihood + (log_prob * learns).sum(-1)
+            counted = learns if problem.weights is None else learns * problem.weights[number][rows]
+            likelihood = likelihood + (log_prob * counted).sum(-1)
             count = count + learns.sum(-1)
             per_answer = ((rewards * weights).sum(-1) ** 2 / weights.sum(-1)).mean((1, 2)).sum()
             penalty = penalty + per_answer * (len(rows) / (problem.views * len(chosen)))

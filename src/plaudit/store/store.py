@@ -143,6 +143,7 @@ class Store(Reading):
         overlap: int = 1,
         among: Sequence[str] | None = None,
         barred: Collection[str] = (),
+        after: int = 0,
         now: float | None = None,
     ) -> Query | None:
         """The oldest question for an annotator: not answered or held by them, and by fewer than `overlap` others.
@@ -153,6 +154,7 @@ class Store(Reading):
             overlap: answers wanted to each question; the same at every call on a store.
             among: only these questions, however many others answered them; None: all.
             barred: none of these.
+            after: none that was asked up to this log position.
             now: the time, where it is not the clock's.
         """
         moment = time.time() if now is None else now
@@ -161,7 +163,7 @@ class Store(Reading):
         if self._leased % LOOK_AHEAD == 1:
             with self.reading() as connection:
                 self._look_ahead(connection, overlap)
-        after = self._answered_upto.get(overlap, 0)
+        after = max(after, self._answered_upto.get(overlap, 0))
         record = self.change(
             lambda connection: work.lease_query(connection, wish, until=moment + seconds, now=moment, after=after)
         )

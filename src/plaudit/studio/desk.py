@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 
 from plaudit.ask.annotator import feedback_id
 from plaudit.ask.service import ServiceConfig
@@ -70,7 +71,11 @@ class Desk:
                 self._away.remove(annotator)
                 self._tell(session, Cue.RESUME)
             self._tell(session, Cue.TICK)
+<<<<<<< HEAD
             self._outlook.read()  # what was asked again meanwhile is for others
+=======
+            self._outlook.read()
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
             self._fill(session)
             return self._view(session)
 
@@ -210,6 +215,9 @@ class Desk:
     def _fill(self, session: Session) -> None:
         if session.state in {State.BREAK, State.FINISHED}:
             return
+        if self._outlook.offer(session.annotator).stopped:
+            self._tell(session, Cue.PAUSE)
+            return
         while len(session.line) < LINE:
             query = self._lease(session)
             if query is None:
@@ -219,17 +227,26 @@ class Desk:
 
     def _lease(self, session: Session) -> Query | None:
         """The question that this annotator is given next."""
+<<<<<<< HEAD
         annotator, store, overlap = session.annotator, self._store, self._service.overlap
         offer = self._outlook.offer(annotator, session.claims)
+=======
+        offer, since = self._outlook.offer(annotator), self._outlook.since
+        lease = partial(self._store.lease_query, annotator, LEASE_SECONDS, overlap=self._service.overlap, after=since)
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         if offer.stopped:
             return None
         if offer.among:
-            found = store.lease_query(annotator, LEASE_SECONDS, among=offer.among)
+            found = lease(among=offer.among)
             if found is not None or offer.screening:
                 return found
-        found = store.lease_query(annotator, LEASE_SECONDS, overlap=overlap, barred=offer.barred)
+        found = lease(barred=offer.barred)
         if found is None and offer.barred:  # rather somebody less suited than nobody
+<<<<<<< HEAD
             found = store.lease_query(annotator, LEASE_SECONDS, overlap=overlap, barred=offer.others)
+=======
+            found = lease()
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         return found
 
     def _view(self, session: Session) -> View:
@@ -238,7 +255,7 @@ class Desk:
         waiting = len(on_the_way) + (held is not None)
         offer = self._outlook.offer(annotator)
         state = "question" if line else "break" if session.state is State.BREAK else "waiting"
-        if state == "waiting" and offer.stopped:
+        if not line and offer.stopped:
             state = "stopped"
         elif state == "waiting" and self._outlook.complete:
             state = "finished"
@@ -254,7 +271,7 @@ class Desk:
             saved=list(session.saved),
             progress=Progress(
                 mine=self._outlook.by_annotator[annotator] + waiting,
-                answered=self._outlook.answers + waiting,
+                answered=self._outlook.answered + (waiting if self._service.overlap == 1 else 0),
                 open=max(self._outlook.open - waiting, 0),
                 total=self._outlook.total,
                 seconds=round(self._outlook.seconds_of.get(annotator, 0.0), 1),

@@ -27,10 +27,8 @@ from plaudit.studio.live_child import Child
 from plaudit.studio.live_world import GONE, Limits, Live
 from plaudit.studio.roles import Caller, Permission, needs, said
 from plaudit.studio.view import Shape
-from plaudit.worlds.config import WorldConfig
-from plaudit.worlds.live import segment_data, setup
-from plaudit.worlds.playing import Start
-from plaudit.worlds.render import task_seen
+from plaudit.worlds.config import WorldConfig, task_seen
+from plaudit.worlds.wire import Start, segment_data, setup
 
 # no `from __future__ import annotations` here: FastAPI reads the annotations of routes inside of functions
 Holds = Callable[[str, str], bool]
@@ -114,7 +112,7 @@ class Lives:
         """
         for id_ in [id_ for id_, live in self.found.items() if live.annotator == annotator]:
             await self.found.pop(id_).end()
-        if self._starting + len(self.found) >= self.limits.worlds:
+        if self._starting + sum(live.last is None for live in self.found.values()) >= self.limits.worlds:
             return None
         self._starting += 1
         try:

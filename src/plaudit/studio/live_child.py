@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from plaudit.errors import RecordError
-from plaudit.worlds.live import said
+from plaudit.worlds.wire import said
 
 START_SECONDS = 18.0
 """longest that a world may take to be made; the page waits a little longer"""
@@ -34,7 +34,7 @@ class Child:
         """A process whose world is ready, and what it said of it.
 
         Args:
-            setup: of `plaudit.worlds.live.setup`.
+            setup: of `plaudit.worlds.wire.setup`.
 
         Raises:
             RecordError: the world cannot be played, with the reason.

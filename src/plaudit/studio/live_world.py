@@ -191,7 +191,11 @@ def _wish(text: str | None) -> dict[str, Any] | None:
     if text is None or len(text) > LONGEST_MESSAGE:
         return None
     try:
-        found = json.loads(text)
-    except ValueError:
+        found = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)  # NaN and infinity are no JSON

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+<<<<<<< HEAD
 from collections.abc import Callable, Collection
 from typing import Any, Literal
+=======
+from collections.abc import Callable
+from typing import Literal
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
 
 from plaudit.ask.assistance import ASSISTED, Assistance, assistance_of
 from plaudit.ask.service import Offer, Roster, ServiceConfig
+from plaudit.ask.study import EVENT as STUDY
 from plaudit.quality.gold import EVENT as GOLD
 from plaudit.quality.gold import gold_of
 from plaudit.records import Query, from_json
-from plaudit.store.store import Store
+from plaudit.store.store import Event, Store
 
 Stage = Literal["act", "ask", "learn", "improve", "check"]
 STAGES: tuple[Stage, ...] = ("act", "ask", "learn", "improve", "check")
-FOLLOWED = frozenset({"run.created", "stage.completed", "query.asked", GOLD, ASSISTED})
+FOLLOWED = frozenset({"run.created", "stage.completed", "query.asked", STUDY, GOLD, ASSISTED})
 
 
 class Outlook:
@@ -26,7 +32,7 @@ class Outlook:
         run: names the log.
         labels: questions of the whole run, where it says so.
         stage: what the run does now.
-        answers: number of answers.
+        since: position in the log before which nothing is to be answered: imports come before their study.
         open: number of questions that lack answers.
         by_annotator: number of answers of each annotator.
         seconds_of: response time of each annotator.
@@ -41,59 +47,63 @@ class Outlook:
         self.run = ""
         self.labels: int | None = None
         self.stage: Stage | None = None
-        self.answers = 0
         self.open = 0
+        self.since = 0
         self.by_annotator: Counter[str] = Counter()
         self.seconds_of: dict[str, float] = {}
         self._roster = Roster(service)
         self._assistance: dict[str, Assistance] = {}
         self._store = store
         self._clock = clock
-        self._read_events = 0
-        self._read_answers = 0
-        self._asked = 0
+        self._read_upto = 0
         self._rounds: int | None = None
         self._rounds_done = 0
         self._dry_since: float | None = None
         self._last_dry: float | None = None
-        self._given: Counter[str] = Counter()
+        self._given: dict[str, int] = {}
         self._lock = threading.RLock()
 
     @property
     def complete(self) -> bool:
         """Whether the run has come to its end; a study without a run is over when all its questions are answered."""
         if self._rounds is None:
-            return self._asked > 0 and self.open == 0
+            return bool(self._given) and self.open == 0
         return self._rounds_done >= self._rounds
 
     @property
     def total(self) -> int | None:
-        """Questions in all, where that is known."""
-        return self._asked if self.labels is None and self._rounds is None else self.labels
+        """Questions in all, where that is known; of a study, those that it asked."""
+        return len(self._given) if self.labels is None and self._rounds is None else self.labels
+
+    @property
+    def answered(self) -> int:
+        """Questions that have all their answers."""
+        return len(self._given) - self.open
 
     def read(self) -> None:
         """Take in what the log has got since the last time."""
         with self._lock:
-            for event in self._store.events(after=self._read_events, kinds=FOLLOWED):
-                self._read_events = event.seq
-                self._take(event.kind, event.payload, event.hash)
+            head = self._store.head()[0]
+            for event in self._store.events(after=self._read_upto, upto=head, kinds=FOLLOWED):
+                self._take(event)
             # retracted answers too: their questions are not asked again
-            for seq, answer in self._store.feedback(after=self._read_answers, retracted=True):
-                self._read_answers = seq
+            for _, answer in self._store.feedback(after=self._read_upto, upto=head, retracted=True):
                 self._roster.given(answer)
-                self.answers += 1
-                self._given[answer.query] += 1
-                self.open -= self._given[answer.query] == self._roster.config.overlap
                 self.by_annotator[answer.annotator] += 1
                 before = self.seconds_of.get(answer.annotator, 0.0)
                 self.seconds_of[answer.annotator] = before + (answer.response_seconds or 0.0)
+                if answer.query in self._given:
+                    self._given[answer.query] += 1
+                    self.open -= self._given[answer.query] == self._roster.config.overlap
+            self._read_upto = head
             self._note(dry=self.open == 0)
 
-    def _take(self, kind: str, payload: dict[str, Any], hash_: str) -> None:
-        match kind:
+    def _take(self, event: Event) -> None:
+        payload = event.payload
+        match event.kind:
             case "run.created":
                 config = payload.get("config", {})
-                self.run = hash_[:16]
+                self.run = event.hash[:16]
                 self.labels = config.get("ask", {}).get("labels")
                 self._rounds = config.get("loop", {}).get("rounds")
             case "stage.completed":
@@ -102,10 +112,14 @@ class Outlook:
                 self._rounds_done += done == len(STAGES) - 1
             case "query.asked":
                 query = from_json(Query, payload)
-                self._asked += 1
+                self._given[query.id] = 0
                 self.open += 1
                 self._roster.asked(query)
-            case _ if kind == GOLD:
+            case _ if event.kind == STUDY:
+                if not self.since:  # what was imported is no part of the study
+                    self.since, self.open, self._given = event.seq, 0, {}
+                    self._roster = Roster(self._roster.config)
+            case _ if event.kind == GOLD:
                 self._roster.golden(gold_of(payload))
             case _:
                 self._assistance[payload["query"]] = assistance_of(payload)

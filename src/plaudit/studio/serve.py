@@ -6,6 +6,7 @@ import logging
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -15,11 +16,16 @@ from plaudit.studio.access import Access
 from plaudit.studio.app import create_app
 from plaudit.studio.deliver import Deliveries
 from plaudit.studio.network import HOST, StudioConfig, access_for, listen
+from plaudit.studio.watch import Watch
 from plaudit.studio.webhooks import Webhooks
 
 PORT = 8765
 KEEP_ALIVE = 75
 """seconds for which a connection stays open between two requests: longer than most people think about a question"""
+STREAM_SECONDS = 2
+"""for so long streams that are still open keep a studio that is to stop"""
+LONGEST_MESSAGE = 16_384
+"""bytes that a page may send over a WebSocket at once"""
 LOG = logging.getLogger(__name__)
 
 
@@ -65,11 +71,27 @@ def serve(
             log_level="warning",
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=STREAM_SECONDS,
+            ws_max_size=LONGEST_MESSAGE,
+            ws_per_message_deflate=False,  # pictures are packed already
             ssl_certfile=config.certificate,
             ssl_keyfile=config.certificate_key,
         )
         with Deliveries(Webhooks(store)):
-            uvicorn.Server(settings).run(sockets=[listener])
+            _Server(settings, app.state.watch).run(sockets=[listener])
     finally:
         store.close()
         listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of those who watch when it is told to stop; it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, watch: Watch) -> None:
+        super().__init__(config)
+        self._watch = watch
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Told to stop."""
+        self._watch.close()
+        super().handle_exit(sig, frame)

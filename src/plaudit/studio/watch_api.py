@@ -103,8 +103,8 @@ Count = Annotated[int, Query(ge=1, le=200)]
 
 
 def add_watch(app: FastAPI, store: Store) -> Watch:
-    """Add the routes."""
-    watch = Watch(store)
+    """Add the routes; the application knows the watch as `state.watch`."""
+    app.state.watch = watch = Watch(store)
     router = APIRouter(prefix="/api/watch", dependencies=[Depends(needs(Permission.WATCH))], tags=["watch"])
     _add_run(router, watch)
     _add_behaviour(router, watch)

@@ -7,6 +7,9 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from plaudit.errors import ConfigError
 
 SMALLEST, LARGEST = 8, 512
@@ -87,6 +90,14 @@ class WorldConfig:
                 return replace(self, id=name, tasks=None)
             case options:
                 return replace(self, options={**self.options, **options}, tasks=None)
+
+
+def task_seen(config: WorldConfig, observation: NDArray[np.float32]) -> int:
+    """Number of the task that an observation [entry] was made in, as its one-hot entries say."""
+    if config.tasks is None:
+        return 0
+    end = len(observation) - (config.horizon is not None)  # `absorbed` is the last
+    return int(np.argmax(observation[end - len(config.tasks) : end]))
 
 
 def _is_number(value: object) -> bool:

@@ -2,10 +2,9 @@
 
 python -m plaudit.worlds.live      started by the studio, one per person who plays; ends when its standard input does
 
-Messages on both pipes are one letter, a length of four bytes and so many bytes: J is JSON, A named arrays
-(safetensors), F a picture (JPEG). In come first {world, start, branch}, with the arrays of the segment where `branch`,
-then any of {go}, {pause}, {action}, {speed}, {restart}, {end, first}. Out comes {ready, fps, ...} with the controls,
-then for every picture {step, done, enough, again} and F; at the end {shown, start} and A, or {error}.
+In come what `plaudit.worlds.wire.setup` makes, then any of {go}, {pause}, {action}, {speed}, {restart}, {end, first}. Out
+comes {ready, fps, ...} with the controls, then for every picture {step, done, enough, again} and F; at the end
+{shown, start} and A, or {error}.
 """
 
 from __future__ import annotations
@@ -23,19 +22,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load, save
 
 from plaudit.errors import PlauditError, RecordError, WorldError
-from plaudit.records import SegmentData, from_json, to_json
+from plaudit.records import from_json
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.controls import Controls, checked, controls_of
 from plaudit.worlds.pixels import Pixels
-from plaudit.worlds.playing import Play, Start
+from plaudit.worlds.playing import Play
+from plaudit.worlds.wire import ARRAYS, FRAME, Start, arrays_of, pack, read, said, segment_data
 
-JSON, ARRAYS, FRAME = b"J", b"A", b"F"
 FRAMES_PER_SECOND = 20.0
 """pictures sent at most; steps in between are not drawn"""
 QUALITY = 70
@@ -45,36 +41,6 @@ BEHIND = 0.25
 """seconds that a world may lag and catch up; what is slower than that runs slow, instead of racing"""
 GONE = 1
 """exit status when the studio is gone"""
-
-
-def pack(kind: bytes, payload: bytes) -> bytes:
-    """One message."""
-    return kind + len(payload).to_bytes(4, "big") + payload
-
-
-def said(message: Mapping[str, Any]) -> bytes:
-    """One message of JSON."""
-    return pack(JSON, json.dumps(message, allow_nan=False).encode())
-
-
-def setup(world: WorldConfig, start: Start, data: SegmentData | None = None) -> bytes:
-    """What the process is told first: the world, where to begin, and the segment to begin in."""
-    first = said({"world": to_json(world), "start": to_json(start), "branch": data is not None})
-    return first if data is None else first + pack(ARRAYS, save(_plain(data)))
-
-
-def segment_data(payload: bytes) -> SegmentData:
-    """What a message of kind A holds."""
-    return SegmentData.from_arrays(load(payload))
-
-
-def read(source: BinaryIO) -> tuple[bytes, bytes] | None:
-    """The next message's kind and bytes; None at the end."""
-    head = source.read(5)
-    if len(head) < 5:
-        return None
-    payload = source.read(int.from_bytes(head[1:], "big"))
-    return head[:1], payload
 
 
 def jpeg(frame: Pixels) -> bytes:
@@ -195,7 +161,7 @@ class Player:
     def _hand_in(self, first: int | None) -> None:
         shown = self._play.shown(first)
         self._say({"shown": True, "start": shown.start})
-        self._sink.write(pack(ARRAYS, save(_plain(shown.data))))
+        self._sink.write(pack(ARRAYS, arrays_of(shown.data)))
         self._sink.flush()
 
     def _show(self) -> None:
@@ -245,10 +211,6 @@ def _listen(source: BinaryIO, inbox: queue.Queue[bytes]) -> None:
     while (message := read(source)) is not None:
         inbox.put(message[1])
     os._exit(GONE)  # the studio is gone, or has no more use for this; a step that hangs must not keep the process
-
-
-def _plain(data: SegmentData) -> dict[str, NDArray[Any]]:
-    return {name: np.ascontiguousarray(array) for name, array in data.arrays().items()}
 
 
 def main() -> int:

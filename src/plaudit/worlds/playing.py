@@ -18,33 +18,16 @@ from numpy.typing import NDArray
 from plaudit.errors import WorldError
 from plaudit.records import SegmentData
 from plaudit.worlds.behaviour import Behaviour, Cut
-from plaudit.worlds.config import WorldConfig
+from plaudit.worlds.config import WorldConfig, task_seen
 from plaudit.worlds.lockstep import Lockstep
 from plaudit.worlds.pixels import Pixels, draw_plain, drawn, images_kept, shrink
-from plaudit.worlds.render import MUJOCO_SIZE, require_same, smaller, step_lane, task_seen, visits
+from plaudit.worlds.render import MUJOCO_SIZE, require_same, smaller, step_lane, visits
 from plaudit.worlds.simulator import restore
 from plaudit.worlds.vector import layout_of
+from plaudit.worlds.wire import Start
 
 LONGEST = 10_000
 """steps that a person may act; what nobody ends is ended"""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where a play begins, and what it is to become."""
-
-    seed: int
-    """of the reset, where no segment is given"""
-    length: int
-    """steps that count in the end; fewer only where the episode ends before"""
-    task: int = 0
-    """which of the world's tasks, where no segment is given"""
-    step: int = 0
-    """of the segment, where the person takes over"""
-    origin: int = 0
-    """step of its episode at which the segment begins"""
-    keep: bool = False
-    """what counts begins as the segment does (a correction), not where the person took over"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from plaudit.errors import WorldError
 from plaudit.records import SegmentData
-from plaudit.worlds.config import WorldConfig
+from plaudit.worlds.config import WorldConfig, task_seen
 from plaudit.worlds.lockstep import Lockstep
 from plaudit.worlds.pixels import drawn
 
@@ -141,14 +141,6 @@ def step_lane(lockstep: Lockstep, lane: int, action: NDArray[np.generic]) -> tup
     every = np.stack([np.asarray(action)] * len(lockstep.envs))
     observations, rewards, terminated, truncated = lockstep.step(every, [lane])
     return observations[lane], float(rewards[lane]), bool(terminated[lane] or truncated[lane])
-
-
-def task_seen(config: WorldConfig, observation: NDArray[np.float32]) -> int:
-    """Number of the task that an observation [entry] was made in, as its one-hot entries say."""
-    if config.tasks is None:
-        return 0
-    end = len(observation) - (config.horizon is not None)  # `absorbed` is the last
-    return int(np.argmax(observation[end - len(config.tasks) : end]))
 
 
 def smaller(frame: Frames) -> Frames:

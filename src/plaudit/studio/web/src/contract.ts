@@ -22,11 +22,11 @@ export type Permission = Shapes["Permission"];
 export type Fields = Record<string, unknown>;
 export type Answer = Required<Of<"view", "Answer">> & { answer: Fields };
 
-/** What a live environment is given; it calls `done` with the id of the segment that was played. */
+/** What a live environment is given; it calls `done` with the id of the segment that was played, and which steps a correction changed. */
 export interface LiveProps {
   query: string;
   from: { item: number; step: number } | null;
-  done: (segment: string) => void;
+  done: (segment: string, changed: { start: number; end: number } | null) => void;
   cancel: () => void;
 }
 export type Live = ComponentType<LiveProps>;

@@ -869,6 +869,7 @@ export interface components {
             world: string;
         };
         /**
+<<<<<<< HEAD
          * AgreementView
          * @description Agreement of annotators on one form of question.
          */
@@ -917,6 +918,8 @@ export interface components {
             together: components["schemas"]["Together"] | null;
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * AnnotatorTotals
          * @description What one annotator did.
          */
@@ -941,6 +944,7 @@ export interface components {
             ties: number;
         };
         /**
+<<<<<<< HEAD
          * AnnotatorView
          * @description One annotator, under the pseudonym.
          */
@@ -1003,6 +1007,8 @@ export interface components {
             seq: number;
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Answer
          * @description An answer from the page.
          */
@@ -1041,6 +1047,7 @@ export interface components {
             cursor: number | null;
         };
         /**
+<<<<<<< HEAD
          * AnswerView
          * @description One answer.
          */
@@ -1087,6 +1094,8 @@ export interface components {
             questions: components["schemas"]["StudyQuestion"][];
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * AskSummary
          * @description Questions and answers.
          */
@@ -1200,6 +1209,7 @@ export interface components {
             total: number;
         };
         /**
+<<<<<<< HEAD
          * Ceiling
          * @description Between what bounds the best accuracy of any model lies.
          */
@@ -1212,6 +1222,8 @@ export interface components {
             questions: number;
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * CheckSummary
          * @description The policy at the end, on its own and against references.
          */
@@ -1226,6 +1238,7 @@ export interface components {
             returns?: components["schemas"]["Estimate"] | null;
         };
         /**
+<<<<<<< HEAD
          * CheckView
          * @description A check, and what was said about it, newest last.
          */
@@ -1260,6 +1273,8 @@ export interface components {
             late: components["schemas"]["Range"];
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Estimate
          * @description A number with its 95 % interval.
          */
@@ -1319,6 +1334,7 @@ export interface components {
             reply: components["schemas"]["Reply"];
             /** Retracted */
             retracted: boolean;
+<<<<<<< HEAD
         };
         /**
          * Gold
@@ -1398,6 +1414,8 @@ export interface components {
             seq: number;
             /** Traits */
             traits: components["schemas"]["Trait"][];
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         };
         /**
          * HookView
@@ -1741,6 +1759,7 @@ export interface components {
             spread: number | null;
         };
         /**
+<<<<<<< HEAD
          * NewCheck
          * @description Something else that is to be looked at.
          */
@@ -1751,6 +1770,8 @@ export interface components {
             what: string;
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * NewHook
          * @description A webhook with the secret that its messages are signed with, which is shown this once.
          */
@@ -1910,6 +1931,7 @@ export interface components {
             asked: components["schemas"]["plaudit__report__worth__Asked"];
             /** Seen */
             seen: components["schemas"]["Seen"][];
+<<<<<<< HEAD
         };
         /**
          * Range
@@ -1943,6 +1965,8 @@ export interface components {
         Reasked: {
             /** Queries */
             queries: string[];
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         };
         /**
          * Refusal
@@ -1990,6 +2014,7 @@ export interface components {
             strength?: number | null;
         };
         /**
+<<<<<<< HEAD
          * Retract
          * @description An answer that is not to count any more.
          */
@@ -2010,6 +2035,8 @@ export interface components {
             uses: components["schemas"]["Use"][];
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Role
          * @description What an account is for.
          * @enum {string}
@@ -2123,6 +2150,7 @@ export interface components {
          */
         Severity: "ok" | "note" | "warning" | "problem";
         /**
+<<<<<<< HEAD
          * Sign
          * @description What a reviewer says about a check.
          */
@@ -2169,6 +2197,8 @@ export interface components {
             verdict: string;
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * StageSummary
          * @description One finished stage.
          */
@@ -2209,6 +2239,7 @@ export interface components {
             ties: number;
         };
         /**
+<<<<<<< HEAD
          * StudyQuestion
          * @description A question of these answers.
          */
@@ -2257,6 +2288,8 @@ export interface components {
             seq: number;
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Summary
          * @description Everything that a report says.
          */
@@ -2285,6 +2318,7 @@ export interface components {
             verdict: string;
         };
         /**
+<<<<<<< HEAD
          * Suspicion
          * @description Why to look at somebody.
          */
@@ -2301,6 +2335,8 @@ export interface components {
             sentence: string;
         };
         /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Text
          * @description A prompt and what was answered to it; spans count the characters of the completion's turns, one after the other.
          */
@@ -2309,6 +2345,7 @@ export interface components {
             completion: components["schemas"]["plaudit__studio__view__Turn"][];
             /** Prompt */
             prompt: components["schemas"]["plaudit__studio__view__Turn"][];
+<<<<<<< HEAD
         };
         /**
          * Together
@@ -2333,6 +2370,8 @@ export interface components {
             hidden: boolean;
             /** Trait */
             trait: string;
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         };
         /**
          * Undo

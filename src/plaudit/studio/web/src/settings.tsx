@@ -42,7 +42,7 @@ export function Settings() {
         />
         {me.value?.may.includes("self") ? (
           <p class="muted">
-            {t("signed-in", { name: me.value.name || me.value.role })}{" "}
+            {t("signed-in", { name: me.value.name || t(`role.${me.value.role}`) })}{" "}
             <button type="button" class="quiet" onClick={leave}>{t("sign-out")}</button>
           </p>
         ) : null}

@@ -16,7 +16,7 @@ export function rangeOf(values: readonly number[], room = 0.06): Range {
   if (known.length === 0) return [0, 1];
   const low = Math.min(...known);
   const high = Math.max(...known);
-  const pad = high > low ? room * (high - low) : Math.max(Math.abs(high) * 0.1, 0.5);
+  const pad = high > low ? room * (high - low) : Math.abs(high) / 2 || 0.5;
   return [low - pad, high + pad];
 }
 

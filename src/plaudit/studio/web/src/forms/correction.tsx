@@ -68,7 +68,7 @@ function Played(props: FormProps) {
   useKeys(() => (start !== null || !question.live || !ready ? [] : [{ id: "take-over", keys: ["Enter"], label: { text: t("from-here") }, run: begin }]), [start, ready]);
   if (start !== null) {
     const from = { item: question.items[0]?.index ?? 0, step: start };
-    return <LiveSlot query={question.id} from={from} done={(segment) => submit({ segment, start })} cancel={() => setStart(null)} />;
+    return <LiveSlot query={question.id} from={from} done={(segment, changed) => submit({ segment, ...changed })} cancel={() => setStart(null)} />;
   }
   return (
     <>

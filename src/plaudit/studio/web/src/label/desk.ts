@@ -153,13 +153,13 @@ export class Desk {
     this.view.value = view;
     if (first) this.forgetOldDrafts();
     const warned = this.word.peek();
-    if (view.trouble) this.say(view.trouble, true);
+    if (view.trouble) this.say(t("unsaved", { why: view.trouble }), true);
     else if (warned.text && performance.now() - this.said > READ) this.word.value = { text: "", warn: false };
   }
 
   private refused(entry: Entry, error: string): void {
     if (entry.kind === "answer") this.restore(entry);
-    this.say(entry.kind === "undo" ? t("late") : error, true);
+    this.say(entry.kind === "undo" ? t("late") : t("refused", { why: error }), true);
   }
 
   private restore(entry: Entry & { kind: "answer" }): void {

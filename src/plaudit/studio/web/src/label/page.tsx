@@ -149,7 +149,7 @@ function Status({ desk }: { desk: Desk }) {
   const unsent = desk.outbox.unsent.value.filter((entry) => entry.kind === "answer").length;
   const word = desk.word.value;
   const offline = desk.outbox.failures.value > 0;
-  const trouble = offline ? (desk.outbox.trouble.value ?? (unsent ? t("offline", { n: unsent }) : t("offline-idle"))) : desk.outbox.durable.value ? null : t("not-durable");
+  const trouble = offline ? (desk.outbox.trouble.value ? t("unsaved", { why: desk.outbox.trouble.value }) : (unsent ? t("offline", { n: unsent }) : t("offline-idle"))) : desk.outbox.durable.value ? null : t("not-durable");
   return <p id="status" role="status" class={trouble || word.warn ? "warn" : undefined}>{trouble ?? word.text}</p>;
 }
 

@@ -1,6 +1,7 @@
 // The line to a world that is played: what the studio says of it, its pictures, and what is wished.
 import { signal } from "@preact/signals";
 import { post } from "../api";
+import type { LiveProps } from "../contract";
 
 export interface LiveKey {
   key: string;
@@ -62,7 +63,7 @@ export class Link {
 
   constructor(
     readonly world: World,
-    private readonly handedIn: (segment: string, start: number | null) => void,
+    private readonly handedIn: LiveProps["done"],
   ) {
     this.connect();
   }
@@ -76,7 +77,6 @@ export class Link {
     this.socket?.close();
   }
 
-  /** Say that so many pictures have been painted: further ones are sent only then. */
   private connect(): void {
     const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/live/${this.world.id}`);
     let seen = 0;
@@ -91,7 +91,7 @@ export class Link {
       else {
         this.shown(event.data);
         seen += 1;
-        this.send({ seen });
+        this.send({ seen }); // further ones are sent only then
       }
     };
     socket.onclose = (event) => this.lost(event.code);
@@ -101,7 +101,8 @@ export class Link {
   private told(said: Record<string, unknown>): void {
     if (typeof said.segment === "string") {
       this.ended = true;
-      this.handedIn(said.segment, typeof said.start === "number" ? said.start : null);
+      const { start, end } = said;
+      this.handedIn(said.segment, typeof start === "number" && typeof end === "number" ? { start, end } : null);
     } else if (typeof said.error === "string") this.fail(said.error);
     else this.state = said as unknown as State;
   }

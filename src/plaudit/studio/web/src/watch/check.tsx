@@ -4,8 +4,11 @@ import { LineChart } from "../charts/line";
 import type { Finding, Summary } from "./contract";
 import { Fact, Figure, Figures, Interval, Version } from "./facts";
 import { translated } from "./findings";
+import { Others } from "./others";
 import { named } from "./question";
 import { t } from "./words";
+
+const SHOWN = ["act/env_steps", "check/return_mean", "check/learned_return_mean", "check/return_oracle"];
 
 export function Check({ run }: { run: Summary }) {
   const { check, rounds } = run;
@@ -30,6 +33,7 @@ export function Check({ run }: { run: Summary }) {
           references={[{ name: t("random"), value: check.return_random }, { name: t("oracle"), value: check.return_oracle }]} /> : null}
         {praised ? <LineChart title={t("praise")} caption={t("praise.text")} file="learned-return" xLabel={t("round")} yLabel={t("learned-return-unit")} style="return"
           lines={[{ name: t("learned-return"), points: rounds.map((one, index) => ({ x: one.number, y: one.learned_return_mean ?? null, path: `rounds.${index}.learned_return_mean` })) }]} /> : null}
+        <Others run={run} stage="check" shown={SHOWN} />
       </div>
       <section>
         <h2>{t("findings")}</h2>

@@ -4,7 +4,10 @@ import { ReliabilityChart } from "../charts/reliability";
 import { ScatterChart } from "../charts/scatter";
 import type { Summary } from "./contract";
 import { Fact, Figure, Figures, Interval, through } from "./facts";
+import { Others } from "./others";
 import { t } from "./words";
+
+const SHOWN = ["accuracy_heldout", "accuracy_train", "ece", "spread", "correlation_true", "labels"].map((name) => `reward/${name}`);
 
 export function Learn({ run }: { run: Summary }) {
   const { learn, rounds } = run;
@@ -40,6 +43,7 @@ export function Learn({ run }: { run: Summary }) {
             { name: t("seen-answers"), points: learn.history_train.map((y, index) => ({ x: learn.history_step[index] ?? index, y, path: `learn.history_train.${index}` })) },
             { name: t("unseen-answers"), points: learn.history_heldout.map((y, index) => ({ x: learn.history_step[index] ?? index, y, path: `learn.history_heldout.${index}` })) },
           ]} />
+        <Others run={run} stage="learn" shown={SHOWN} />
       </div>
     </>
   );
