@@ -74,7 +74,18 @@ def test_what_the_lead_asks_again_goes_to_others() -> None:
     desk = roster(first, again)
     desk.given(answer(first, "ann"))
     assert (desk.offer("ann").among, desk.offer("ann").barred) == ((), {again.id})
+    assert desk.offer("ann").others == {again.id}
     assert desk.offer("bob").barred == frozenset()
+
+
+def test_nobody_is_asked_again_what_is_on_their_screen_or_was_asked_again_of_them() -> None:
+    first, again, more = query(0, 0), query(0, 1, RE_ASKED), query(0, 2, RE_ASKED)
+    desk = roster(first, again, more)
+    assert desk.offer("bob").others == frozenset()
+    assert desk.offer("bob", [again.id]).others == {more.id}
+    assert desk.offer("bob", [first.id]).others == {again.id, more.id}
+    desk.given(answer(again, "bob"))
+    assert desk.offer("bob").others == {again.id, more.id}
 
 
 def test_gold_that_repeats_a_question_is_for_everybody() -> None:

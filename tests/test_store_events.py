@@ -14,7 +14,7 @@ from plaudit.exchange import consent
 from plaudit.exchange.formats import Format
 from plaudit.quality.gold import set_gold
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison
-from plaudit.store import people
+from plaudit.store import people, signoff
 from plaudit.store.store import TAKEN, Store
 from tests.exchange_examples import ROWS, brought, put
 from tests.store_examples import RUN, add_segments, question
@@ -61,6 +61,9 @@ def events(tmp_path):
         consent.give(store, "ann", "v1")
         consent.withdraw(store, "ann")
         people.erase(store, "ann")
+        signoff.name_check(store, "legal", "The licences allow the use.")
+        said = {"verdict": signoff.Verdict.ACCEPTED, "comment": "read it", "reviewer": "rev"}
+        signoff.sign(store, uuid.UUID(int=2), signoff.SignOff(check="legal", subject=signoff.subject(store), **said))
         there = list(store.events())
     file = put(tmp_path / "rows.jsonl", [ROWS[Format.TRL_PREFERENCE]])
     brought(tmp_path / "imports", Format.TRL_PREFERENCE, file, consented="v1")

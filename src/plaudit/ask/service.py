@@ -7,7 +7,7 @@ who answered it before, and a question that the lead asks again goes to somebody
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from plaudit.errors import ConfigError
@@ -63,7 +63,9 @@ class Offer:
     among: tuple[str, ...] = ()
     """questions that go before all others"""
     barred: frozenset[str] = frozenset()
-    """questions that are rather for others: repeats of what others answered, and what is asked again since they answered"""
+    """questions that are rather for others: repeats of what others answered, and `others`"""
+    others: frozenset[str] = frozenset()
+    """questions that are for others only: asked again, and this annotator answered them or has them on the screen"""
     stopped: bool = False
     """no question at all: the test on gold has stopped them"""
     screening: bool = False
@@ -110,8 +112,8 @@ class Roster:
         right = [value == self._gold[one] for one, value in mine.items() if one in self._gold and value is not None]
         return sequential_test(right, self.config.gold_test)
 
-    def offer(self, annotator: str) -> Offer:
-        """What this annotator may be given next."""
+    def offer(self, annotator: str, holding: Collection[str] = ()) -> Offer:
+        """What this annotator, who holds some questions already, may be given next."""
         mine = self.said.get(annotator, {})
         test = self.test(annotator)
         if self.config.screen and test.verdict is Verdict.STOPPED:
@@ -125,8 +127,10 @@ class Roster:
             for one, first in repeats.items()
             if first in mine and one not in self._re_asked and one not in self._over
         ]
-        barred = [one for one, first in repeats.items() if (first in mine) == (one in self._re_asked)]
-        return Offer(among=tuple(again), barred=frozenset(barred))
+        met = {self._again.get(one, one) for one in (*mine, *holding)}
+        others = frozenset(one for one in self._re_asked if one not in holding and self._again.get(one, one) in met)
+        barred = {one for one, first in repeats.items() if one not in self._re_asked and first not in mine}
+        return Offer(among=tuple(again), barred=others | barred, others=others)
 
 
 def arm_of(query: Query, annotator: str, config: ServiceConfig) -> str | None:

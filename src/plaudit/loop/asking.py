@@ -11,6 +11,7 @@ import numpy as np
 
 from plaudit.ask.acquisition import Proposal, Strategy, opening, propose
 from plaudit.ask.mix import SHOWING, draw_kind, segments_of
+from plaudit.ask.service import RE_ASKED
 from plaudit.ask.sharing import within_tasks
 from plaudit.loop import panel
 from plaudit.loop.asking_lists import ask_lists, lists_of, measures
@@ -79,7 +80,8 @@ def _ask_at_once(context: Context, round_: int, desk: _Desk) -> list[Query]:
 def _ask_lists(context: Context, round_: int, desk: _Desk) -> list[Query]:
     """The questions that lists have; what earlier rounds could not ask, as answers did not come, is asked now."""
     counts = labels_per_round(context.config)
-    before = sum(query.round < round_ for query in context.journal.store.queries())
+    mine = [query for query in context.journal.store.queries() if query.strategy != RE_ASKED]
+    before = sum(query.round < round_ for query in mine)
     due = sum(counts[: round_ + 1]) - before
     return ask_lists(context, round_, due if counts[round_] else 0, desk.put)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from plaudit.ask.service import RE_ASKED
 from plaudit.errors import RunError
 from plaudit.quality import gold
 from plaudit.records import AnnotatorProfile, Choice, Feedback, Query, Segment
@@ -98,6 +99,8 @@ class Journal:
                 return event.payload["id"] in self._own
             case "feedback.given":
                 return event.payload["annotator"] in self._own
+            case "query.asked":
+                return event.payload["strategy"] != RE_ASKED
             case _:
                 return event.kind in OWN
 
@@ -112,7 +115,7 @@ class Journal:
         more = self._source.events(
             after=self._positions.get(query, 0), upto=self._positions.get(key), kinds={"segment.added", "query.asked"}
         )
-        following = next(more, None)
+        following = next((event for event in more if self._writes(event)), None)
         if following is None or following.key is None:
             return False
         self.catch_up(following.key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,18 @@ class Shared:
     detect: DetectConfig
 
 
+class Suspicion(enum.Enum):
+    """What an annotator is suspected of."""
+
+    GOLD = "gold"
+    """stopped by the test on gold questions"""
+    AGREEMENT = "agreement"
+    """agrees with others far less than these among themselves"""
+    SIDE = "side"
+    ORDER = "order"
+    RUSHED = "rushed"
+
+
 @dataclass(frozen=True, slots=True)
 class AnnotatorAudit:
     """What is known of one annotator."""
@@ -61,6 +74,8 @@ class AnnotatorAudit:
     """whether answers get worse within the sessions"""
     suspicions: tuple[str, ...]
     """one sentence each"""
+    suspected: tuple[Suspicion, ...]
+    """what each sentence is about"""
 
 
 def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAudit:
@@ -74,7 +89,12 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
     advantage = None if shared.advantage is None else shared.advantage[decided]
     gold, mass, order = _gold(name, judged, material, shared.gold), _spam(number, shared), pattern(sides)
     side = side_bias((shared.table.data.side[decided] == 1).astype(np.float64), advantage)
+<<<<<<< HEAD
+    rushed = _bursts(given, material, shared.detect)
+    suspicions = _suspicions(shared, gold=gold, mass=mass, order=order, side=side, rushed=rushed)
+=======
     rushed, tired = _bursts(given, material, shared.detect), _decline(number, decided, material, shared)
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
     return AnnotatorAudit(
         name=name,
         kind=material.kind(name),
@@ -90,8 +110,13 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
         spam=mass,
         pattern=Undefined("the decided answers are not on both sides") if order is None else order,
         bursts=rushed,
+<<<<<<< HEAD
+        suspicions=tuple(sentence for _, sentence in suspicions),
+        suspected=tuple(about for about, _ in suspicions),
+=======
         decline=tired,
         suspicions=_suspicions(shared, gold=gold, mass=mass, order=order, side=side, rushed=rushed, tired=tired),
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
     )
 
 
@@ -161,28 +186,41 @@ def _suspicions(
     order: Pattern | None,
     side: SideBias | Undefined,
     rushed: Sequence[Burst] | Undefined,
+<<<<<<< HEAD
+) -> list[tuple[Suspicion, str]]:
+=======
     tired: Decline | Undefined,
 ) -> tuple[str, ...]:
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
     """Sentences for what goes beyond the stated error rates."""
     config = shared.detect
     limit = config.error_rate / max(len(shared.table.names), 1)
-    found: list[str] = []
+    found: list[tuple[Suspicion, str]] = []
     if isinstance(gold, GoldTest) and gold.verdict is Verdict.STOPPED:
-        found.append(f"the test on gold questions says stop: {gold.right} of {gold.answered} right")
+        said = f"the test on gold questions says stop: {gold.right} of {gold.answered} right"
+        found.append((Suspicion.GOLD, said))
     if isinstance(mass, Spam) and mass.questions >= config.least and mass.p_value < limit:
-        found.append(
+        said = (
             f"agrees with others on {mass.agreement:.0%} of {mass.questions} questions, where others agree on {mass.others:.0%} "
             f"and chance gives {mass.chance:.0%}"
         )
+        found.append((Suspicion.AGREEMENT, said))
     if isinstance(side, SideBias) and side.answers >= config.least and side.p_value < limit:
-        found.append(f"took what was shown first in {side.share.value:.0%} of {side.answers} decided comparisons")
+        said = f"took what was shown first in {side.share.value:.0%} of {side.answers} decided comparisons"
+        found.append((Suspicion.SIDE, said))
     if order is not None and order.answers >= config.least and order.p_value < limit:
-        found.append(f"the sides of {order.answers} answers form {order.runs} runs, {order.expected:.0f} expected")
+        said = f"the sides of {order.answers} answers form {order.runs} runs, {order.expected:.0f} expected"
+        found.append((Suspicion.ORDER, said))
     if isinstance(rushed, tuple) and rushed:
         longest = max(one.length for one in rushed)
+<<<<<<< HEAD
+        found.append((Suspicion.RUSHED, f"up to {longest} rushed answers in a row, {len(rushed)} time(s)"))
+    return found
+=======
         found.append(f"up to {longest} rushed answers in a row, {len(rushed)} time(s)")
     if isinstance(tired, Decline) and tired.answers >= config.least and tired.p_value < limit:
         found.append(
             f"answers get worse within sessions: reliability {tired.start:.2f} in their first halves, {tired.end:.2f} in their second"
         )
     return tuple(found)
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5

@@ -17,7 +17,7 @@ from plaudit.quality.gold import SequentialConfig
 from plaudit.quality.population import Population, Weighting, weigh
 from plaudit.quality.repeats import Repeats, repeats
 from plaudit.quality.table import ComparisonTable, Material
-from plaudit.records import Comparison, Flag, Rating, StepFeedback
+from plaudit.records import Comparison, Flag, QueryKind, Rating, StepFeedback
 from plaudit.run.seeds import generator
 from plaudit.stats.agreement import FloatArray, Metric, alpha_interval, gwet_ac1
 from plaudit.stats.ceiling import NoiseCeiling, noise_ceiling
@@ -58,6 +58,9 @@ class AuditConfig:
 class Agreement:
     """Agreement on one kind of question."""
 
+    form: QueryKind
+    levels: int | None
+    """grades on the scale of ratings"""
     kind: str
     """what was asked, and how answers are compared"""
     alpha: Interval | Undefined
@@ -132,7 +135,7 @@ def audit(store: Store, config: AuditConfig | None = None) -> Audit:
         skipped=sum(one.skipped for one in people),
         questions=len(material.queries),
         other=sum(type(one) not in KNOWN for one in material.feedback),
-        agreement=_agreement(material, table, config),
+        agreement=agreement(material, table, config),
         consensus=_consensus(table),
         side=side_bias(took, None if shared.advantage is None else shared.advantage[decided]),
         repeats=repeats(table),
@@ -193,20 +196,26 @@ def _crowd(table: ComparisonTable) -> CrowdFit | Undefined:
     )
 
 
-def _agreement(material: Material, table: ComparisonTable, config: AuditConfig) -> tuple[Agreement, ...]:
+def agreement(material: Material, table: ComparisonTable, config: AuditConfig) -> tuple[Agreement, ...]:
+    """Agreement on each form of question; `table` has the comparisons of the material."""
     compared = tables.classes(table)
     answers = len(np.unique(table.labels.label))  # ties are a class only where the form has them
-    found = [("comparisons, equal or not", compared, Metric.NOMINAL, answers)]
+    found = [(QueryKind.COMPARISON, "comparisons, equal or not", compared, Metric.NOMINAL, answers)]
     for levels in tables.scales(material):
-        found.append((f"ratings 1 to {levels}, by rank", tables.ratings(material, levels), Metric.ORDINAL, levels))
-    found.append(("scores of steps, by difference", tables.steps(material), Metric.INTERVAL, 0))
-    found.append(("severity of flags, by difference", tables.flags(material), Metric.INTERVAL, 0))
-    return tuple(_agree(*one, config=config) for one in found if one[1].size)
+        graded = tables.ratings(material, levels)
+        found.append((QueryKind.RATING, f"ratings 1 to {levels}, by rank", graded, Metric.ORDINAL, levels))
+    found.append((QueryKind.STEPS, "scores of steps, by difference", tables.steps(material), Metric.INTERVAL, 0))
+    found.append((QueryKind.FLAG, "severity of flags, by difference", tables.flags(material), Metric.INTERVAL, 0))
+    return tuple(_agree(config, *one) for one in found if one[2].size)
 
 
-def _agree(kind: str, answers: FloatArray, metric: Metric, categories: int, *, config: AuditConfig) -> Agreement:
+def _agree(
+    config: AuditConfig, form: QueryKind, kind: str, answers: FloatArray, metric: Metric, categories: int
+) -> Agreement:
     rng = generator(config.seed, "audit", "alpha", kind)
     return Agreement(
+        form=form,
+        levels=categories if form is QueryKind.RATING else None,
         kind=kind,
         alpha=alpha_interval(answers, metric, rng=rng, resamples=config.resamples),
         ac1=gwet_ac1(answers, categories=categories)

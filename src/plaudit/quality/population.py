@@ -29,6 +29,8 @@ from plaudit.stats.weighting import UNKNOWN, effective_size, rake, weighting_eff
 
 POPULATION = 1_000_000
 """people that the shares of a population are taken to be of"""
+LEAST = 5
+"""people in a group that is reported by itself"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,13 @@ class Population:
     smallest: float = 0.2
     """least weight of an annotator, in a run of an answer, where 1 is the mean"""
     largest: float = 5.0
+<<<<<<< HEAD
+    """largest weight of an annotator; margins fit less well where it binds, and a few people count less"""
+    least: int = LEAST
+=======
     """largest weight of an annotator, in a run of an answer; margins fit less well where it binds, and a few people count less"""
     least: int = 5
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
     """people in a group that is reported by itself; smaller groups could tell who somebody is"""
     combine: Combine = Combine.MEAN
     """how the rewards of groups are combined: mean (by share), worst (of the group that likes it least) or nash (product of gains)"""
@@ -135,7 +142,7 @@ def weigh(material: Material, table: ComparisonTable, population: Population) ->
     weights = raked.weights
     counts = np.bincount(table.labels.annotator, minlength=len(names)).astype(np.float64)
     each = np.divide(weights, counts, out=np.zeros_like(weights), where=counts > 0)[table.labels.annotator]
-    agrees, clusters = _agrees(table, weights), _clusters(material)
+    same, clusters = agrees(table, weights), _clusters(material)
     return Weighting(
         names=names,
         weights=weights,
@@ -143,10 +150,10 @@ def weigh(material: Material, table: ComparisonTable, population: Population) ->
         effective=effective_size(weights),
         effective_answers=effective_size(each) if len(each) else 0.0,
         gap=raked.gap,
-        margins=tuple(_margins(material, table, population, weights, agrees)),
+        margins=tuple(_margins(material, table, population, weights, same)),
         unreached=tuple(unreached),
-        agreement=_mean(table, agrees, clusters, each),
-        plain_agreement=_mean(table, agrees, clusters, np.ones(len(each))),
+        agreement=_mean(table, same, clusters, each),
+        plain_agreement=_mean(table, same, clusters, np.ones(len(each))),
     )
 
 
@@ -202,7 +209,7 @@ def _clusters(material: Material) -> IntArray:
     return np.array([number[name] for name in names], dtype=np.int64)
 
 
-def _agrees(table: ComparisonTable, weights: FloatArray) -> FloatArray:
+def agrees(table: ComparisonTable, weights: FloatArray) -> FloatArray:
     """[answer] 1 where the weighted majority of others says the same of these two segments, 0 where not, NaN where there is none."""
     labels = table.labels
     key, place = np.unique(labels.item * labels.annotators + labels.annotator, return_inverse=True)

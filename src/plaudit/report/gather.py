@@ -30,9 +30,10 @@ from plaudit.report.summary import (
     StageSummary,
     Summary,
 )
-from plaudit.report.verdict import details, headline
+from plaudit.report.verdict import details, headline, sign_off
 from plaudit.run.directory import RunDirectory
 from plaudit.stats.intervals import mean_interval
+from plaudit.store.signoff import standings
 from plaudit.store.store import Store
 
 FORMAT = 1
@@ -95,7 +96,7 @@ def _conclude(summary: Summary, source: Source) -> Summary:
         summary,
         check=check,
         verdict=headline(summary.ask, check, rounds_done=summary.rounds_done, rounds_planned=summary.rounds_planned),
-        details=details(summary.learn, check, findings),
+        details=(*details(summary.learn, check, findings), sign_off(standings(source.store))),
     )
 
 

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from plaudit.check.diagnose import Finding, Severity
 from plaudit.report.markup import Style, format_number
 from plaudit.report.summary import AskSummary, CheckSummary, LearnSummary
+from plaudit.store.signoff import Standing, State
 
+OPEN = {
+    State.REJECTED: "REJECTED",
+    State.OUTDATED: "signed for something older, not for this",
+    State.UNSIGNED: "not signed",
+}
+"""checks that keep a result from being released, worst first"""
 NOUNS = {"comparison": "comparison", "rating": "rating", "steps": "step judgement"}
 
 
@@ -43,6 +50,17 @@ def details(learn: LearnSummary, check: CheckSummary, findings: Sequence[Finding
         found.append("The oracle was not trained, so how much better one could do is not known.")
     found.append(_doctor(findings))
     return tuple(found)
+
+
+def open_checks(standings: Sequence[Standing]) -> list[Standing]:
+    """Checks that nobody accepted for what there is now, worst first."""
+    return [one for state in OPEN for one in standings if one.state is state]
+
+
+def sign_off(standings: Sequence[Standing]) -> str:
+    """Where the sign-off stands, in a sentence."""
+    found = ", ".join(f"{one.check.name} ({OPEN[one.state]})" for one in open_checks(standings))
+    return f"Sign-off is open: {found}." if found else "All checks were signed."
 
 
 def _answers(ask: AskSummary) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Table, func, select
 
 from plaudit.errors import StoreError
 from plaudit.records import (
@@ -137,6 +137,40 @@ class Reading(Handle):
             rows = connection.execute(wanted).yield_per(log.PAGE)
             counted = islice((row for row in rows if row.id not in gone), limit)
             return [(row.seq, from_json(FEEDBACK_KINDS[row.kind], json.loads(row.record))) for row in counted]
+
+    def newest_feedback(
+        self,
+        limit: int,
+        *,
+        before: int | None = None,
+        annotator: str | None = None,
+        kind: str | None = None,
+        query: str | None = None,
+    ) -> list[tuple[int, Feedback]]:
+        """Answers, newest first, retracted ones too: at most so many, those given before a log position."""
+        columns = {feedback.c.annotator: annotator, feedback.c.kind: kind, feedback.c.query: query}
+        wanted = select(feedback).where(*(column == value for column, value in columns.items() if value is not None))
+        if before is not None:
+            wanted = wanted.where(feedback.c.seq < before)
+        with self.reading() as connection:
+            rows = connection.execute(wanted.order_by(feedback.c.seq.desc()).limit(limit))
+            return [(row.seq, from_json(FEEDBACK_KINDS[row.kind], json.loads(row.record))) for row in rows]
+
+    def presence(self, now: float) -> tuple[dict[str, float], dict[str, int]]:
+        """By annotator, when their newest answer was saved (seconds since 1970), and how many questions they hold now."""
+        newest = (
+            select(feedback.c.annotator, func.max(feedback.c.seq).label("seq"))
+            .group_by(feedback.c.annotator)
+            .subquery()
+        )
+        seen = select(newest.c.annotator, schema.event.c.recorded_at).join(
+            schema.event, schema.event.c.seq == newest.c.seq
+        )
+        lease = schema.lease
+        held = select(lease.c.annotator, func.count()).where(lease.c.until > now).group_by(lease.c.annotator)
+        with self.reading() as connection:
+            last = {name: float(at) for name, at in connection.execute(seen)}
+            return last, {name: int(count) for name, count in connection.execute(held)}
 
     def annotators(self, upto: int | None = None) -> dict[str, AnnotatorProfile]:
         """Profiles by id, in the order in which they came, of all who had come up to a log position."""

@@ -23,6 +23,7 @@ from plaudit.studio.desk import Desk
 from plaudit.studio.export_api import add_export
 from plaudit.studio.live import add_live
 from plaudit.studio.roles import Caller, Permission, needs
+from plaudit.studio.study_api import add_study
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
 from plaudit.studio.watch_api import add_watch
 from plaudit.studio.webhooks import Webhooks
@@ -72,6 +73,7 @@ def create_app(
     _add_api(app, desk, store)
     add_live(app, store, config, holds=desk.holds)
     add_watch(app, store)
+    add_study(app, store, access, service)
     return app
 
 

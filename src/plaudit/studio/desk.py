@@ -71,7 +71,11 @@ class Desk:
                 self._away.remove(annotator)
                 self._tell(session, Cue.RESUME)
             self._tell(session, Cue.TICK)
+<<<<<<< HEAD
+            self._outlook.read()  # what was asked again meanwhile is for others
+=======
             self._outlook.read()
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
             self._fill(session)
             return self._view(session)
 
@@ -215,16 +219,21 @@ class Desk:
             self._tell(session, Cue.PAUSE)
             return
         while len(session.line) < LINE:
-            query = self._lease(session.annotator)
+            query = self._lease(session)
             if query is None:
                 break
             # one that the session holds already, from before a break or a restart, is only leased again
             self._tell(session, Offered(query))
 
-    def _lease(self, annotator: str) -> Query | None:
+    def _lease(self, session: Session) -> Query | None:
         """The question that this annotator is given next."""
+<<<<<<< HEAD
+        annotator, store, overlap = session.annotator, self._store, self._service.overlap
+        offer = self._outlook.offer(annotator, session.claims)
+=======
         offer, since = self._outlook.offer(annotator), self._outlook.since
         lease = partial(self._store.lease_query, annotator, LEASE_SECONDS, overlap=self._service.overlap, after=since)
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         if offer.stopped:
             return None
         if offer.among:
@@ -233,7 +242,11 @@ class Desk:
                 return found
         found = lease(barred=offer.barred)
         if found is None and offer.barred:  # rather somebody less suited than nobody
+<<<<<<< HEAD
+            found = store.lease_query(annotator, LEASE_SECONDS, overlap=overlap, barred=offer.others)
+=======
             found = lease()
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         return found
 
     def _view(self, session: Session) -> View:

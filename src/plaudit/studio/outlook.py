@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+<<<<<<< HEAD
+from collections.abc import Callable, Collection
+from typing import Any, Literal
+=======
 from collections.abc import Callable
 from typing import Literal
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
 
 from plaudit.ask.assistance import ASSISTED, Assistance, assistance_of
 from plaudit.ask.service import Offer, Roster, ServiceConfig
@@ -119,10 +124,10 @@ class Outlook:
             case _:
                 self._assistance[payload["query"]] = assistance_of(payload)
 
-    def offer(self, annotator: str) -> Offer:
-        """Which questions an annotator may be given next."""
+    def offer(self, annotator: str, holding: Collection[str] = ()) -> Offer:
+        """Which questions an annotator, who holds some already, may be given next."""
         with self._lock:
-            return self._roster.offer(annotator)
+            return self._roster.offer(annotator, holding)
 
     def has_answered(self, annotator: str, query: str) -> bool:
         """Whether the store has an answer of this annotator to the question."""

@@ -24,6 +24,8 @@ export const PAGES: Page[] = [
   { route: "label", name: "page.label", permission: "label", load: () => import("./label/page") },
   { route: "watch", name: "page.watch", permission: "watch", load: () => import("./watch/page") },
   { route: "behaviour", name: null, permission: "watch", load: () => import("./watch/behaviour") },
+  { route: "study", name: "page.study", permission: "study", load: () => import("./study/page") },
+  { route: "signoff", name: "page.signoff", permission: "study", load: () => import("./study/signoff") },
   { route: "help", name: "page.help", permission: null, load: () => import("./help/page") },
   { route: "join", name: null, permission: null, open: true, load: () => import("./join/page") },
 ];

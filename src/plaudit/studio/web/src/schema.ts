@@ -365,6 +365,210 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/signoff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Standing
+         * @description What is looked at before release, and what was said about it.
+         */
+        get: operations["standing_api_signoff_get"];
+        put?: never;
+        /**
+         * Sign
+         * @description Accept or reject a check, for the result as it was when one looked.
+         */
+        post: operations["sign_api_signoff_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/signoff/card": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Card
+         * @description The model card, in Markdown: what was trained, on whose answers, figures, limits, and what is unsigned.
+         */
+        get: operations["card_api_signoff_card_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/signoff/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Name
+         * @description Have something else looked at as well.
+         */
+        post: operations["name_api_signoff_checks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/study/agreement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Agreement
+         * @description How far annotators agree, with each other and with themselves.
+         */
+        get: operations["agreement_api_study_agreement_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/study/annotators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Annotators
+         * @description Everybody who answers: how much, how long, how well.
+         */
+        get: operations["annotators_api_study_annotators_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/study/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Answers
+         * @description Answers, newest first, retracted ones too.
+         */
+        get: operations["answers_api_study_answers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/study/gold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gold
+         * @description Questions whose right answer is known, those with most failures first.
+         */
+        get: operations["gold_api_study_gold_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/study/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Groups
+         * @description Counts and agreement by what annotators said of themselves; nothing of groups of fewer than five people.
+         */
+        get: operations["groups_api_study_groups_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/study/reask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reask
+         * @description Ask a question again, of others than those who answered it.
+         */
+        post: operations["reask_api_study_reask_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/study/retract": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retract
+         * @description Let an answer count no more in later fits; says which models learned from it so far.
+         */
+        post: operations["retract_api_study_retract_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/undo": {
         parameters: {
             query?: never;
@@ -665,6 +869,57 @@ export interface components {
             world: string;
         };
         /**
+<<<<<<< HEAD
+         * AgreementView
+         * @description Agreement of annotators on one form of question.
+         */
+        AgreementView: {
+            /** Ac1 */
+            ac1: number | null;
+            /** All Aspects */
+            all_aspects: boolean;
+            alpha: components["schemas"]["Range"] | null;
+            /** Aspect */
+            aspect: string | null;
+            /** Kind */
+            kind: string;
+            /** Levels */
+            levels: number | null;
+            /** Questions */
+            questions: number;
+            /** Reason */
+            reason: string | null;
+        };
+        /**
+         * Agreements
+         * @description How far annotators agree.
+         */
+        Agreements: {
+            /** Answers */
+            answers: number;
+            first_shown: components["schemas"]["Range"] | null;
+            /** Kinds */
+            kinds: components["schemas"]["AgreementView"][];
+            /** Made At */
+            made_at: number;
+            others: components["schemas"]["Ceiling"] | null;
+            /** Questions */
+            questions: number;
+            /** Reasons */
+            reasons: {
+                [key: string]: string;
+            };
+            repeats: components["schemas"]["Range"] | null;
+            same: components["schemas"]["Ceiling"] | null;
+            /** Seq */
+            seq: number;
+            /** Skips */
+            skips: number;
+            together: components["schemas"]["Together"] | null;
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * AnnotatorTotals
          * @description What one annotator did.
          */
@@ -689,6 +944,71 @@ export interface components {
             ties: number;
         };
         /**
+<<<<<<< HEAD
+         * AnnotatorView
+         * @description One annotator, under the pseudonym.
+         */
+        AnnotatorView: {
+            accuracy: components["schemas"]["Range"] | null;
+            /** Annotator */
+            annotator: string;
+            /** Answers */
+            answers: number;
+            drift: components["schemas"]["DriftView"] | null;
+            first_shown: components["schemas"]["Range"] | null;
+            gold: components["schemas"]["Gold"] | null;
+            /** Holds */
+            holds: number;
+            /** Kind */
+            kind: string;
+            /** Last Seen */
+            last_seen: number | null;
+            /** Median Seconds */
+            median_seconds: number | null;
+            /** Name */
+            name: string | null;
+            /** Reasons */
+            reasons?: {
+                [key: string]: string;
+            };
+            /** Reasons To Skip */
+            reasons_to_skip: {
+                [key: string]: number;
+            };
+            /** Repeated */
+            repeated: number;
+            repeats: components["schemas"]["Range"] | null;
+            /** Retracted */
+            retracted: number;
+            /** Seconds */
+            seconds: number;
+            side_bias: components["schemas"]["Range"] | null;
+            /** Skips */
+            skips: number;
+            /** Stopped */
+            stopped: boolean;
+            /** Suspicions */
+            suspicions: components["schemas"]["Suspicion"][];
+            /** Untimed */
+            untimed: number;
+        };
+        /**
+         * Annotators
+         * @description Everybody who answers.
+         */
+        Annotators: {
+            /** Annotators */
+            annotators: components["schemas"]["AnnotatorView"][];
+            /** Made At */
+            made_at: number;
+            /** Now */
+            now: number;
+            /** Seq */
+            seq: number;
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Answer
          * @description An answer from the page.
          */
@@ -727,6 +1047,55 @@ export interface components {
             cursor: number | null;
         };
         /**
+<<<<<<< HEAD
+         * AnswerView
+         * @description One answer.
+         */
+        AnswerView: {
+            /** Annotator */
+            annotator: string;
+            /** Answered At */
+            answered_at: string | null;
+            /** Arm */
+            arm: string | null;
+            /** Feedback */
+            feedback: string;
+            /** Kind */
+            kind: string;
+            /** Query */
+            query: string;
+            /** Reason */
+            reason: string | null;
+            /** Retracted */
+            retracted: string | null;
+            /** Right */
+            right: boolean | null;
+            /** Said */
+            said: {
+                [key: string]: unknown;
+            };
+            /** Seconds */
+            seconds: number | null;
+            /** Seq */
+            seq: number;
+            /** Skipped */
+            skipped: boolean;
+        };
+        /**
+         * Answers
+         * @description A page of answers, newest first.
+         */
+        Answers: {
+            /** Answers */
+            answers: components["schemas"]["AnswerView"][];
+            /** Cursor */
+            cursor: number | null;
+            /** Questions */
+            questions: components["schemas"]["StudyQuestion"][];
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * AskSummary
          * @description Questions and answers.
          */
@@ -840,6 +1209,21 @@ export interface components {
             total: number;
         };
         /**
+<<<<<<< HEAD
+         * Ceiling
+         * @description Between what bounds the best accuracy of any model lies.
+         */
+        Ceiling: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Questions */
+            questions: number;
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * CheckSummary
          * @description The policy at the end, on its own and against references.
          */
@@ -854,6 +1238,43 @@ export interface components {
             returns?: components["schemas"]["Estimate"] | null;
         };
         /**
+<<<<<<< HEAD
+         * CheckView
+         * @description A check, and what was said about it, newest last.
+         */
+        CheckView: {
+            /** Name */
+            name: string;
+            /** Said */
+            said: components["schemas"]["SignOffView"][];
+            /** State */
+            state: string;
+            /** Usual */
+            usual: boolean;
+            /** What */
+            what: string;
+        };
+        /**
+         * Checks
+         * @description Where the sign-off stands.
+         */
+        Checks: {
+            /** Checks */
+            checks: components["schemas"]["CheckView"][];
+            subject: components["schemas"]["Subject"];
+        };
+        /**
+         * DriftView
+         * @description Agreement with most others in the first and the second half of one's answers.
+         */
+        DriftView: {
+            change: components["schemas"]["Range"];
+            early: components["schemas"]["Range"];
+            late: components["schemas"]["Range"];
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Estimate
          * @description A number with its 95 % interval.
          */
@@ -913,6 +1334,88 @@ export interface components {
             reply: components["schemas"]["Reply"];
             /** Retracted */
             retracted: boolean;
+<<<<<<< HEAD
+        };
+        /**
+         * Gold
+         * @description The test on gold questions of one annotator.
+         */
+        Gold: {
+            /** Answered */
+            answered: number;
+            /** Right */
+            right: number;
+            /** Verdict */
+            verdict: string;
+        };
+        /**
+         * GoldAnswer
+         * @description An answer to a gold question.
+         */
+        GoldAnswer: {
+            /** Annotator */
+            annotator: string;
+            /** Feedback */
+            feedback: string;
+            /** Right */
+            right: boolean;
+            /** Said */
+            said: string;
+        };
+        /**
+         * GoldQuestion
+         * @description A question whose right answer is known.
+         */
+        GoldQuestion: {
+            /** Answers */
+            answers: components["schemas"]["GoldAnswer"][];
+            /** Kind */
+            kind: string;
+            /** Levels */
+            levels: number | null;
+            /** Query */
+            query: string;
+            /** Right */
+            right: string;
+            /** Wrong */
+            wrong: number;
+        };
+        /**
+         * GoldQuestions
+         * @description Gold questions, those with most failures first.
+         */
+        GoldQuestions: {
+            /** Questions */
+            questions: components["schemas"]["GoldQuestion"][];
+            /** Total */
+            total: number;
+        };
+        /**
+         * Group
+         * @description Annotators who said the same of themselves.
+         */
+        Group: {
+            agreement: components["schemas"]["Range"] | null;
+            /** Annotators */
+            annotators: number;
+            /** Answers */
+            answers: number;
+            /** Value */
+            value: string;
+        };
+        /**
+         * Groups
+         * @description Counts and agreement by group.
+         */
+        Groups: {
+            /** Least */
+            least: number;
+            /** Seq */
+            seq: number;
+            /** Traits */
+            traits: components["schemas"]["Trait"][];
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         };
         /**
          * HookView
@@ -1256,6 +1759,19 @@ export interface components {
             spread: number | null;
         };
         /**
+<<<<<<< HEAD
+         * NewCheck
+         * @description Something else that is to be looked at.
+         */
+        NewCheck: {
+            /** Name */
+            name: string;
+            /** What */
+            what: string;
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * NewHook
          * @description A webhook with the secret that its messages are signed with, which is shown this once.
          */
@@ -1415,6 +1931,42 @@ export interface components {
             asked: components["schemas"]["plaudit__report__worth__Asked"];
             /** Seen */
             seen: components["schemas"]["Seen"][];
+<<<<<<< HEAD
+        };
+        /**
+         * Range
+         * @description An estimate with its 95 % interval, as far as it has one.
+         */
+        Range: {
+            /** High */
+            high?: number | null;
+            /** Low */
+            low?: number | null;
+            /** Value */
+            value: number;
+        };
+        /**
+         * Reask
+         * @description A question that is to be asked again.
+         */
+        Reask: {
+            /**
+             * Count
+             * @default 1
+             */
+            count: number;
+            /** Query */
+            query: string;
+        };
+        /**
+         * Reasked
+         * @description The questions that ask it again.
+         */
+        Reasked: {
+            /** Queries */
+            queries: string[];
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         };
         /**
          * Refusal
@@ -1462,6 +2014,29 @@ export interface components {
             strength?: number | null;
         };
         /**
+<<<<<<< HEAD
+         * Retract
+         * @description An answer that is not to count any more.
+         */
+        Retract: {
+            /** Feedback */
+            feedback: string;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * Retracted
+         * @description What rests on an answer that was retracted.
+         */
+        Retracted: {
+            /** Seq */
+            seq: number;
+            /** Uses */
+            uses: components["schemas"]["Use"][];
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Role
          * @description What an account is for.
          * @enum {string}
@@ -1575,6 +2150,55 @@ export interface components {
          */
         Severity: "ok" | "note" | "warning" | "problem";
         /**
+<<<<<<< HEAD
+         * Sign
+         * @description What a reviewer says about a check.
+         */
+        Sign: {
+            /** Check */
+            check: string;
+            /** Comment */
+            comment: string;
+            /** Head */
+            head: string;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Seq */
+            seq: number;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "accepted" | "rejected";
+        };
+        /**
+         * SignOffView
+         * @description What a reviewer said.
+         */
+        SignOffView: {
+            /** At */
+            at: number;
+            /** Comment */
+            comment: string;
+            /** Name */
+            name: string | null;
+            /** Policy */
+            policy: string | null;
+            /** Reviewer */
+            reviewer: string;
+            /** Reward */
+            reward: string | null;
+            /** Seq */
+            seq: number;
+            /** Verdict */
+            verdict: string;
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * StageSummary
          * @description One finished stage.
          */
@@ -1615,6 +2239,57 @@ export interface components {
             ties: number;
         };
         /**
+<<<<<<< HEAD
+         * StudyQuestion
+         * @description A question of these answers.
+         */
+        StudyQuestion: {
+            /** Answers */
+            answers: number;
+            /** Asked Again */
+            asked_again: number;
+            /** Aspect */
+            aspect: string | null;
+            /** Constraint */
+            constraint: string | null;
+            /** Gold */
+            gold: boolean;
+            /** Index */
+            index: number;
+            /** Kind */
+            kind: string;
+            /** Levels */
+            levels: number | null;
+            /** Query */
+            query: string;
+            /** Round */
+            round: number;
+            /** Segments */
+            segments: string[];
+            /** Shown */
+            shown: number[];
+            /** Strategy */
+            strategy: string;
+        };
+        /**
+         * Subject
+         * @description What a sign-off speaks of.
+         */
+        Subject: {
+            /** Answers */
+            answers: number;
+            /** Head */
+            head: string;
+            /** Policy */
+            policy?: string | null;
+            /** Reward */
+            reward?: string | null;
+            /** Seq */
+            seq: number;
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Summary
          * @description Everything that a report says.
          */
@@ -1643,6 +2318,25 @@ export interface components {
             verdict: string;
         };
         /**
+<<<<<<< HEAD
+         * Suspicion
+         * @description Why to look at somebody.
+         */
+        Suspicion: {
+            /** About */
+            about: string;
+            /** Numbers */
+            numbers: {
+                [key: string]: number;
+            };
+            /** Other */
+            other?: string | null;
+            /** Sentence */
+            sentence: string;
+        };
+        /**
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Text
          * @description A prompt and what was answered to it; spans count the characters of the completion's turns, one after the other.
          */
@@ -1651,6 +2345,33 @@ export interface components {
             completion: components["schemas"]["plaudit__studio__view__Turn"][];
             /** Prompt */
             prompt: components["schemas"]["plaudit__studio__view__Turn"][];
+<<<<<<< HEAD
+        };
+        /**
+         * Together
+         * @description What annotators together say about pairs.
+         */
+        Together: {
+            /** Changed */
+            changed: number;
+            /** Pairs */
+            pairs: number;
+            /** Sure */
+            sure: number;
+        };
+        /**
+         * Trait
+         * @description What annotators were asked about themselves.
+         */
+        Trait: {
+            /** Groups */
+            groups: components["schemas"]["Group"][];
+            /** Hidden */
+            hidden: boolean;
+            /** Trait */
+            trait: string;
+=======
+>>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         };
         /**
          * Undo
@@ -1659,6 +2380,20 @@ export interface components {
         Undo: {
             /** Submission */
             submission: string;
+        };
+        /**
+         * Use
+         * @description A stage whose result rests on an answer.
+         */
+        Use: {
+            /** Checkpoint */
+            checkpoint: string;
+            /** Round */
+            round: number;
+            /** Seq */
+            seq: number;
+            /** Stage */
+            stage: string;
         };
         /**
          * View
@@ -4258,6 +4993,1238 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    standing_api_signoff_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checks"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    sign_api_signoff_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Sign"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checks"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    card_api_signoff_card_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    name_api_signoff_checks_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCheck"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checks"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    agreement_api_study_agreement_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agreements"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    annotators_api_study_annotators_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Annotators"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    answers_api_study_answers_get: {
+        parameters: {
+            query?: {
+                cursor?: number | null;
+                count?: number;
+                annotator?: string | null;
+                kind?: ("comparison" | "rating" | "steps" | "ranking" | "critique" | "demonstration" | "correction" | "flag") | null;
+                query?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answers"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    gold_api_study_gold_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GoldQuestions"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    groups_api_study_groups_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Groups"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    reask_api_study_reask_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reask"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reasked"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    retract_api_study_retract_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Retract"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retracted"];
                 };
             };
             /** @description Unauthorized */

@@ -79,7 +79,7 @@ function list(lines: string[], depth: number): ComponentChildren {
 }
 
 function table(lines: string[]): ComponentChildren {
-  const cells = (line: string) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());
+  const cells = (line: string) => line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim());
   const [head = "", , ...rows] = lines;
   return (
     <div class="wide" tabIndex={0}>
@@ -92,7 +92,7 @@ function table(lines: string[]): ComponentChildren {
 }
 
 const SPANS =
-  /(?<code>`+)(?<inside>[^]{0,4000}?[^`])\k<code>(?!`)|!\[(?<alt>[^\]\n]{0,500})\]\((?<src>[^\s)]{1,2000})[^)\n]{0,200}\)|\[(?<words>[^\]\n]{1,500})\]\((?<href>[^\s)]{1,2000})[^)\n]{0,200}\)|(?<bare>https?:\/\/[^\s<>"'`)\]]{0,2000}[^\s<>"'`)\].,;:!?。，；：！？])|(?<strong>\*\*|__)(?=\S)(?<bold>[^\n]{1,2000}?)\k<strong>|(?<mark>[*_])(?=[^\s*_])(?<soft>[^\n*_]{1,1000}?)\k<mark>(?!\w)|~~(?<gone>[^~\n]{1,1000})~~|(?<breaks> {2,}\n)/g;
+  /\\(?<escaped>[`*_|~])|&(?<entity>lt|gt|amp);|(?<code>`+)(?<inside>[^]{0,4000}?[^`])\k<code>(?!`)|!\[(?<alt>[^\]\n]{0,500})\]\((?<src>[^\s)]{1,2000})[^)\n]{0,200}\)|\[(?<words>[^\]\n]{1,500})\]\((?<href>[^\s)]{1,2000})[^)\n]{0,200}\)|(?<bare>https?:\/\/[^\s<>"'`)\]]{0,2000}[^\s<>"'`)\].,;:!?。，；：！？])|(?<strong>\*\*|__)(?=\S)(?<bold>[^\n]{1,2000}?)\k<strong>|(?<mark>[*_])(?=[^\s*_])(?<soft>[^\n*_]{1,1000}?)\k<mark>(?!\w)|~~(?<gone>[^~\n]{1,1000})~~|(?<breaks> {2,}\n)/g;
 
 /** Emphasis, code and links within a block. */
 function spans(text: string, depth = 0): ComponentChildren[] {
@@ -110,6 +110,8 @@ function spans(text: string, depth = 0): ComponentChildren[] {
 }
 
 function span(part: Record<string, string | undefined>, depth: number, whole: string): ComponentChildren {
+  if (part.escaped !== undefined) return part.escaped;
+  if (part.entity !== undefined) return { lt: "<", gt: ">", amp: "&" }[part.entity] ?? whole;
   if (part.inside !== undefined) return <code>{part.inside}</code>;
   if (part.src !== undefined) return <span class="remote">{t("remote", { alt: part.alt || hostOf(part.src) || part.src })}</span>;
   if (part.href !== undefined) return link(part.href, spans(part.words ?? "", depth + 1), whole);

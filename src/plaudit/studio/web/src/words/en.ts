@@ -1,6 +1,8 @@
 export const en = {
   "page.label": "Label",
   "page.watch": "Watch",
+  "page.study": "Study",
+  "page.signoff": "Sign-off",
   "page.help": "Help",
   pages: "Pages",
   "to-main": "Skip to the content",

@@ -1,6 +1,8 @@
 export const zh = {
   "page.label": "标注",
   "page.watch": "观察",
+  "page.study": "研究",
+  "page.signoff": "签核",
   "page.help": "帮助",
   pages: "页面",
   "to-main": "跳到正文",
