@@ -46,6 +46,8 @@ class Suspicion(enum.Enum):
     SIDE = "side"
     ORDER = "order"
     RUSHED = "rushed"
+    TIRED = "tired"
+    """answers get worse within sessions"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,8 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
     advantage = None if shared.advantage is None else shared.advantage[decided]
     gold, mass, order = _gold(name, judged, material, shared.gold), _spam(number, shared), pattern(sides)
     side = side_bias((shared.table.data.side[decided] == 1).astype(np.float64), advantage)
-<<<<<<< HEAD
-    rushed = _bursts(given, material, shared.detect)
-    suspicions = _suspicions(shared, gold=gold, mass=mass, order=order, side=side, rushed=rushed)
-=======
     rushed, tired = _bursts(given, material, shared.detect), _decline(number, decided, material, shared)
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
+    suspicions = _suspicions(shared, gold=gold, mass=mass, order=order, side=side, rushed=rushed, tired=tired)
     return AnnotatorAudit(
         name=name,
         kind=material.kind(name),
@@ -110,13 +108,9 @@ def one_annotator(name: str, material: Material, shared: Shared) -> AnnotatorAud
         spam=mass,
         pattern=Undefined("the decided answers are not on both sides") if order is None else order,
         bursts=rushed,
-<<<<<<< HEAD
+        decline=tired,
         suspicions=tuple(sentence for _, sentence in suspicions),
         suspected=tuple(about for about, _ in suspicions),
-=======
-        decline=tired,
-        suspicions=_suspicions(shared, gold=gold, mass=mass, order=order, side=side, rushed=rushed, tired=tired),
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
     )
 
 
@@ -186,12 +180,8 @@ def _suspicions(
     order: Pattern | None,
     side: SideBias | Undefined,
     rushed: Sequence[Burst] | Undefined,
-<<<<<<< HEAD
-) -> list[tuple[Suspicion, str]]:
-=======
     tired: Decline | Undefined,
-) -> tuple[str, ...]:
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
+) -> list[tuple[Suspicion, str]]:
     """Sentences for what goes beyond the stated error rates."""
     config = shared.detect
     limit = config.error_rate / max(len(shared.table.names), 1)
@@ -213,14 +203,8 @@ def _suspicions(
         found.append((Suspicion.ORDER, said))
     if isinstance(rushed, tuple) and rushed:
         longest = max(one.length for one in rushed)
-<<<<<<< HEAD
         found.append((Suspicion.RUSHED, f"up to {longest} rushed answers in a row, {len(rushed)} time(s)"))
-    return found
-=======
-        found.append(f"up to {longest} rushed answers in a row, {len(rushed)} time(s)")
     if isinstance(tired, Decline) and tired.answers >= config.least and tired.p_value < limit:
-        found.append(
-            f"answers get worse within sessions: reliability {tired.start:.2f} in their first halves, {tired.end:.2f} in their second"
-        )
-    return tuple(found)
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
+        said = f"answers get worse within sessions: reliability {tired.start:.2f} in their first halves, {tired.end:.2f} in their second"
+        found.append((Suspicion.TIRED, said))
+    return found

@@ -42,13 +42,8 @@ class Population:
     smallest: float = 0.2
     """least weight of an annotator, in a run of an answer, where 1 is the mean"""
     largest: float = 5.0
-<<<<<<< HEAD
-    """largest weight of an annotator; margins fit less well where it binds, and a few people count less"""
-    least: int = LEAST
-=======
     """largest weight of an annotator, in a run of an answer; margins fit less well where it binds, and a few people count less"""
-    least: int = 5
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
+    least: int = LEAST
     """people in a group that is reported by itself; smaller groups could tell who somebody is"""
     combine: Combine = Combine.MEAN
     """how the rewards of groups are combined: mean (by share), worst (of the group that likes it least) or nash (product of gains)"""

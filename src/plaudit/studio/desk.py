@@ -71,11 +71,7 @@ class Desk:
                 self._away.remove(annotator)
                 self._tell(session, Cue.RESUME)
             self._tell(session, Cue.TICK)
-<<<<<<< HEAD
             self._outlook.read()  # what was asked again meanwhile is for others
-=======
-            self._outlook.read()
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
             self._fill(session)
             return self._view(session)
 
@@ -227,13 +223,9 @@ class Desk:
 
     def _lease(self, session: Session) -> Query | None:
         """The question that this annotator is given next."""
-<<<<<<< HEAD
-        annotator, store, overlap = session.annotator, self._store, self._service.overlap
-        offer = self._outlook.offer(annotator, session.claims)
-=======
-        offer, since = self._outlook.offer(annotator), self._outlook.since
+        annotator = session.annotator
+        offer, since = self._outlook.offer(annotator, session.claims), self._outlook.since
         lease = partial(self._store.lease_query, annotator, LEASE_SECONDS, overlap=self._service.overlap, after=since)
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         if offer.stopped:
             return None
         if offer.among:
@@ -242,11 +234,7 @@ class Desk:
                 return found
         found = lease(barred=offer.barred)
         if found is None and offer.barred:  # rather somebody less suited than nobody
-<<<<<<< HEAD
-            found = store.lease_query(annotator, LEASE_SECONDS, overlap=overlap, barred=offer.others)
-=======
-            found = lease()
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
+            found = lease(barred=offer.others)
         return found
 
     def _view(self, session: Session) -> View:

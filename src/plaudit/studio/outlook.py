@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-<<<<<<< HEAD
 from collections.abc import Callable, Collection
-from typing import Any, Literal
-=======
-from collections.abc import Callable
 from typing import Literal
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
 
 from plaudit.ask.assistance import ASSISTED, Assistance, assistance_of
 from plaudit.ask.service import Offer, Roster, ServiceConfig

@@ -14,6 +14,7 @@ from plaudit.quality.annotators import AnnotatorAudit
 from plaudit.quality.audit import Agreement, Audit, Consensus
 from plaudit.quality.detect import Copy, Pattern, Spam
 from plaudit.quality.drift import Drift
+from plaudit.quality.fatigue import Decline
 from plaudit.quality.gold import GoldTest, Verdict, said
 from plaudit.records import Choice, Feedback, is_skip, kind_of, to_json
 from plaudit.stats.ceiling import NoiseCeiling
@@ -131,6 +132,8 @@ def _numbers(about: people.Suspicion, of: AnnotatorAudit) -> dict[str, float]:
             return {"answers": order.answers, "runs": order.runs, "expected": order.expected}
         case people.Suspicion.RUSHED, AnnotatorAudit(bursts=tuple() as bursts):
             return {"longest": max(one.length for one in bursts), "times": len(bursts)}
+        case people.Suspicion.TIRED, AnnotatorAudit(decline=Decline() as tired):
+            return {"start": tired.start, "end": tired.end}
         case _:
             return {}
 

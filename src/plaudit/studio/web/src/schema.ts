@@ -869,7 +869,6 @@ export interface components {
             world: string;
         };
         /**
-<<<<<<< HEAD
          * AgreementView
          * @description Agreement of annotators on one form of question.
          */
@@ -918,8 +917,6 @@ export interface components {
             together: components["schemas"]["Together"] | null;
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * AnnotatorTotals
          * @description What one annotator did.
          */
@@ -944,7 +941,6 @@ export interface components {
             ties: number;
         };
         /**
-<<<<<<< HEAD
          * AnnotatorView
          * @description One annotator, under the pseudonym.
          */
@@ -1007,8 +1003,6 @@ export interface components {
             seq: number;
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Answer
          * @description An answer from the page.
          */
@@ -1047,7 +1041,6 @@ export interface components {
             cursor: number | null;
         };
         /**
-<<<<<<< HEAD
          * AnswerView
          * @description One answer.
          */
@@ -1094,8 +1087,6 @@ export interface components {
             questions: components["schemas"]["StudyQuestion"][];
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * AskSummary
          * @description Questions and answers.
          */
@@ -1209,7 +1200,6 @@ export interface components {
             total: number;
         };
         /**
-<<<<<<< HEAD
          * Ceiling
          * @description Between what bounds the best accuracy of any model lies.
          */
@@ -1222,8 +1212,6 @@ export interface components {
             questions: number;
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * CheckSummary
          * @description The policy at the end, on its own and against references.
          */
@@ -1238,7 +1226,6 @@ export interface components {
             returns?: components["schemas"]["Estimate"] | null;
         };
         /**
-<<<<<<< HEAD
          * CheckView
          * @description A check, and what was said about it, newest last.
          */
@@ -1273,8 +1260,6 @@ export interface components {
             late: components["schemas"]["Range"];
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Estimate
          * @description A number with its 95 % interval.
          */
@@ -1334,7 +1319,6 @@ export interface components {
             reply: components["schemas"]["Reply"];
             /** Retracted */
             retracted: boolean;
-<<<<<<< HEAD
         };
         /**
          * Gold
@@ -1414,8 +1398,6 @@ export interface components {
             seq: number;
             /** Traits */
             traits: components["schemas"]["Trait"][];
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         };
         /**
          * HookView
@@ -1759,7 +1741,6 @@ export interface components {
             spread: number | null;
         };
         /**
-<<<<<<< HEAD
          * NewCheck
          * @description Something else that is to be looked at.
          */
@@ -1770,8 +1751,6 @@ export interface components {
             what: string;
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * NewHook
          * @description A webhook with the secret that its messages are signed with, which is shown this once.
          */
@@ -1931,7 +1910,6 @@ export interface components {
             asked: components["schemas"]["plaudit__report__worth__Asked"];
             /** Seen */
             seen: components["schemas"]["Seen"][];
-<<<<<<< HEAD
         };
         /**
          * Range
@@ -1965,8 +1943,6 @@ export interface components {
         Reasked: {
             /** Queries */
             queries: string[];
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         };
         /**
          * Refusal
@@ -2014,7 +1990,6 @@ export interface components {
             strength?: number | null;
         };
         /**
-<<<<<<< HEAD
          * Retract
          * @description An answer that is not to count any more.
          */
@@ -2035,8 +2010,6 @@ export interface components {
             uses: components["schemas"]["Use"][];
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Role
          * @description What an account is for.
          * @enum {string}
@@ -2150,7 +2123,6 @@ export interface components {
          */
         Severity: "ok" | "note" | "warning" | "problem";
         /**
-<<<<<<< HEAD
          * Sign
          * @description What a reviewer says about a check.
          */
@@ -2197,8 +2169,6 @@ export interface components {
             verdict: string;
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * StageSummary
          * @description One finished stage.
          */
@@ -2239,7 +2209,6 @@ export interface components {
             ties: number;
         };
         /**
-<<<<<<< HEAD
          * StudyQuestion
          * @description A question of these answers.
          */
@@ -2288,8 +2257,6 @@ export interface components {
             seq: number;
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Summary
          * @description Everything that a report says.
          */
@@ -2318,7 +2285,6 @@ export interface components {
             verdict: string;
         };
         /**
-<<<<<<< HEAD
          * Suspicion
          * @description Why to look at somebody.
          */
@@ -2335,8 +2301,6 @@ export interface components {
             sentence: string;
         };
         /**
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
          * Text
          * @description A prompt and what was answered to it; spans count the characters of the completion's turns, one after the other.
          */
@@ -2345,7 +2309,6 @@ export interface components {
             completion: components["schemas"]["plaudit__studio__view__Turn"][];
             /** Prompt */
             prompt: components["schemas"]["plaudit__studio__view__Turn"][];
-<<<<<<< HEAD
         };
         /**
          * Together
@@ -2370,8 +2333,6 @@ export interface components {
             hidden: boolean;
             /** Trait */
             trait: string;
-=======
->>>>>>> 49bf924938f534b7659fdb923d6a5a155e126fa5
         };
         /**
          * Undo

@@ -121,12 +121,12 @@ export function reasonOf(reason: string): string {
 function sentence(what: Suspicion): string {
   const key = `suspicion.${what.about}`;
   const shares = ["agreement", "others", "chance", "share"];
-  const numbers = Object.fromEntries(Object.entries(what.numbers).map(([name, value]) => [name, shares.includes(name) ? written(value, "percent") : number(value, name === "expected" ? 1 : 0)]));
+  const numbers = Object.fromEntries(Object.entries(what.numbers).map(([name, value]) => [name, shares.includes(name) ? written(value, "percent") : number(value, name === "start" || name === "end" ? 2 : name === "expected" ? 1 : 0)]));
   return isSuspicion(key) ? t(key, { ...numbers, other: what.other ?? "" }) : what.sentence;
 }
 
 type Suspected = Key & `suspicion.${string}`;
-const isSuspicion = (key: string): key is Suspected => ["gold", "agreement", "side", "order", "rushed", "copies"].includes(key.replace("suspicion.", ""));
+const isSuspicion = (key: string): key is Suspected => ["gold", "agreement", "side", "order", "rushed", "tired", "copies"].includes(key.replace("suspicion.", ""));
 
 function Who({ one }: { one: AnnotatorView }) {
   return (
