@@ -90,7 +90,8 @@ def trial(seed: int) -> dict[str, Any]:
                 browser.close()
             run.wait(timeout=120)
         finally:
-            run.kill()
+            run.terminate()
+            run.wait(timeout=30)
         minutes = (time.monotonic() - began) / 60
         from plaudit.loop import Run
 

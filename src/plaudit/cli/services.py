@@ -22,7 +22,7 @@ def open_studio(run: Run, *, enabled: bool, console: Console) -> Generator[None]
             )
         yield
         return
-    command = [sys.executable, "-m", "plaudit.cli.main", "studio", str(run.directory.path)]
+    command = [sys.executable, "-m", "plaudit.cli.main", "studio", str(run.directory.path), "--beside-run"]
     process = subprocess.Popen(command)
     try:
         yield

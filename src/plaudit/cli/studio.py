@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +45,8 @@ class Arguments:
     """address under which others reach the studio, https://HOST"""
     settings: Path | None = None
     """file with the table [studio]: host, public_url, certificate, certificate_key, and [studio.oidc]"""
+    beside_run: bool = False
+    """end when the process ends that started this; `plaudit run --studio` says so"""
     add_owner: str | None = None
     """only make an account of this name that owns the studio; asks for a password"""
 
@@ -58,6 +64,8 @@ def main(arguments: Sequence[str]) -> int:
             )
             return 0
         draws = "world" in next(store.events(kinds={"run.created"})).payload.get("config", {})
+    if given.beside_run:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     worker = subprocess.Popen([sys.executable, "-m", "plaudit.worlds.media", str(directory.path)]) if draws else None
     try:
         serve(
@@ -73,6 +81,13 @@ def main(arguments: Sequence[str]) -> int:
             worker.terminate()
             worker.wait(timeout=20)
     return 0
+
+
+def _end_with(parent: int) -> None:
+    """Stop this process in good order when its parent is gone, killed for example."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _config(given: Arguments) -> StudioConfig:

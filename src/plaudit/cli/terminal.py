@@ -32,6 +32,7 @@ class TerminalProgress:
         self._rounds: dict[int, dict[str, float]] = {}
         self._now = ("", 0, 0, "")
         self._note = ""
+        self._told = ""
         self._began = time.monotonic()
         self._first_round: int | None = None
 
@@ -61,9 +62,10 @@ class TerminalProgress:
 
     def waiting(self, text: str) -> None:
         """The run waits for somebody."""
-        if text != self._note and not self._console.is_terminal and not self._note:
+        what = text.partition(";")[0]  # behind it seconds are counted
+        if what != self._told and not self._console.is_terminal:
             self._console.print(f"waiting: {text}", soft_wrap=True)
-        self._note = text
+        self._note, self._told = text, what
         self._refresh()
 
     def finished(self, round_: int, stage: str, metrics: dict[str, float], seconds: float) -> None:
