@@ -13,8 +13,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from plaudit.ask.service import RE_ASKED
-from plaudit.quality.audit import audit
+from plaudit.quality.audit import Audit, AuditConfig, audit
 from plaudit.store.signoff import State, standings
+from plaudit.store.store import Store
 from plaudit.studio.roles import Role
 from tests.access_examples import Studio
 from tests.studio_examples import make_store
@@ -271,7 +272,12 @@ def test_a_sign_off_counts_once_and_only_for_what_the_log_says(studio: Studio) -
 
 def test_statistics_are_not_made_anew_for_every_answer(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    monkeypatch.setattr("plaudit.studio.study.audit", lambda *a: made.append(1) or audit(*a))
+
+    def counted(store: Store, config: AuditConfig | None = None) -> Audit:
+        made.append(1)
+        return audit(store, config)
+
+    monkeypatch.setattr("plaudit.studio.study.audit", counted)
     lead = studio.enter("boss")
     told(lead, "study/annotators")
     studio.store.add_feedback([replace(studio.store.feedback()[0][1], id="fb/new", annotator="someone")])

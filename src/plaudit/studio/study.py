@@ -17,7 +17,7 @@ from typing import TypeVar
 from plaudit.ask.service import RE_ASKED, ServiceConfig
 from plaudit.errors import RecordError, StoreError
 from plaudit.quality import table as tables
-from plaudit.quality.audit import Agreement, Audit, AuditConfig, agreement, audit
+from plaudit.quality.audit import Agreement, Audit, AuditConfig, audit
 from plaudit.quality.drift import Drift, drifts
 from plaudit.quality.gold import asked_again, read_gold, said
 from plaudit.quality.groups import groups
@@ -42,15 +42,16 @@ from plaudit.studio.study_shapes import (
     Groups,
     Reasked,
     Retracted,
-    StudyQuestion,
     ranged,
 )
 from plaudit.studio.study_views import (
     agreement_view,
     annotator_view,
     answer_view,
+    by_aspect,
     ceiling,
     is_stopped,
+    question_view,
     suspicions,
     together,
     trait_view,
@@ -200,19 +201,10 @@ class Study:
             answers=[answer_view(seq, one, why, right) for seq, one in found],
             cursor=found[-1][0] if len(found) == limit else None,
             questions=[
-                StudyQuestion(
-                    query=one.id,
-                    kind=one.kind.value,
-                    round=one.round,
-                    index=one.index,
-                    strategy=one.strategy,
-                    segments=list(one.segments),
-                    shown=list(one.shown),
-                    levels=one.levels,
-                    aspect=one.aspect,
-                    constraint=one.constraint,
+                question_view(
+                    one,
                     answers=len(self._store.newest_feedback(1000, query=one.id)),
-                    asked_again=again[_same(one)],
+                    again=again[_same(one)],
                     gold=one.id in right,
                 )
                 for one in asked.values()
@@ -269,25 +261,10 @@ class Study:
             material = tables.read(self._store)
             table = tables.comparisons(material)
             found = audit(self._store, self._config)
-            by_aspect = _by_aspect(material, found, self._config)
-            self._facts = Facts(seq, now, material, table, found, drifts(table), by_aspect)
+            agreed = by_aspect(material, found, self._config)
+            self._facts = Facts(seq, now, material, table, found, drifts(table), agreed)
             self._cost = time.perf_counter() - began
         return self._facts
-
-
-def _by_aspect(material: Material, found: Audit, config: AuditConfig) -> list[tuple[str | None, bool, Agreement]]:
-    """Agreement by form of question, and by aspect where there are several."""
-    aspects = sorted({query.aspect or "" for query in material.queries.values()})
-    all_ = [(None if len(aspects) != 1 else aspects[0] or None, len(aspects) > 1, one) for one in found.agreement]
-    if len(aspects) < 2:
-        return all_
-    for aspect in aspects:
-        queries = {id_: query for id_, query in material.queries.items() if (query.aspect or "") == aspect}
-        feedback = tuple(one for one in material.feedback if one.query in queries)
-        part = Material(queries, feedback, material.profiles, material.gold)
-        if feedback:
-            all_ += [(aspect or None, False, one) for one in agreement(part, tables.comparisons(part), config)]
-    return all_
 
 
 def _same(query: Query) -> tuple[object, ...]:

@@ -10,13 +10,15 @@ import numpy as np
 
 from plaudit.quality import annotators as people
 from plaudit.quality import groups
+from plaudit.quality import table as tables
 from plaudit.quality.annotators import AnnotatorAudit
-from plaudit.quality.audit import Agreement, Audit, Consensus
+from plaudit.quality.audit import Agreement, Audit, AuditConfig, Consensus, agreement
 from plaudit.quality.detect import Copy, Pattern, Spam
 from plaudit.quality.drift import Drift
 from plaudit.quality.fatigue import Decline
 from plaudit.quality.gold import GoldTest, Verdict, said
-from plaudit.records import Choice, Feedback, is_skip, kind_of, to_json
+from plaudit.quality.table import Material
+from plaudit.records import Choice, Feedback, Query, is_skip, kind_of, to_json
 from plaudit.stats.ceiling import NoiseCeiling
 from plaudit.stats.side import SideBias
 from plaudit.stats.undefined import Undefined
@@ -28,6 +30,7 @@ from plaudit.studio.study_shapes import (
     DriftView,
     Gold,
     Group,
+    StudyQuestion,
     Suspicion,
     Together,
     Trait,
@@ -176,6 +179,40 @@ def trait_view(found: groups.Trait) -> Trait:
         for one in found.groups
     ]
     return Trait(found.name, shown, found.hidden)
+
+
+def by_aspect(material: Material, found: Audit, config: AuditConfig) -> list[tuple[str | None, bool, Agreement]]:
+    """Agreement by form of question, and by aspect where there are several."""
+    aspects = sorted({query.aspect or "" for query in material.queries.values()})
+    all_ = [(None if len(aspects) != 1 else aspects[0] or None, len(aspects) > 1, one) for one in found.agreement]
+    if len(aspects) < 2:
+        return all_
+    for aspect in aspects:
+        queries = {id_: query for id_, query in material.queries.items() if (query.aspect or "") == aspect}
+        feedback = tuple(one for one in material.feedback if one.query in queries)
+        part = Material(queries, feedback, material.profiles, material.gold)
+        if feedback:
+            all_ += [(aspect or None, False, one) for one in agreement(part, tables.comparisons(part), config)]
+    return all_
+
+
+def question_view(one: Query, *, answers: int, again: int, gold: bool) -> StudyQuestion:
+    """A question as JSON."""
+    return StudyQuestion(
+        query=one.id,
+        kind=one.kind.value,
+        round=one.round,
+        index=one.index,
+        strategy=one.strategy,
+        segments=list(one.segments),
+        shown=list(one.shown),
+        levels=one.levels,
+        aspect=one.aspect,
+        constraint=one.constraint,
+        answers=answers,
+        asked_again=again,
+        gold=gold,
+    )
 
 
 def answer_view(seq: int, one: Feedback, why: Mapping[str, str], right: Mapping[str, Choice | int]) -> AnswerView:
