@@ -2,13 +2,14 @@
 
 import uuid
 
+import numpy as np
 import pytest
 
 from plaudit.errors import RunError
 from plaudit.exchange import consent
 from plaudit.loop.journal import Journal
 from plaudit.quality.gold import set_gold
-from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice
+from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Correction, Query, QueryKind, Segment, SegmentData
 from plaudit.store import people
 from plaudit.store.store import Store
 from tests.store_examples import RUN, answer, arrays, question
@@ -25,10 +26,15 @@ def source(tmp_path):
         segments = segments_of(store, 2)
         people.keep(store, "ann", {"name": "x"})
         first, second, third = asked = [question(index, *segments) for index in range(3)]
-        store.add_queries(asked)
+        mend = Query(QueryKind.CORRECTION, (segments[0].id,), (0,), 0, 3, "uniform")
+        store.add_queries([*asked, mend])
         store.add_annotator(AnnotatorProfile("ann", AnnotatorKind.PERSON))
         consent.give(store, "ann", "v1")
         store.submit(uuid.UUID(int=1), [answer(first), answer(second)])
+        shown = SegmentData(np.ones((5, 3), np.float32), np.ones((5, 1), np.float32))
+        mended = Segment("w", "person", "live/1", 0, 5, store.blobs.put_arrays(shown.arrays()))
+        store.add_segments([mended])
+        store.add_feedback([Correction(id="fbk_mend", query=mend.id, annotator="ann", segment=mended.id)])
         store.add_feedback([answer(third, "teacher")])
         set_gold(store, {first.id: Choice.FIRST})
         store.retract(answer(first).id, "a slip")
@@ -46,7 +52,7 @@ def steps(source):
     segments, queries = ([event.payload["id"] for event in source.events(kinds={kind})] for kind in KINDS)
     end = next(source.events(kinds={"stage.completed"}))
     yield lambda journal: journal.annotator(TEACHER)
-    yield lambda journal: journal.segments([source.segment(id_) for id_ in segments])
+    yield lambda journal: journal.segments([source.segment(id_) for id_ in segments[:2]])  # the third is a person's
     yield lambda journal: journal.queries([source.query(id_) for id_ in queries])
     yield lambda journal: journal.feedback([answer(source.query(queries[2]), "teacher")])
     yield lambda journal: journal.stage("stage/0/ask", end.payload)

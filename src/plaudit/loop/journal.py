@@ -38,11 +38,14 @@ class Journal:
         self._copied = 0
         self._positions: dict[str, int] = {}
         self._read_until: dict[str, int] = {}
+        self._brought: set[str] = set()
         for event in () if source is None else source.events():
             if event.key:
                 self._positions[event.key] = event.seq
             if event.kind == "stage.completed" and event.key:
                 self._read_until[event.key] = event.payload["log_position"]
+            elif event.kind == "feedback.given" and event.payload["annotator"] not in own_annotators:
+                self._brought.add(event.payload.get("segment", ""))  # shown by a person
 
     @property
     def replaying(self) -> bool:
@@ -89,6 +92,8 @@ class Journal:
             # one without a key is there if its place is: both logs are the same up to here
             there = event.key is None and event.seq <= self.store.head()[0]
             if not there and not self._writes(event):
+                if event.kind == "segment.added" and event.payload.get("blob"):
+                    self.store.blobs.put(self._source.blobs.get(event.payload["blob"]))
                 self.store.append(event.kind, event.payload, event.key)
         self._copied = max(self._copied, end)
 
@@ -101,6 +106,8 @@ class Journal:
                 return event.payload["annotator"] in self._own
             case "query.asked":
                 return event.payload["strategy"] != RE_ASKED
+            case "segment.added":
+                return event.payload["id"] not in self._brought
             case _:
                 return event.kind in OWN
 
