@@ -121,7 +121,7 @@ function Bar({ desk }: { desk: Desk }) {
   const done = (progress?.answered ?? 0) + desk.outbox.unsent.value.filter((entry) => entry.kind === "answer").length;
   if (!total) return null;
   return (
-    <div class="bar" role="progressbar" aria-label={t("answered")} aria-valuemin={0} aria-valuemax={total} aria-valuenow={Math.min(done, total)}>
+    <div class="done-bar" role="progressbar" aria-label={t("answered")} aria-valuemin={0} aria-valuemax={total} aria-valuenow={Math.min(done, total)}>
       <i ref={(line) => line?.style.setProperty("width", `${Math.min(100, (100 * done) / total)}%`)} />
     </div>
   );
