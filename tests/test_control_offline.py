@@ -188,10 +188,10 @@ def test_logged_files_are_read_with_their_ends(tmp_path):
 
 
 def test_behaviour_in_pieces_is_read_whole_and_newest(tmp_path):
-    log = logged(steps=1100)
+    log = logged(steps=4400)
     written = Behaviour(log.behaviour.envs, log.behaviour.layout)
     written.take(log.behaviour)
-    for name, rows in (("0", 1000), ("1", 1100)):
+    for name, rows in (("0", 1030), ("1", 1100)):
         part = Behaviour(written.envs, written.layout)
         part.take(written)
         part._length = rows
@@ -200,7 +200,7 @@ def test_behaviour_in_pieces_is_read_whole_and_newest(tmp_path):
     for path in (tmp_path, tmp_path / "checkpoints" / "1" / "behaviour.safetensors"):
         found = Logged.read(path, written.layout).behaviour
         np.testing.assert_array_equal(found.observations, written.observations)
-    other = logged(steps=1100).behaviour
+    other = logged(steps=4400).behaviour
     found.take(other)  # what was loaded in pieces is forgotten
     found.save(tmp_path / "again.safetensors", tmp_path / "behaviour")
     again = Behaviour(other.envs, other.layout)

@@ -194,7 +194,7 @@ def test_distance_of_rankings_is_that_of_the_nearest_matching():
         {"mix": {"nonsense": 1.0}},
         {"mix": {"comparison": 1.0}, "lists": 1},
         {"mix": {"comparison": 1.0, "rating": 1.0}, "gold_share": 0.1},
-        {"mix": {"comparison": 1.0, "ranking": 1.0}, "people": True},
+        {"mix": {"flag": 1.0}},
         {"ranking_size": 7},
         {"attempts": 0},
     ],
