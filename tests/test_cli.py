@@ -11,7 +11,7 @@ from plaudit.cli.init import Advice, Situation, advise, run_file
 from plaudit.cli.main import VERBS, main
 from plaudit.loop import Run, RunConfig
 from plaudit.loop.estimate import estimate
-from plaudit.report import write_report
+from plaudit.report.write import write_report
 from plaudit.run.config import load
 
 SMALL = """

@@ -70,3 +70,17 @@ def test_a_run_imports_nothing_that_it_hardly_ever_needs():
     code = f"import plaudit.loop, sys; print(*set({heavy}) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+def test_a_study_of_texts_needs_the_core_only():
+    """`pip install plaudit` has neither Gymnasium nor Pillow, nor what teams need to sign in."""
+    script = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"gymnasium", "PIL", "torch", "mujoco", "argon2", "authlib", "cryptography"}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Missing())
+import plaudit.cli.studio, plaudit.cli.study, plaudit.cli.import_
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from plaudit.check.diagnose import Finding, Severity
 from plaudit.check.environment import environment_report
-from plaudit.report import examine
+from plaudit.report.write import examine
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
 

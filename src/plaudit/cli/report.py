@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from plaudit.report import write_report
+from plaudit.report.write import write_report
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
 

@@ -17,7 +17,7 @@ from plaudit.cli.terminal import TerminalProgress
 from plaudit.loop.config import RunConfig
 from plaudit.loop.estimate import estimate
 from plaudit.loop.run import Run
-from plaudit.report import write_report
+from plaudit.report.write import write_report
 from plaudit.run.config import load
 
 

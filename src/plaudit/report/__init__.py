@@ -1,6 +1,4 @@
-"""The report of a run, from its event log to one page, and the doctor's look at it."""
+"""The report of a run, from its event log to one page, and the doctor's look at it.
 
-from plaudit.report.summary import Summary
-from plaudit.report.write import examine, write_report
-
-__all__ = ["Summary", "examine", "write_report"]
+`write` draws clips, which takes Gymnasium and Pillow; nothing is imported here, so that the studio needs neither.
+"""

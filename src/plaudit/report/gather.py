@@ -35,6 +35,7 @@ from plaudit.run.directory import RunDirectory
 from plaudit.stats.intervals import mean_interval
 from plaudit.store.signoff import standings
 from plaudit.store.store import Store
+from plaudit.store.work import render_key
 
 FORMAT = 1
 CLIP_ORDER = ("before", "during", "after")
@@ -98,11 +99,6 @@ def _conclude(summary: Summary, source: Source) -> Summary:
         verdict=headline(summary.ask, check, rounds_done=summary.rounds_done, rounds_planned=summary.rounds_planned),
         details=(*details(summary.learn, check, findings), sign_off(standings(source.store))),
     )
-
-
-def render_key(segment: str) -> str:
-    """Key of the job that draws a segment."""
-    return f"render/{segment}"
 
 
 def find_clip(store: Store, label: str, segment: str) -> Clip:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from plaudit.report.markup import Html, join, tag
 
+PICTURES = frozenset({"image/webp", "image/png", "image/gif", "image/avif", "image/apng"})
+"""media types that go into a page; anything else could run code"""
+
 
 @dataclass(frozen=True, slots=True)
 class Video:

@@ -11,17 +11,15 @@ from PIL import Image, UnidentifiedImageError
 
 from plaudit.check.diagnose import Finding
 from plaudit.records import from_json, to_json
-from plaudit.report.gather import gather, render_key
+from plaudit.report.gather import gather
 from plaudit.report.page import render_page
-from plaudit.report.parts import Video
+from plaudit.report.parts import PICTURES, Video
 from plaudit.report.summary import Clip, Summary
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
+from plaudit.store.work import RENDER, render_key
 from plaudit.worlds.config import WorldConfig
-from plaudit.worlds.media import JOB, work
-
-PICTURES = frozenset({"image/webp", "image/png", "image/gif", "image/avif", "image/apng"})
-"""media types that go into the page; anything else could run code"""
+from plaudit.worlds.media import work
 
 
 def write_report(store: Store, directory: Path | str) -> Summary:
@@ -56,7 +54,7 @@ def render_clips(store: Store, summary: Summary) -> int:
     if not missing or created is None:
         return 0
     for segment in dict.fromkeys(missing):
-        store.add_job(JOB, {"segment": segment}, render_key(segment))
+        store.add_job(RENDER, {"segment": segment}, render_key(segment))
     return work(store, from_json(WorldConfig, created.payload["config"]["world"]), once=True)
 
 

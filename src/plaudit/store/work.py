@@ -12,6 +12,14 @@ from plaudit.records import canonical_json
 from plaudit.store.database import insert_new
 from plaudit.store.schema import feedback, job, lease, query
 
+RENDER = "render"
+"""kind of the jobs that the media worker does: {segment} to {blob, mime}"""
+
+
+def render_key(segment: str) -> str:
+    """Key of the job that draws a segment."""
+    return f"{RENDER}/{segment}"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -11,6 +11,7 @@ from plaudit.ask.service import ServiceConfig, arm_of
 from plaudit.records import Query, Segment, TextSegment
 from plaudit.records.text import Text as Written
 from plaudit.store.store import Store
+from plaudit.store.work import RENDER, render_key
 from plaudit.studio.view import WRITTEN, Assist, Clip, Item, Question, Remark, Text, Turn
 
 T = TypeVar("T")
@@ -104,10 +105,10 @@ class Showing:
     def _clip(self, segment: Segment, annotator: str) -> Clip:
         drawn = self._clips.get(segment.id)
         if drawn is None:
-            key = f"render/{segment.id}"
+            key = render_key(segment.id)
             job = self._store.job(key)
             if job is None:
-                self._store.add_job("render", {"segment": segment.id}, key)
+                self._store.add_job(RENDER, {"segment": segment.id}, key)
             if job is None or not job.done:
                 return Clip(steps=segment.length)
             if job.result is None:

@@ -12,16 +12,15 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from plaudit.errors import StoreError
 from plaudit.records import Message
 from plaudit.report import insight
-from plaudit.report.gather import render_key
+from plaudit.report.parts import PICTURES
 from plaudit.report.series import Series, as_csv, series
 from plaudit.report.source import TEXT, Source
 from plaudit.report.summary import Summary
 from plaudit.report.worth import Asked, Behaviour, Behaviours
-from plaudit.report.write import PICTURES
 from plaudit.store.store import Store
+from plaudit.store.work import RENDER, render_key
 from plaudit.studio.roles import Permission, needs
 from plaudit.studio.watch import Now, Watch
-from plaudit.worlds.media import JOB
 
 T = TypeVar("T")
 MOST_STREAMS = 1000
@@ -216,7 +215,7 @@ def _seen(store: Store, names: Sequence[str], *, draw: bool) -> tuple[Seen, ...]
             continue
         job = store.job(render_key(name))
         if job is None and draw:
-            store.add_job(JOB, {"segment": name}, render_key(name))
+            store.add_job(RENDER, {"segment": name}, render_key(name))
         drawn = job is not None and job.result is not None
         found.append(
             Seen(

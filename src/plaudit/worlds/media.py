@@ -20,10 +20,10 @@ from plaudit.errors import WorldError
 from plaudit.records import SegmentData, from_json
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
+from plaudit.store.work import RENDER
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.render import Frames, Renderer
 
-JOB = "render"
 MIME = "image/webp"
 LEASE_SECONDS = 300.0
 """a worker that has not finished a job by then is taken for dead"""
@@ -83,7 +83,7 @@ def work(store: Store, config: WorldConfig, once: bool = False, *, stopped: Call
     taken = 0
     try:
         while not stopped():
-            job = store.claim_job(JOB, worker, LEASE_SECONDS)
+            job = store.claim_job(RENDER, worker, LEASE_SECONDS)
             if job is None:
                 if once:
                     break
