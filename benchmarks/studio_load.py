@@ -283,7 +283,8 @@ def main() -> int:
             "studio_load",
             asked="How fast does the studio answer people who label, and how many can it serve?",
             rows=summary(),
-            note="client and server share the machine; postgresql with a run beside it was measured while the last loads of sqlite ran; the prototype's cycles are two requests and two transactions each",
+            note="client and server share the machine; postgresql was measured while the last loads of sqlite ran; "
+            "the prototype's cycles are two requests and two transactions each",
         )
     return 0
 
