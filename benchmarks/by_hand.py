@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import Row, append_raw, interval_row, read_raw, write
-from benchmarks.efficiency import play
+from benchmarks.efficiency import RANDOM_RETURN, play
 from plaudit.check.compare import fraction
 
 RAW = "by_hand"
@@ -141,10 +141,9 @@ def _agreement(run: Any) -> float | None:
     right: list[bool] = []
     for _, answer in run.store.feedback():
         if isinstance(answer, Comparison) and answer.choice in (Choice.FIRST, Choice.SECOND):
-            segments = run.store.segments(run.store.query(answer.query).segments)
-            rewards = [
-                run.store.segment_data(segments[one]).true_rewards for one in run.store.query(answer.query).segments
-            ]
+            asked = run.store.query(answer.query).segments
+            segments = run.store.segments(asked)
+            rewards = [run.store.segment_data(segments[one]).true_rewards for one in asked]
             if all(one is not None for one in rewards):
                 right.append((rewards[0].sum() > rewards[1].sum()) == (answer.choice is Choice.FIRST))
     return round(float(np.mean(right)), 3) if right else None
@@ -158,12 +157,13 @@ def summary() -> list[Row]:
         for row in read_raw("efficiency")
         if (row["env"], row["teacher"]) == ("pendulum", "oracle") and not row["labels"]
     ]
-    random = -1239.0  # of uniformly random actions: python -m benchmarks.efficiency random
     returns = np.array([row["true_return"] for row in rows])
     case = f"pendulum/{LABELS} answers"
     return [
         interval_row(case, "return", returns),
-        interval_row(case, "fraction", fraction(returns, random, float(np.mean(oracle))), "of oracle"),
+        interval_row(
+            case, "fraction", fraction(returns, RANDOM_RETURN["pendulum"], float(np.mean(oracle))), "of oracle"
+        ),
         Row(case, "most_minutes", max(row["minutes"] for row in rows), n=len(rows), unit="min"),
         interval_row(case, "answers_that_the_true_reward_agrees_with", [row["right"] for row in rows]),
     ]

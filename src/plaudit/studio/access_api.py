@@ -11,11 +11,10 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from plaudit.errors import MissingExtra, RecordError
 from plaudit.studio.access import Access, caller_of
 from plaudit.studio.access_shapes import Asked, Join, Login, Logout, Me, Password, Token, Ways
-from plaudit.studio.client import index
+from plaudit.studio.client import ENTER, index
 from plaudit.studio.invitations import Joining
 from plaudit.studio.limits import ADDRESS, LOGIN
 from plaudit.studio.manage_api import add_management, asked
-from plaudit.studio.pages import ENTER
 from plaudit.studio.roles import Caller, Permission, needs, said
 from plaudit.studio.webhooks import Webhooks
 

@@ -12,6 +12,9 @@ from fastapi.responses import HTMLResponse, Response
 STATIC = Path(__file__).parent / "static"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 FOR_EVER = "public, max-age=31536000, immutable"
+# a page of its own, not a redirect: a browser that followed a link from elsewhere sends a strict cookie only from here
+ENTER = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">
+<title>plaudit</title><link rel="icon" href="/static/icon.svg"><a href="/">Open</a></html>"""
 UNBUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>plaudit</title>
 <h1>The studio's page is not built</h1><p>Run <code>python hatch_build.py</code> in the checkout, then reload.</p></html>"""
 

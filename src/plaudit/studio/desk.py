@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from plaudit.ask.annotator import feedback_id
+from plaudit.ask.mix import SHOWING
 from plaudit.ask.service import ServiceConfig
 from plaudit.ask.session import (
     Answered,
@@ -28,7 +29,7 @@ from plaudit.records import AnnotatorKind, AnnotatorProfile, Query, TextSegment,
 from plaudit.store.store import Store
 from plaudit.studio.outlook import Outlook
 from plaudit.studio.showing import Showing
-from plaudit.studio.view import WRITTEN, Answer, Progress, View, Waiting
+from plaudit.studio.view import Answer, Progress, View, Waiting
 
 LINE = 3
 """questions handed to one annotator at a time: one on the screen, the others being loaded"""
@@ -200,7 +201,7 @@ class Desk:
             return submission
         prompts = [one.prompt for one in self.showing.segments(query) if isinstance(one, TextSegment)]
         sound = isinstance(written, str) and bool(written.strip()) and len(written) <= LONGEST_TEXT
-        if query.kind not in WRITTEN or not prompts or not sound:
+        if query.kind not in SHOWING or not prompts or not sound:
             raise RecordError(
                 "This answer cannot be a text",
                 got=f"{len(written)} characters" if isinstance(written, str) else type(written).__name__,

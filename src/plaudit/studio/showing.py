@@ -7,12 +7,13 @@ from collections import OrderedDict
 from typing import Generic, TypeVar
 
 from plaudit.ask.assistance import ALONE, HELPED, Assistance
+from plaudit.ask.mix import SHOWING
 from plaudit.ask.service import ServiceConfig, arm_of
 from plaudit.records import Query, Segment, TextSegment
 from plaudit.records.text import Text as Written
 from plaudit.store.store import Store
 from plaudit.store.work import RENDER, render_key
-from plaudit.studio.view import WRITTEN, Assist, Clip, Item, Question, Remark, Text, Turn
+from plaudit.studio.view import Assist, Clip, Item, Question, Remark, Text, Turn
 
 T = TypeVar("T")
 KEPT = 2000
@@ -67,7 +68,7 @@ class Showing:
         """What an annotator sees of a question; asks for clips that are not drawn yet."""
         segments = self.segments(query)
         items = [self._item(index, segments[index], annotator) for index in query.shown]
-        written = query.kind in WRITTEN and any(isinstance(one, TextSegment) for one in segments)
+        written = query.kind in SHOWING and any(isinstance(one, TextSegment) for one in segments)
         arm, helped = (
             arm_of(query, annotator, self._service) if written and query.kind.value == "correction" else None,
             None,
@@ -84,7 +85,7 @@ class Showing:
             level=None if query.level is None else query.level.value,
             items=items,
             arm=arm,
-            live=self._live and query.kind in WRITTEN and not written,
+            live=self._live and query.kind in SHOWING and not written,
             assist=helped,
         )
 

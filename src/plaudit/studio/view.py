@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from plaudit.ask.submission import Submission
-from plaudit.records import QueryKind, TextSegment
+from plaudit.records import TextSegment
 
 
 class Shape(BaseModel):
@@ -172,7 +172,3 @@ class SessionCue(Shape):
     """A wish for a break, or to go on."""
 
     cue: Literal["pause", "resume"]
-
-
-WRITTEN = frozenset({QueryKind.DEMONSTRATION, QueryKind.CORRECTION})
-"""kinds whose answer may be a text"""
