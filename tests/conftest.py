@@ -1,4 +1,4 @@
-"""Both databases that a store can lie in."""
+"""Both databases that a store can lie in, and a browser."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.browser_examples import CHROMIUM, OPTIONS
 from tests.postgres_server import NoServerError, Server
 
 
@@ -30,3 +31,20 @@ def places(request, tmp_path):
         return lambda: {"place": tmp_path / f"{next(made)}" / "store.sqlite"}
     server = request.getfixturevalue("postgres")
     return lambda: {"place": server.new_database(), "blobs": tmp_path / f"{next(made)}" / "blobs"}
+
+
+@pytest.fixture(scope="module")  # not longer: Playwright keeps an event loop running in this thread
+def browser():
+    """A Chromium. Without one, or without playwright, its tests are skipped; where CI is set they fail."""
+    try:
+        if CHROMIUM is None:
+            raise ModuleNotFoundError("no Chromium on this machine")
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    with sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield found
+        found.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import uvicorn
@@ -43,6 +44,7 @@ class FakeStudio:
         self.session = "life-1"
         self.broken = False
         self.lock = threading.Lock()
+        self.visitors = ExitStack()
         self.app = self._make(media)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
@@ -113,6 +115,7 @@ class FakeStudio:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.visitors.close()
         self.server.should_exit = True
         self.thread.join()
 

@@ -13,6 +13,7 @@ import pytest
 from hatch_build import find_node
 
 import plaudit
+from tests.browser_examples import Pages
 from tests.studio_examples import still_png
 
 PACKAGE = Path(plaudit.__file__).parent
@@ -236,13 +237,11 @@ def test_a_ninth_kind_needs_a_record_and_a_likelihood(copied):
 
 
 @pytest.mark.slow
-def test_a_ninth_kind_goes_from_the_browser_to_a_fitted_reward(copied):
+def test_a_ninth_kind_goes_from_the_browser_to_a_fitted_reward(copied, browser):
     """The third place is one file, the form; the page is built with it."""
-    driving = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     modules = PACKAGE / "studio" / "web" / "node_modules"
-    if chromium is None or not modules.is_dir():
-        pytest.skip("no Chromium, or the page was not built here")
+    if not modules.is_dir():
+        pytest.skip("the page was not built here")
     web = copied / "plaudit" / "studio" / "web"
     (web / "node_modules").symlink_to(modules)
     (web / "src" / "forms" / "best_worst.tsx").write_text(FORM)
@@ -252,10 +251,9 @@ def test_a_ninth_kind_goes_from_the_browser_to_a_fitted_reward(copied):
     try:
         assert server.stdout is not None
         told = json.loads(server.stdout.readline())
-        with driving.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            _label(browser.new_page(), told)
-            browser.close()
+        pages = Pages(browser)
+        _label(pages.open(), told)
+        pages.close()
     finally:
         server.terminate()
         server.wait(timeout=30)

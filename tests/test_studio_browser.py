@@ -5,7 +5,6 @@ Needs playwright and a Chromium.
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,16 +40,11 @@ from plaudit.records import (
 from plaudit.store.store import Store
 from plaudit.studio.access import Access
 from plaudit.studio.app import create_app
+from tests.browser_examples import Pages
 from tests.studio_examples import ask, make_store, moving_webp, render_all, run_payload
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("PIL", reason="clips are made with Pillow")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 READY = ".ask[data-ready=true]"
 
 
@@ -64,6 +59,7 @@ class Studio:
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.server = uvicorn.Server(uvicorn.Config(self.answer, log_level="error", lifespan="off", interface="asgi3"))
         self.stopping = threading.Event()
+        self.visitors = ExitStack()
         self.threads = [
             threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}),
             threading.Thread(target=self.render),
@@ -91,46 +87,28 @@ class Studio:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.visitors.close()
         self.stopping.set()
         self.server.should_exit = True
         for thread in self.threads:
             thread.join()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=OPTIONS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """Opens a studio's page in a fresh browser profile; fails the test if the page reports an error."""
-    complaints: list[str] = []
-    requests: list[str] = []
-    contexts: list[Any] = []
+    pages = Pages(browser)
 
     def open_(studio: Studio, **settings: Any) -> Any:
-        context = browser.new_context(**{"locale": "en-GB", **settings})
-        contexts.append(context)
-        page = context.new_page()
+        page = pages.open(of=studio.visitors, **settings)
         page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: requests.append(request.url))
         page.goto(studio.link)
         wait_ready(page)
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
     # where a server has none, the page asks in vain who is signed in; what is offline or signed out is meant to be so
-    expected = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "status of 404", "status of 401")
-    assert [text for text in complaints if not any(part in text for part in expected)] == []
-    assert all(url.startswith("http://127.0.0.1:") for url in requests)
+    pages.close("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "status of 404", "status of 401")
 
 
 @pytest.fixture

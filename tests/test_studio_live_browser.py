@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,15 @@ from plaudit.studio.access import Access
 from plaudit.studio.app import create_app
 from plaudit.studio.client import STATIC
 from plaudit.worlds.config import WorldConfig
+from tests.browser_examples import AXE, Pages
 from tests.studio_examples import moving_webp, render_all, run_payload
 from tests.test_worlds_live import behaviour_segment
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
     pytest.mark.skipif(not (STATIC / "index.html").is_file(), reason="the page is not built"),
 ]
-AXE = STATIC.parent / "web" / "node_modules" / "axe-core" / "axe.min.js"
 LENGTH = 20
 PICTURES = os.environ.get("PLAUDIT_PICTURES")
 
@@ -84,6 +81,7 @@ class Studio:
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.server = uvicorn.Server(uvicorn.Config(self.app, log_level="error", ws_per_message_deflate=False))
         self.stopping = threading.Event()
+        self.visitors = ExitStack()
         self.threads = [
             threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]}),
             threading.Thread(target=self.render),
@@ -115,6 +113,7 @@ class Studio:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.visitors.close()
         self.stopping.set()
         self.server.should_exit = True
         for thread in self.threads:
@@ -122,36 +121,20 @@ class Studio:
         self.store.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=OPTIONS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """Opens the page in a fresh profile and begins to play; fails the test if the page reports an error."""
-    complaints: list[str] = []
-    contexts: list[Any] = []
+    pages = Pages(browser)
 
     def open_(studio: Studio, **settings: Any) -> Any:
-        context = browser.new_context(locale="en-GB", reduced_motion="reduce", **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page = pages.open(of=studio.visitors, reduced_motion="reduce", **settings)
         page.goto(studio.link)
         page.click("#begin-live:not([disabled]), #take-over:not([disabled])")
         page.wait_for_selector(".live button.main:not([disabled])", timeout=25_000)
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
-    over = ("WebSocket", "ERR_CONNECTION_REFUSED")  # the studio has ended before its page
-    assert [text for text in complaints if not any(one in text for one in over)] == []
+    pages.close("WebSocket", "ERR_CONNECTION_REFUSED")  # some tests end the studio before its page
 
 
 def picture(page: Any, name: str) -> None:

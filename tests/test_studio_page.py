@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import plaudit.studio
+from tests.browser_examples import AXE, Pages
 from tests.studio_examples import moving_webp
 from tests.studio_fake import LONG, OTHER, FakeStudio, clip_item, gallery, question, text_item
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("PIL", reason="clips are made with Pillow")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
-AXE = Path(plaudit.studio.__file__).parent / "web" / "node_modules" / "axe-core" / "axe.min.js"
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 READY = ".ask[data-ready=true]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -43,29 +26,17 @@ def webp() -> bytes:
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """Opens the page in a fresh browser profile; fails the test if the page complains or asks anybody else."""
-    complaints: list[str] = []
-    requests: list[str] = []
-    contexts: list[Any] = []
+    pages = Pages(browser)
 
     def open_(studio: FakeStudio, **settings: Any) -> Any:
-        context = browser.new_context(**{"locale": "en-GB", **settings})
-        contexts.append(context)
-        page = context.new_page()
+        page = pages.open(of=studio.visitors, **settings)
         page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-        page.on("request", lambda request: requests.append(request.url))
         page.goto(studio.address)
         page.wait_for_selector("[data-ready], #message")
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
-    expected = ("ERR_INTERNET_DISCONNECTED", "status of 503", "status of 401")
-    assert [text for text in complaints if not any(part in text for part in expected)] == []
-    assert all(url.startswith("http://127.0.0.1:") for url in requests)
+    pages.close("ERR_INTERNET_DISCONNECTED", "status of 503", "status of 401")
 
 
 def given(page: Any, studio: FakeStudio) -> dict[str, Any]:

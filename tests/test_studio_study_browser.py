@@ -12,36 +12,20 @@ import pytest
 from plaudit.ask.service import RE_ASKED
 from plaudit.records import Comparison
 from plaudit.studio.roles import Role
+from tests.browser_examples import AXE, Pages
 from tests.studio_examples import make_store
 from tests.study_examples import study_store
 
 browsers = pytest.importorskip("tests.test_studio_browser")
-pytestmark = browsers.pytestmark
-playwright = browsers.playwright
-WEB = Path(browsers.__file__).parents[1] / "src" / "plaudit" / "studio" / "web"
-AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=browsers.BROWSER, args=browsers.OPTIONS)
-        yield found
-        found.close()
 
 
 @pytest.fixture
 def enter(browser: Any) -> Iterator[Callable[..., Any]]:
     """Lets somebody in with a browser of their own; fails the test when a page reports an error."""
-    complaints: list[str] = []
-    contexts: list[Any] = []
+    pages = Pages(browser)
 
     def open_(studio: Any, who: str, role: Role, at: str = "", **settings: Any) -> Any:
-        context = browser.new_context(**{"locale": "en-GB", "bypass_csp": False, **settings})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page = pages.open(of=studio.visitors, **{"bypass_csp": False, **settings})
         page.goto(f"{studio.address}/enter?token={studio.access.invite(who, role)}")
         page.wait_for_selector("main h1")
         if at:
@@ -49,9 +33,7 @@ def enter(browser: Any) -> Iterator[Callable[..., Any]]:
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    pages.close()
 
 
 def test_a_lead_retracts_and_asks_again_and_the_question_comes_to_another_annotator(

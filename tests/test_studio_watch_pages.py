@@ -26,32 +26,21 @@ from plaudit.report.markup import Style, format_number
 from plaudit.run.metrics import METRICS
 from plaudit.store.store import Store
 from plaudit.studio.client import STATIC
+from tests.browser_examples import AXE, WEB, Pages
 from tests.report_runs import FakeRun
 from tests.studio_examples import make_store, moving_webp, render_all
 from tests.watch_examples import Serving, scored_run, watching
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("PIL", reason="clips are made with Pillow")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-WEB = Path(plaudit.__file__).parent / "studio" / "web"
-AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TABS = ("act", "ask", "learn", "improve", "check")
 LOCALES = {"en": "en-GB", "zh": "zh-CN"}
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 needs_browser = [
     pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"),
     pytest.mark.skipif(not (STATIC / "index.html").is_file(), reason="the page is not built"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -69,25 +58,16 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, s
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """Opens a page in a fresh profile; fails the test if it reports an error, or asks anybody else for anything."""
-    complaints: list[str] = []
-    contexts: list[Any] = []
+    pages = Pages(browser, levels=("error", "warning"))
 
     def open_(address: str, route: str, *, language: str = "en", **settings: Any) -> Any:
-        context = browser.new_context(locale=LOCALES[language], **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
-        page.on("request", lambda one: None if one.url.startswith((address, "blob:")) else complaints.append(one.url))
+        page = pages.open(asks=(address, "blob:"), locale=LOCALES[language], **settings)
         page.goto(f"{address}/#/{route}")
         page.wait_for_selector("main.watch h2")
         return page
 
     yield open_
-    for context in contexts:
-        context.close()
-    # a page may outlive its studio by a moment, and then cannot connect again
-    assert [text for text in complaints if "net::ERR_" not in text] == []
+    pages.close("net::ERR_")  # a page may outlive its studio by a moment, and then cannot connect again
 
 
 def look_up(root: Any, path: str) -> Any:
