@@ -328,6 +328,7 @@ def test_signed_out_page_keeps_what_is_unsent(webp: bytes, open_page: Callable[.
     with FakeStudio([question("comparison", CLIPS), question("comparison", CLIPS, id="q1")], webp) as studio:
         page = open_page(studio)
         page.wait_for_selector(READY)
+        page.wait_for_load_state("networkidle")  # a request under way would be held when interception begins
         page.route("**/api/feedback", lambda route: route.fulfill(status=401, json={"error": "signed out"}))
         keys(page, "ArrowLeft")
         page.wait_for_selector("#message")
