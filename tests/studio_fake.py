@@ -42,7 +42,7 @@ class FakeStudio:
         self.answers: list[dict[str, Any]] = []
         self.view = view
         self.session = "life-1"
-        self.broken = False
+        self.signed_out = False
         self.lock = threading.Lock()
         self.visitors = ExitStack()
         self.app = self._make(media)
@@ -79,15 +79,13 @@ class FakeStudio:
         @app.get("/api/next")
         def next_() -> dict[str, Any]:
             with self.lock:
-                if self.broken:
-                    raise HTTPException(503, "The store is locked")
                 return self.seen()
 
         @app.post("/api/feedback")
         def feedback(answer: JsonBody) -> dict[str, Any]:
             with self.lock:
-                if self.broken:
-                    raise HTTPException(503, "The store is locked")
+                if self.signed_out:
+                    raise HTTPException(401, "signed out")
                 if all(one["id"] != answer["id"] for one in self.answers):
                     self.answers.append(answer)
                 return self.seen()

@@ -328,12 +328,11 @@ def test_signed_out_page_keeps_what_is_unsent(webp: bytes, open_page: Callable[.
     with FakeStudio([question("comparison", CLIPS), question("comparison", CLIPS, id="q1")], webp) as studio:
         page = open_page(studio)
         page.wait_for_selector(READY)
-        page.wait_for_load_state("networkidle")  # a request under way would be held when interception begins
-        page.route("**/api/feedback", lambda route: route.fulfill(status=401, json={"error": "signed out"}))
+        studio.signed_out = True
         keys(page, "ArrowLeft")
         page.wait_for_selector("#message")
         assert "1 answer is kept" in page.inner_text("#message")
-        page.unroute("**/api/feedback")
+        studio.signed_out = False
         page.reload()
         page.wait_for_selector("[data-query=q1]")
         page.wait_for_selector("#undo:not([disabled])")
