@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from plaudit.loop.config import RunConfig
+from plaudit.loop.kinds import Settings, kind_of
 
 COLUMNS = (
     ("labels", "ask/labels_total", ".0f"),
@@ -25,7 +25,7 @@ COLUMNS = (
 class TerminalProgress:
     """A live table with a line per round; plain lines when the output is no terminal."""
 
-    def __init__(self, config: RunConfig, console: Console) -> None:
+    def __init__(self, config: Settings, console: Console) -> None:
         self._config = config
         self._console = console
         self._live = Live(console=console, refresh_per_second=8, transient=False)
@@ -92,7 +92,10 @@ class TerminalProgress:
 
     def _draw(self) -> RenderableType:
         table = Table(
-            title=f"{self._config.name}: {self._config.world.id}", title_justify="left", box=None, padding=(0, 2)
+            title=f"{self._config.name}: {kind_of(self._config).title(self._config)}",
+            title_justify="left",
+            box=None,
+            padding=(0, 2),
         )
         table.add_column("round", justify="right")
         for title, _, _ in COLUMNS:
