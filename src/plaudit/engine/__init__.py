@@ -1,0 +1,1 @@
+"""Language models: load, tokenise, sample, score, differentiate. Transformers and PEFT come with the extra `language`."""
