@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from plaudit.engine.attention import rotation
 from plaudit.engine.pointwise import activate
@@ -67,11 +67,11 @@ class FastSteps:
     def __init__(self, weights: Weights, prompts: Sequence[Tensor], counts: Sequence[int], longest: int) -> None:
         self.weights = weights
         device = weights.embedding.weight.device
-        kinds = {"dtype": weights.dtype, "device": device}
+        like = torch.empty(0, dtype=weights.dtype, device=device)
         n, rows, width = len(prompts), sum(counts), max(len(prompt) for prompt in prompts)
         kv, size = weights.kv_heads, weights.head_dim
-        self._shared = [torch.empty(2, n, kv, width, size, **kinds) for _ in weights.layers]
-        self._own = [torch.empty(2, rows, kv, longest, size, **kinds) for _ in weights.layers]
+        self._shared = [like.new_empty(2, n, kv, width, size) for _ in weights.layers]
+        self._own = [like.new_empty(2, rows, kv, longest, size) for _ in weights.layers]
         self._norms = [(_cast(one.attention_norm, weights), _cast(one.mlp_norm, weights)) for one in weights.layers]
         self._heads = [
             None
@@ -84,7 +84,7 @@ class FastSteps:
         self._hidden_tail = None
         if int(lengths.min()) < width:
             tail = torch.arange(width, device=device) >= lengths[:, None]
-            self._hidden_tail = torch.zeros(n, 1, 1, width, **kinds).masked_fill_(tail[:, None, None], -torch.inf)
+            self._hidden_tail = like.new_zeros(n, 1, 1, width).masked_fill_(tail[:, None, None], -torch.inf)
         self._seats = _Seats(torch.arange(n).repeat_interleave(torch.tensor(counts)).to(device), n)
         self._at, self._positions = 0, lengths.index_select(0, self._seats.group)
         self._prompts = tuple(prompts)
@@ -107,17 +107,17 @@ class FastSteps:
     def step(self, tokens: Tensor) -> Tensor:
         """Logits behind one more token of each row, [B] to [B, vocabulary]."""
         weights, at = self.weights, self._at
-        x = F.embedding(tokens, weights.embedding.weight)
+        x = functional.embedding(tokens, weights.embedding.weight)
         if weights.positions is not None:
-            x = x + F.embedding(self._positions, weights.positions).to(x.dtype)
+            x = x + functional.embedding(self._positions, weights.positions).to(x.dtype)
         turn = None if weights.rotary is None else rotation(weights.rotary, self._positions, x.dtype)
         for number, layer in enumerate(weights.layers):
             norms = self._norms[number]
-            q, k, v = self._split(F.linear(_norm(x, norms[0]), layer.qkv.weight, layer.qkv.bias), number, turn)
+            q, k, v = self._split(functional.linear(_norm(x, norms[0]), layer.qkv.weight, layer.qkv.bias), number, turn)
             own = self._own[number]
             own[0, : len(x), :, at], own[1, : len(x), :, at] = k, v
             mixed = self._attend(q, number, layer.scale)
-            x = x + F.linear(mixed, layer.out.weight, layer.out.bias)
+            x = x + functional.linear(mixed, layer.out.weight, layer.out.bias)
             x = x + _network(_norm(x, norms[1]), layer, weights)
         self._at, self._positions = at + 1, self._positions + 1
         return self._logits(x)
@@ -175,30 +175,30 @@ class FastSteps:
         places = torch.cat([torch.arange(len(prompt)) for prompt in prompts])
         seats = torch.arange(n).repeat_interleave(lengths) * width + places
         seats, positions, last = (x.to(device) for x in (seats, places, lengths.cumsum(0) - 1))
-        x = F.embedding(torch.cat(prompts).to(device), weights.embedding.weight)
+        x = functional.embedding(torch.cat(prompts).to(device), weights.embedding.weight)
         if weights.positions is not None:
-            x = x + F.embedding(positions, weights.positions).to(x.dtype)
+            x = x + functional.embedding(positions, weights.positions).to(x.dtype)
         turn = None if weights.rotary is None else rotation(weights.rotary, positions, x.dtype)
         for number, layer in enumerate(weights.layers):
             norms = self._norms[number]
-            parts = self._split(F.linear(_norm(x, norms[0]), layer.qkv.weight, layer.qkv.bias), number, turn)
+            parts = self._split(functional.linear(_norm(x, norms[0]), layer.qkv.weight, layer.qkv.bias), number, turn)
             q, k, v = (_seated(one, seats, n, width) for one in parts)
             cache = self._shared[number]
             cache[0, part, :, :width], cache[1, part, :, :width] = k, v
             if width < cache.shape[3]:
                 cache[:, part, :, width:] = 0  # other passes are wider; what is hidden must still be numbers
-            mixed = F.scaled_dot_product_attention(
+            mixed = functional.scaled_dot_product_attention(
                 q, k, v, is_causal=True, scale=layer.scale, enable_gqa=weights.heads > weights.kv_heads
             )
             mixed = mixed.transpose(1, 2).reshape(n * width, -1).index_select(0, seats)
             if number == len(weights.layers) - 1:  # only the last token of each prompt goes on
                 mixed, x = mixed.index_select(0, last), x.index_select(0, last)
-            x = x + F.linear(mixed, layer.out.weight, layer.out.bias)
+            x = x + functional.linear(mixed, layer.out.weight, layer.out.bias)
             x = x + _network(_norm(x, norms[1]), layer, weights)
         return x
 
     def _logits(self, x: Tensor) -> Tensor:
-        return F.linear(_norm(x, self._last), self.weights.head.weight)
+        return functional.linear(_norm(x, self._last), self.weights.head.weight)
 
 
 Cast = tuple[Tensor, Tensor | None, float]
@@ -212,18 +212,20 @@ def _cast(norm: Norm, weights: Weights) -> Cast:
 def _norm(x: Tensor, norm: Cast) -> Tensor:
     weight, bias, eps = norm
     return (
-        F.rms_norm(x, x.shape[-1:], weight, eps) if bias is None else F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+        functional.rms_norm(x, x.shape[-1:], weight, eps)
+        if bias is None
+        else functional.layer_norm(x, x.shape[-1:], weight, bias, eps)
     )
 
 
 def _network(x: Tensor, layer: Layer, weights: Weights) -> Tensor:
-    up = F.linear(x, layer.up.weight, layer.up.bias)
+    up = functional.linear(x, layer.up.weight, layer.up.bias)
     if weights.gated:
         gate, up = up.chunk(2, -1)
         inner = activate(gate, weights.activation).mul_(up)
     else:
         inner = activate(up, weights.activation)
-    return F.linear(inner, layer.down.weight, layer.down.bias)
+    return functional.linear(inner, layer.down.weight, layer.down.bias)
 
 
 def _turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
