@@ -1,1 +1,1 @@
-"""Language models: load, tokenise, sample, score, differentiate. Transformers and PEFT come with the extra `language`."""
+"""Language models: scored, differentiated and sampled from without padding, on the parameters of a Transformers or PEFT model."""

@@ -183,8 +183,9 @@ def stop_ids(module: Any, tokenizer: Any) -> Ids:
     settings = None if module is None else getattr(module, "generation_config", None)
     named = None if settings is None else settings.eos_token_id
     found = [*([named] if isinstance(named, int) else named or ())]
-    if tokenizer.eos_token_id is not None:
-        found.append(int(tokenizer.eos_token_id))
+    end = getattr(tokenizer, "eos_token_id", None)
+    if end is not None:
+        found.append(int(end))
     if not found:
         raise ConfigError(
             "No token ends a completion of this model",
