@@ -163,21 +163,13 @@ class ImproveConfig:
     """published algorithm whose settings hold where improve.group does not say otherwise: grpo, dr-grpo, dapo, rloo, reinforce++,
     reinforce++-baseline, gspo, cispo"""
     group: GroupConfig = field(default_factory=GroupConfig)
-    """its settings"""
-    steps: int = 40
-    """rollouts learned from, in each round"""
+    """its settings; steps are those of a round"""
     pessimism: float = 0.0
     """of the members' standard deviation, taken off their mean score: what they disagree about is worth less"""
-    keep_every: int = 10
-    """rollouts between checkpoints inside a stage, from which it goes on when the run was killed"""
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.keep_every) < 1 or self.pessimism < 0:
-            raise ConfigError(
-                "The settings of [improve] are out of range",
-                got=f"steps {self.steps}, keep_every {self.keep_every}, pessimism {self.pessimism}",
-                expected="steps and keep_every >= 1, pessimism >= 0",
-            )
+        if self.pessimism < 0:
+            raise ConfigError("The settings of [improve] are out of range", got=f"pessimism {self.pessimism}", expected=">= 0")
 
 
 @dataclass(frozen=True, slots=True)
