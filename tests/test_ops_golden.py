@@ -134,7 +134,8 @@ def test_losses_of_pairs(name):
     options = case["options"]
     logprobs = numbers(case["logprobs"]).requires_grad_()
     how = direct.Direct("sigmoid" if options["loss"] == "aot" else options["loss"])
-    found = direct.implicit(logprobs, numbers(case["reference"]), ROW, count=COUNT, mean=direct.averaged(how))
+    reference = segment_sum(numbers(case["reference"]), ROW, COUNT)
+    found = direct.implicit(logprobs, reference, ROW, mean=direct.averaged(how))
     losses = direct.pair_loss(
         found[::2], found[1::2], how=how, beta=options["beta"], smoothing=options.get("smoothing", 0.0)
     )

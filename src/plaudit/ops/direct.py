@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from plaudit.ops.tokens import segment_mean, segment_sum
+from plaudit.ops.tokens import segment_sum
 
 
 class Direct(enum.Enum):
@@ -38,18 +38,17 @@ def averaged(how: Direct) -> bool:
     return how is Direct.IPO
 
 
-def implicit(logprobs: Tensor, reference: Tensor, row: Tensor, *, count: int, mean: bool = False) -> Tensor:
-    """[count] h of each completion: how much more probable the policy makes it than the reference does.
+def implicit(logprobs: Tensor, reference: Tensor, row: Tensor, *, mean: bool = False) -> Tensor:
+    """[N] h of each completion: how much more probable the policy makes it than the reference does.
 
     Args:
-        logprobs: [T] under the policy.
-        reference: [T] under the reference; no gradient.
+        logprobs: [T] of tokens under the policy.
+        reference: [N] log-probability of each whole completion under the reference, which may be kept; no gradient.
         row: [T].
-        count: number of completions.
-        mean: average over tokens, see `averaged`.
+        mean: divide by the length, see `averaged`.
     """
-    segment = segment_mean if mean else segment_sum
-    return segment(logprobs - reference.detach(), row, count)
+    found = segment_sum(logprobs, row, len(reference)) - reference.detach()
+    return found / torch.bincount(row, minlength=len(reference)).clamp(min=1) if mean else found
 
 
 def pair_loss(chosen: Tensor, rejected: Tensor, *, how: Direct, beta: float, smoothing: float = 0.0) -> Tensor:
