@@ -10,7 +10,7 @@ import pytest
 import plaudit
 
 LAYERS = (
-    "errors", "records", "stats", "ops", "run", "store", "quality", "ask", "client", "models", "worlds", "exchange", "reward",
+    "errors", "records", "stats", "ops", "run", "store", "quality", "ask", "client", "models", "engine", "worlds", "exchange", "reward",
     "control", "check", "report", "loop", "studio", "cli",
 )  # fmt: skip
 SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}

@@ -1,0 +1,226 @@
+"""A language model that scores, differentiates and samples, on the parameters of a Transformers or PEFT model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import EllipsisType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from plaudit.engine import fallback, head, packed
+from plaudit.engine.batch import Batch, TokenScores
+from plaudit.engine.families import Cache, Reader
+from plaudit.engine.layout import Layout, Read, arrange
+from plaudit.engine.weights import UnknownFamilyError, Weights
+from plaudit.errors import ConfigError
+from plaudit.run.optional import require
+
+
+class LanguageModel:
+    """One policy, reference or reward's body: a module, and which of its adapters speaks.
+
+    Without dropout, whatever the module's own configuration says: ratios and differences of log-probabilities need it.
+
+    Args:
+        module: a causal language model of Transformers, or a PeftModel around one. Its parameters stay its own.
+        tokenizer: what belongs to it; None where nobody needs text.
+        dtype: of the products. Parameters in another dtype are masters, of which copies are made.
+        adapter: the adapter of PEFT that speaks; None for the base weights; by default (...) the module's active one.
+        fast: None takes the engine's own forward where it knows the family, else Transformers'; False always
+            Transformers'; True raises ConfigError where the family is unknown.
+        shared: matrices that another view of the same module has made.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        tokenizer: Any = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        adapter: str | EllipsisType | None = ...,
+        fast: bool | None = None,
+        shared: Cache | None = None,
+    ) -> None:
+        module.eval()
+        self.module, self.tokenizer, self.dtype, self.fast = module, tokenizer, dtype, fast
+        self.adapter: str | None = _active(module) if isinstance(adapter, EllipsisType) else adapter
+        self.why_slow: str | None = None
+        """why Transformers' own forward is used; None on the fast path"""
+        self.weights: Weights | None = None
+        """all that the fast path reads; None where Transformers' own forward is used"""
+        self._shared: Cache = {} if shared is None else shared
+        self._read()
+
+    def _read(self) -> None:
+        names = getattr(self.module, "peft_config", {})
+        if self.adapter is not None and self.adapter not in names:
+            raise ConfigError("The model has no such adapter", got=self.adapter, expected=list(names) or "none at all")
+        for parameter in _of_adapter(self.module, self.adapter) if self.adapter is not None else []:
+            parameter.requires_grad_(True)
+        if self.fast is False:
+            self.why_slow = "asked for"
+            return
+        try:
+            self.weights = Reader(self.adapter, self.dtype, self._shared).read(self.causal)
+        except UnknownFamilyError as reason:
+            if self.fast:
+                raise ConfigError(
+                    "The engine's own forward pass does not serve this model",
+                    got=str(reason),
+                    expected="Llama, Qwen2, Qwen3 or GPT-2, with LoRA or none",
+                    next_step="leave `fast` out, and Transformers' own forward is used",
+                ) from reason
+            self.why_slow = str(reason)
+
+    @property
+    def causal(self) -> Any:
+        """The causal model of Transformers under PEFT's, or the module itself."""
+        return self.module.get_base_model() if hasattr(self.module, "peft_config") else self.module
+
+    @property
+    def context(self) -> int:
+        """The longest text, prompt and completion, in tokens."""
+        return int(self.causal.config.max_position_embeddings)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.module.parameters()).device
+
+    def view(self, adapter: str | None) -> LanguageModel:
+        """The same base weights with another adapter; None for none at all: the reference.
+
+        PEFT freezes adapters that are not active; a view's own adapter can be trained, whichever is active.
+        """
+        return LanguageModel(
+            self.module, self.tokenizer, dtype=self.dtype, adapter=adapter, fast=self.fast, shared=self._shared
+        )
+
+    def logprobs(self, batch: Batch, *, temperature: float = 1.0, entropy: bool = False) -> TokenScores:
+        """Log-probability of each response token under softmax(logits / temperature), and the entropies there.
+
+        Gradients reach this view's parameters; under torch.no_grad() nothing is kept. Tensors lie on the model's device.
+        Raises ConfigError if a text is longer than the model's context.
+        """
+        if not temperature > 0:
+            raise ConfigError("A temperature must be positive", got=temperature, expected="above 0")
+        batch = self._prepared(batch)
+        if self.weights is None:
+            with fallback.adapted(self.module, self.adapter) as causal:
+                return fallback.padded_scores(causal, batch, temperature=temperature, entropy=entropy)
+        states = packed.hidden(self.weights, self._layout(self.weights, batch, Read.BEFORE))
+        targets = batch.tokens.to(self.device)
+        return head.score(states, self.weights.head, targets, temperature=temperature, entropy=entropy)
+
+    def hidden(self, batch: Batch, *, last: bool = False, before: bool = False) -> Tensor:
+        """Hidden state behind the last norm, in the compute dtype.
+
+        Args:
+            batch: prompts and completions.
+            last: only at each completion's last token, [N, d]: what a reward reads.
+            before: at the position before each response token, [T, d]: what a baseline may know when the token is
+                chosen. Otherwise at the token itself, [T, d].
+        """
+        read = Read.LAST if last else Read.BEFORE if before else Read.AT
+        batch = self._prepared(batch)
+        if self.weights is None:
+            with fallback.adapted(self.module, self.adapter) as causal:
+                return fallback.padded_hidden(causal, batch, read)
+        return packed.hidden(self.weights, self._layout(self.weights, batch, read))
+
+    def parameters(self) -> list[Parameter]:
+        """What training this view changes: its adapter's parameters, or all of the base that require gradients."""
+        if self.adapter is not None:
+            return _of_adapter(self.module, self.adapter)
+        names = getattr(self.module, "peft_config", {})
+        others = {id(parameter) for name in names for parameter in _of_adapter(self.module, name)}
+        return [one for one in self.module.parameters() if one.requires_grad and id(one) not in others]
+
+    def refresh(self) -> None:
+        """Read all parameters anew. Changes made in place, as optimisers make them, are noticed without this."""
+        if self.weights is not None:
+            self.weights.refresh(force=True)
+
+    def save(self, folder: str | Path) -> None:
+        """Write a Hugging Face directory, or a PEFT adapter directory if this view has an adapter; with the tokenizer."""
+        if self.adapter is not None:
+            state = _own_storage(self.module.state_dict())
+            self.module.save_pretrained(folder, selected_adapters=[self.adapter], state_dict=state)
+        else:
+            self.causal.save_pretrained(folder, state_dict=_own_storage(_without_adapters(self.causal.state_dict())))
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> LanguageModel:
+        """Read a Hugging Face directory, or a PEFT adapter directory with the base model that it names."""
+        transformers = require("transformers", "language")
+        name = str(folder)
+        if (Path(folder) / "adapter_config.json").exists():
+            config = require("peft", "language").PeftConfig.from_pretrained(name)
+            base = transformers.AutoModelForCausalLM.from_pretrained(
+                config.base_model_name_or_path, dtype=torch.float32
+            )
+            module = require("peft", "language").PeftModel.from_pretrained(base, name, is_trainable=True)
+        else:
+            module = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+        return cls(module.to(device), transformers.AutoTokenizer.from_pretrained(name), dtype=dtype)
+
+    def _layout(self, weights: Weights, batch: Batch, read: Read) -> Layout:
+        weights.refresh()
+        heads = (weights.heads, weights.kv_heads)
+        return arrange(batch, read, heads=heads, dtype=weights.dtype, device=self.device)
+
+    def _prepared(self, batch: Batch) -> Batch:
+        """With the beginning-of-sequence token in place of empty prompts; lengths checked."""
+        if not all(len(prompt) for prompt in batch.prompts):
+            bos = getattr(self.tokenizer, "bos_token_id", None)
+            bos = self.causal.config.bos_token_id if bos is None else bos
+            if bos is None:
+                raise ConfigError(
+                    "A prompt is empty", got="no token", expected="a token to begin with",
+                    next_step="this model has no beginning-of-sequence token: give each prompt a token at least",
+                )  # fmt: skip
+            start = torch.tensor([bos])
+            batch = Batch(tuple(prompt if len(prompt) else start for prompt in batch.prompts), batch.completions)
+        prompts = torch.tensor([len(prompt) for prompt in batch.prompts])
+        longest = int((prompts[batch.group] + batch.lengths).max())
+        if longest > self.context:
+            raise ConfigError(
+                "A prompt with its completion does not fit into the model's context", got=f"{longest} tokens",
+                expected=f"at most {self.context}", next_step="shorten the prompt or ask for fewer new tokens",
+            )  # fmt: skip
+        return batch
+
+
+def _active(module: Any) -> str | None:
+    return module.active_adapter if hasattr(module, "peft_config") else None
+
+
+def _of_adapter(module: Any, adapter: str) -> list[Parameter]:
+    """All parameters that PEFT made for this adapter, each once."""
+    found: dict[int, Parameter] = {}
+    for inner in module.modules():
+        for name in getattr(inner, "adapter_layer_names", ()):
+            made = getattr(inner, name)
+            if adapter in made:
+                own = [made[adapter]] if isinstance(made[adapter], Parameter) else list(made[adapter].parameters())
+                found |= {id(parameter): parameter for parameter in own}
+    return list(found.values())
+
+
+def _own_storage(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Parameters are views of fused storage, and safetensors wants tensors of their own; tied ones stay tied."""
+    copies: dict[tuple[int, torch.Size], Tensor] = {}
+    for value in state.values():
+        copies.setdefault((value.data_ptr(), value.shape), value.detach().clone())
+    return {name: copies[value.data_ptr(), value.shape] for name, value in state.items()}
+
+
+def _without_adapters(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The base model's state under the names that it has without PEFT's wrappers."""
+    plain = {name: value for name, value in state.items() if ".lora_" not in name and ".modules_to_save." not in name}
+    return {name.replace(".base_layer.", ".").replace(".original_module.", "."): plain[name] for name in plain}
