@@ -100,8 +100,9 @@ class Agent:
         self.world.close()
 
 
-def _require(config: RunConfig) -> dict[str, Any]:
+def _require(config: RunConfig, replayed: Mapping[str, Any] | None) -> dict[str, Any]:
     """World and policy are tried before anything is written, so a bad run file leaves no half-made run."""
+    del replayed
     require_ends(config.world)
     _world_and_learner(config)[0].close()
     return {}
@@ -124,9 +125,11 @@ def _world_and_learner(config: RunConfig) -> tuple[VectorWorld, Learner]:
 AGENT = Kind(
     settings=RunConfig,
     tables=(),
+    prepared=lambda table: table,
     require=_require,
     begin=_begin,
     is_whole=is_whole,
     estimate=lambda config: estimate(config).text(),
     title=lambda config: config.world.id,
+    policy="policy.zip",
 )

@@ -9,19 +9,22 @@ from typing import Any
 from plaudit.loop.agent import AGENT
 from plaudit.loop.config import RunConfig
 from plaudit.loop.subject import Kind
+from plaudit.loop.texts.config import TextRunConfig
+from plaudit.loop.texts.subject import TEXTS
 from plaudit.records import from_json
 from plaudit.run.config import from_table, read_table
 
-Settings = RunConfig
+Settings = RunConfig | TextRunConfig
 """of a run of any kind"""
-KINDS: tuple[Kind, ...] = (AGENT,)
+KINDS: tuple[Kind, ...] = (TEXTS, AGENT)
 """the last one takes what no other kind does"""
 
 
 def read(path: Path) -> Settings:
     """The settings of a run file of any kind. Raises ConfigError naming file, place and next step."""
     table = read_table(path)
-    return from_table(_kind_with(table).settings, table, where=path.name)
+    kind = _kind_with(table)
+    return from_table(kind.settings, kind.prepared(table), where=path.name)
 
 
 def settings_of(payload: Mapping[str, Any]) -> Settings:

@@ -91,7 +91,7 @@ class Run:
                     got=str(path),
                     next_step=f"continue it with `plaudit resume {path}`, or give another directory with --directory",
                 )
-            found = kind_of(config).require(config)
+            found = kind_of(config).require(config, source and next(source.events(upto=1)).payload)
             with writing(directory.config):
                 directory.config.write_text(json.dumps(to_json(config), indent=2) + "\n")
             fresh = {"format": FORMAT, "config": to_json(config), "versions": versions(), **found}
@@ -143,6 +143,11 @@ class Run:
     def world(self) -> Any:
         """What the policy acts in: a `VectorWorld` with all behaviour so far, or a `PromptSet`."""
         return self._subject.world
+
+    @property
+    def published(self) -> Path:
+        """The policy that a finished run leaves for other tools."""
+        return self.directory.path / self._kind.policy
 
     @property
     def position(self) -> tuple[int, str] | None:

@@ -81,8 +81,11 @@ class Kind:
     """class of its settings"""
     tables: Collection[str]
     """tables that only its run files have; none: those that are of no other kind"""
-    require: Callable[[Any], dict[str, Any]]
-    """tries what can go wrong before anything is written; returns what the log's first event is to say beside the settings"""
+    prepared: Callable[[dict[str, Any]], dict[str, Any]]
+    """a run file's tables with what some settings decide about others written out"""
+    require: Callable[[Any, Mapping[str, Any] | None], dict[str, Any]]
+    """tries what can go wrong before anything is written; returns what the log's first event is to say beside the settings. The
+    first event of a log that is replayed is given, if there is one"""
     begin: Callable[[Any, Place, Mapping[str, Any]], Subject]
     """the subject as it is at the start of a run, given the settings, the place and the log's first event"""
     is_whole: Callable[[RunDirectory, str], bool]
@@ -91,3 +94,5 @@ class Kind:
     """what a run will cost, in plain words"""
     title: Callable[[Any], str]
     """what is taught, in a few words"""
+    policy: str
+    """name of the policy that a finished run leaves in its directory"""

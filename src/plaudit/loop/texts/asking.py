@@ -36,12 +36,16 @@ def ask(context: TextContext, round_: int) -> Outcome:
 class _Desk(Desk):
     """One simulated teacher who reads."""
 
+    def __init__(self, context: TextContext, round_: int) -> None:
+        super().__init__(context, round_)
+        self._context = context
+
     def answers(self, queries: Sequence[Query]) -> list[Feedback]:
         """The teacher's answers."""
-        (teacher,) = self._shared.annotators
-        found = self._shared.journal.store.texts([name for query in queries for name in query.segments])
-        given = [teacher.answer(query, [found[name] for name in query.segments]) for query in queries]
-        return [answer for answer in given if answer is not None]
+        teacher = self._context.teacher
+        assert teacher is not None  # or there would be no annotators
+        found = self._context.journal.store.texts([name for query in queries for name in query.segments])
+        return [teacher.answer(query, [found[name] for name in query.segments]) for query in queries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ def _candidates(context: TextContext, round_: int) -> list[list[TextSegment]]:
     event = next(event for event in store.events(kinds={"stage.completed"}) if event.key == key)
     found: dict[object, dict[str, TextSegment]] = {}
     for sample in load(store.blobs, event.payload["artefacts"]["samples"]):
+        if not sample.completion:
+            continue  # there is nothing to read
         text = TextSegment(sample.prompt, sample.completion, context.version)
         found.setdefault(sample.prompt, {})[text.id] = text
     return [list(texts.values()) for texts in found.values()]
@@ -106,7 +112,10 @@ def _choose(
     size, rng = context.config.ask.size(kind), generator(context.seed(round_, "ask"), "choose", kind.value)
     fit = [number for number, texts in enumerate(candidates) if len(texts) >= size and number not in taken]
     order = [fit[int(i)] for i in rng.permutation(len(fit))]
-    groups = {number: [candidates[number][int(i)] for i in rng.permutation(len(candidates[number]))[:size]] for number in order}
+    groups = {
+        number: [candidates[number][int(i)] for i in rng.permutation(len(candidates[number]))[:size]]
+        for number in order
+    }
     scores = _scores(context, list(groups.values()))
     if scores is None:
         chosen = [(number, TextStrategy.RANDOM.value, None) for number in order[:count]]

@@ -32,7 +32,9 @@ def check(context: TextContext, round_: int) -> Outcome:
     metrics = found.metrics() | _wins(found, before)
     found.kl = distances(context.cast.policy, context.cast.start, found.rollout.batch, settings.temperature)
     metrics["check/kl"] = float(found.kl.mean())
-    return Outcome(metrics, None, found.keep(context, "samples"), found.show(context, "after" if last else f"round {round_ + 1}"))
+    return Outcome(
+        metrics, None, found.keep(context, "samples"), found.show(context, "after" if last else f"round {round_ + 1}")
+    )
 
 
 @dataclass
@@ -67,7 +69,11 @@ class Measured:
         """Store the completions, their tokens and what each is worth; digests by name."""
         blobs, batch = context.journal.store.blobs, self.rollout.batch
         judged = Judged(gold=self.gold, members=self.members, kl=self.kl)
-        tokens = {"tokens": batch.tokens.numpy(), "lengths": batch.lengths.numpy(), "finished": self.rollout.finished.numpy()}
+        tokens = {
+            "tokens": batch.tokens.numpy(),
+            "lengths": batch.lengths.numpy(),
+            "finished": self.rollout.finished.numpy(),
+        }
         learned = {} if self.members is None else {"learned": self.members.mean(axis=0)}
         worth = {"returns": self.gold, "lengths": batch.lengths.double().numpy(), **learned}
         return {

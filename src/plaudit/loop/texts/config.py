@@ -16,6 +16,7 @@ from plaudit.language.sft import SftConfig
 from plaudit.records import QueryKind
 from plaudit.worlds.prompts import PromptsConfig
 
+PRESET = "grpo"
 SIMULATED = (QueryKind.COMPARISON, QueryKind.RATING, QueryKind.RANKING)
 """kinds that a simulated teacher answers about texts"""
 
@@ -96,7 +97,9 @@ class TextAskConfig:
     """most tokens of a completion that is asked about"""
     temperature: float = 1.0
     """at which these are sampled"""
-    teacher: TeacherConfig | None = field(default_factory=lambda: TeacherConfig(temperature=0.1, equal=0.02, low=0.0, high=1.0))
+    teacher: TeacherConfig | None = field(
+        default_factory=lambda: TeacherConfig(temperature=0.1, equal=0.02, low=0.0, high=1.0)
+    )
     """simulated teacher that answers from the share of a prompt's constraints that an answer keeps; `people = true` turns it off"""
     instruction: str = ""
     """what people are told to look for, above the texts; empty: a general one"""
@@ -115,8 +118,10 @@ class TextAskConfig:
         return {self.kind: 1.0} if self.mix is None else shares_of(self.mix, people=self.people)
 
     def __post_init__(self) -> None:
-        foreign = set(self.kinds) - set(SIMULATED) - (
-            {QueryKind.DEMONSTRATION, QueryKind.CORRECTION, QueryKind.CRITIQUE} if self.people else set[QueryKind]()
+        foreign = (
+            set(self.kinds)
+            - set(SIMULATED)
+            - ({QueryKind.DEMONSTRATION, QueryKind.CORRECTION, QueryKind.CRITIQUE} if self.people else set[QueryKind]())
         )
         if foreign:
             raise ConfigError(
@@ -140,7 +145,9 @@ class TextAskConfig:
         if not (self.people or self.teacher):
             raise ConfigError("Nobody answers", got="no ask.teacher and ask.people = false", expected="one of them")
         if self.overlap > 1 and not self.people:
-            raise ConfigError("One simulated teacher answers once", got=f"ask.overlap = {self.overlap}", expected="1, or people")
+            raise ConfigError(
+                "One simulated teacher answers once", got=f"ask.overlap = {self.overlap}", expected="1, or people"
+            )
 
     def size(self, kind: QueryKind) -> int:
         """Completions that a question of a kind shows."""
@@ -159,7 +166,7 @@ class DemonstratedConfig(SftConfig):
 class ImproveConfig:
     """How the policy learns from the reward."""
 
-    preset: str = "grpo"
+    preset: str = PRESET
     """published algorithm whose settings hold where improve.group does not say otherwise: grpo, dr-grpo, dapo, rloo, reinforce++,
     reinforce++-baseline, gspo, cispo"""
     group: GroupConfig = field(default_factory=GroupConfig)
@@ -169,7 +176,9 @@ class ImproveConfig:
 
     def __post_init__(self) -> None:
         if self.pessimism < 0:
-            raise ConfigError("The settings of [improve] are out of range", got=f"pessimism {self.pessimism}", expected=">= 0")
+            raise ConfigError(
+                "The settings of [improve] are out of range", got=f"pessimism {self.pessimism}", expected=">= 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +241,17 @@ class TextRunConfig:
 
     def __post_init__(self) -> None:
         if self.loop.rounds < 1 or self.loop.threads < 1:
-            raise ConfigError("The settings of [loop] are out of range", got=self.loop, expected="rounds and threads >= 1")
+            raise ConfigError(
+                "The settings of [loop] are out of range", got=self.loop, expected="rounds and threads >= 1"
+            )
         if self.sft is not None and not self.sft.files:
-            raise ConfigError("There is nothing to imitate", got="[sft] without files", next_step="name sft.files, or leave [sft] out")
+            raise ConfigError(
+                "There is nothing to imitate", got="[sft] without files", next_step="name sft.files, or leave [sft] out"
+            )
         if self.ask.labels == 0 and self.ask.people:
-            raise ConfigError("People are asked nothing", got="ask.labels = 0 with ask.people = true", expected="one of them")
+            raise ConfigError(
+                "People are asked nothing", got="ask.labels = 0 with ask.people = true", expected="one of them"
+            )
         questions_per_round(self)  # raises when the schedule does not fit the rounds
 
 

@@ -9,7 +9,7 @@ from plaudit.engine.decode import Rollout, Sampling
 from plaudit.language.scorer import TextReward
 from plaudit.loop.context import Shared
 from plaudit.loop.texts.config import TextRunConfig
-from plaudit.loop.texts.gold import Gold
+from plaudit.loop.texts.gold import Gold, GoldTeacher
 from plaudit.loop.texts.models import Cast
 from plaudit.records import Text, TextSegment
 from plaudit.worlds.prompts import Part, Prompt, PromptSet
@@ -22,6 +22,8 @@ class TextContext(Shared[TextRunConfig]):
     cast: Cast
     prompts: PromptSet
     gold: Gold
+    teacher: GoldTeacher | None
+    """the simulated annotator; None when people answer"""
     version: str
     """of the policy"""
     reward: TextReward | None = None

@@ -32,7 +32,9 @@ def imitate(context: TextContext) -> dict[str, float]:
     settings, policy = context.config.sft, context.cast.policy
     if settings is None:
         return {}
-    examples = [one for file in settings.files for one in examples_of(Path(file), as_user=context.config.prompts.as_user)]
+    examples = [
+        one for file in settings.files for one in examples_of(Path(file), as_user=context.config.prompts.as_user)
+    ]
     seed, folder = derive(context.seed(0, "act"), "sft"), folder_of(context, 0, "act")
     before = _loss(context, examples)
     sft.train(policy, examples, settings, seed=seed, folder=folder, monitor=_Watching(context.progress, settings.steps))
@@ -53,7 +55,9 @@ def examples_of(file: Path, *, as_user: bool) -> Iterator[Example]:
             yield _example(row.data, as_user)
         except RecordError as error:
             raise RecordError(
-                "A row shows no completion", got=f"{file.name}:{row.line}: {error}", expected="prompt and completion, or messages"
+                "A row shows no completion",
+                got=f"{file.name}:{row.line}: {error}",
+                expected="prompt and completion, or messages",
             ) from error
 
 

@@ -38,7 +38,9 @@ def constraints_of(prompt: Prompt) -> tuple[Constraint, ...]:
         )
     except (TypeError, ValueError) as error:
         raise RecordError(
-            "The constraints of a prompt cannot be read", got=f"{prompt.where}: {error}", expected=f"{IDS} and {SETTINGS}"
+            "The constraints of a prompt cannot be read",
+            got=f"{prompt.where}: {error}",
+            expected=f"{IDS} and {SETTINGS}",
         ) from error
 
 
@@ -65,7 +67,9 @@ class Gold:
     def __call__(self, prompt: Text, completion: Text) -> float:
         """Share of the prompt's constraints that a completion keeps; NaN where nothing can be checked."""
         instruction = self._asked.get(prompt)
-        return float("nan") if instruction is None or not instruction.constraints else kept(instruction, said(completion))
+        return (
+            float("nan") if instruction is None or not instruction.constraints else kept(instruction, said(completion))
+        )
 
 
 Look = Callable[[Query], Sequence[TextSegment]]
@@ -92,7 +96,9 @@ class GoldTeacher:
             value = self._gold(text.prompt, text.completion)
             if np.isnan(value):
                 raise RecordError(
-                    "A simulated teacher cannot judge a text", got=text.id, expected="a prompt whose constraints a program can check"
+                    "A simulated teacher cannot judge a text",
+                    got=text.id,
+                    expected="a prompt whose constraints a program can check",
                 )
             seen.append(Seen(np.array([value])))
         return self._teacher.judge(query, seen)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from plaudit.language import experience as kept
 from plaudit.language.reward import RewardFitting
 from plaudit.language.scorer import FACTS, HEADS, TextReward
 from plaudit.loop.context import Outcome, stage_key
@@ -18,13 +21,17 @@ from plaudit.loop.texts.encoding import batch_of
 from plaudit.loop.texts.judging import FloatArray
 from plaudit.loop.texts.models import keep, take, version_of
 from plaudit.loop.texts.samples import load
-from plaudit.records import Feedback, TextSegment, brought, is_skip
+from plaudit.loop.texts.training import folder_of
+from plaudit.records import Feedback, TextSegment, brought, canonical_json, is_skip
 from plaudit.report.scores import When
 from plaudit.report.scores import keep as keep_scores
 from plaudit.run import checkpoint
 
 BODY = "reward.safetensors"
 """what was trained of the reward's model, in a checkpoint"""
+COURSE = "course.json"
+KEEP_EVERY = 50
+"""steps of the fit between checkpoints inside the stage"""
 
 
 def learn(context: TextContext, round_: int) -> Outcome:
@@ -37,16 +44,10 @@ def learn(context: TextContext, round_: int) -> Outcome:
         return Outcome({"reward/labels": float(len(answers))})
     _keep_opinions(context, round_, When.BEFORE, _asked(context, round_))
     context.cast.forget_reward()
-    fitting = RewardFitting(
-        context.cast.reward, answers, store, context.encode, context.config.reward, context.seed(round_, "learn")
-    )
-    losses: list[float] = []
-
-    def told(step: int, metrics: dict[str, float]) -> None:
-        losses.append(metrics["loss"])
-        context.progress.advance(step, fitting.steps, "steps of the fit")
-
-    metrics = {"reward/labels": float(len(answers)), "reward/steps": float(fitting.steps)} | fitting.train(told)
+    fit = _Fit(RewardFitting(context.cast.reward, answers, store, context.config.reward, context.seed(round_, "learn")))
+    fit.train(context, folder_of(context, round_, "learn"))
+    fitting, losses = fit.fitting, fit.losses
+    metrics = fitting.measures() | {"reward/labels": float(len(answers)), "reward/steps": float(fitting.update.steps)}
     context.reward = fitting.reward
     context.reward_version = _version(fitting.reward)
     _keep_opinions(context, round_, When.AFTER, _about(context, answers))
@@ -58,6 +59,34 @@ def learn(context: TextContext, round_: int) -> Outcome:
         artefacts["reward_scatter"] = store.blobs.put_arrays({"learned": learned, "true": true})
     name = checkpoint.commit(context.directory.checkpoints, partial(save, context))
     return Outcome(metrics, name, artefacts)
+
+
+@dataclass
+class _Fit:
+    """A fit and its course; kept together, so that a run that is killed in it goes on from there."""
+
+    fitting: RewardFitting
+    losses: list[float] = field(default_factory=list[float])
+
+    def train(self, context: TextContext, folder: Path) -> None:
+        """All steps that are left."""
+        kept.resume(self, folder)
+        update = self.fitting.update
+        while (metrics := self.fitting.step()) is not None:
+            self.losses.append(metrics["loss"])
+            context.progress.advance(update.done, update.steps, "steps of the fit")
+            if update.done % KEEP_EVERY == 0 and update.done < update.steps:
+                kept.keep(self, folder)
+
+    def save(self, folder: Path) -> None:
+        """Write everything into a folder that exists."""
+        self.fitting.save(folder)
+        (folder / COURSE).write_bytes(canonical_json([loss.hex() for loss in self.losses]))
+
+    def load(self, folder: Path) -> None:
+        """Inverse of `save`."""
+        self.fitting.load(folder)
+        self.losses = [float.fromhex(loss) for loss in json.loads((folder / COURSE).read_bytes())]
 
 
 def save(context: TextContext, folder: Path) -> None:
@@ -101,12 +130,14 @@ def _keep_opinions(context: TextContext, round_: int, when: When, texts: Sequenc
     reward, version = context.reward, context.reward_version
     if reward is None or version is None:
         return
-    kept = [one for one in texts if fits(context, one)]
-    if not kept:
+    short = [one for one in texts if fits(context, one)]
+    if not short:
         return
-    batch, place = batch_of(kept, context.encode)
+    batch, place = batch_of(short, context.encode)
     members = reward.score(batch).members[:, place]
-    keep_scores(context.journal.store, round_, when, reward=version, segments=[one.id for one in kept], members=members)
+    keep_scores(
+        context.journal.store, round_, when, reward=version, segments=[one.id for one in short], members=members
+    )
 
 
 def fits(context: TextContext, text: TextSegment) -> bool:

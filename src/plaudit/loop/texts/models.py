@@ -128,7 +128,9 @@ def take(model: LanguageModel, file: Path) -> None:
     found = load_file(file)
     tensors = [found[name] for name in sorted(found)]
     if [one.shape for one in tensors] != [one.shape for one in model.parameters()]:
-        raise IntegrityError("A checkpoint belongs to another model", got=str(file), next_step="take the model that the run began with")
+        raise IntegrityError(
+            "A checkpoint belongs to another model", got=str(file), next_step="take the model that the run began with"
+        )
     _fill(model, tensors)
 
 
@@ -137,4 +139,3 @@ def _fill(model: LanguageModel, tensors: list[torch.Tensor]) -> None:
         for parameter, tensor in zip(model.parameters(), tensors, strict=True):
             parameter.copy_(tensor)
     model.refresh()
-
