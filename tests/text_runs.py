@@ -42,7 +42,7 @@ def small(model: Path | None = None, **tables: Any) -> TextRunConfig:
     plain: dict[str, Any] = {
         "name": "small",
         "seed": 5,
-        "model": {"path": str(tiny() if model is None else model), "lora": {"rank": 2}},
+        "model": {"path": str(tiny() if model is None else model), "lora": {"rank": 2}, "products": "default"},
         "prompts": {"instructions": 60},
         "ask": {"labels": 12, "samples": 3, "pool": 2, "max_tokens": 8, "ranking_size": 3},
         "reward": {"members": 2, "batch_size": 4},

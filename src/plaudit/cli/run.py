@@ -61,9 +61,7 @@ def carry_on(run: Run, console: Console, *, studio: bool = False) -> int:
         run.progress = progress
         run.finish()
         written = write_report(run.store, path)
-    console.print(
-        f"\n{written.verdict}\nreport: {path / 'report.html'}   policy: {path / 'policy.zip'}", soft_wrap=True
-    )
+    console.print(f"\n{written.verdict}\nreport: {path / 'report.html'}   policy: {run.published}", soft_wrap=True)
     return 0
 
 

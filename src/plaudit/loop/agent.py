@@ -31,6 +31,15 @@ PLAIN = {
 }
 """what each stage does, in plain words"""
 
+COLUMNS = (
+    ("labels", "ask/labels_total", ".0f"),
+    ("reward accuracy", "reward/accuracy_heldout", ".2f"),
+    ("env steps", "act/env_steps", ".0f"),
+    ("return", "check/return_mean", ".1f"),
+    ("learned return", "check/learned_return_mean", ".1f"),
+)
+"""what progress shows of each round"""
+
 
 class Agent:
     """See the module; a `Subject`.
@@ -131,5 +140,6 @@ AGENT = Kind(
     is_whole=is_whole,
     estimate=lambda config: estimate(config).text(),
     title=lambda config: config.world.id,
+    columns=COLUMNS,
     policy="policy.zip",
 )

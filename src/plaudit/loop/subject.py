@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,5 +94,7 @@ class Kind:
     """what a run will cost, in plain words"""
     title: Callable[[Any], str]
     """what is taught, in a few words"""
+    columns: Sequence[tuple[str, str, str]]
+    """title, metric and format of what progress shows of each round"""
     policy: str
     """name of the policy that a finished run leaves in its directory"""

@@ -10,7 +10,7 @@ from plaudit.loop.texts.config import questions_per_round
 from plaudit.loop.texts.context import TextContext
 from plaudit.loop.texts.demonstrated import imitate
 from plaudit.loop.texts.judging import Judged, golden, samples_of
-from plaudit.loop.texts.samples import keep
+from plaudit.report.samples import keep
 from plaudit.run import checkpoint
 from plaudit.run.seeds import derive, generator
 from plaudit.worlds.prompts import Part

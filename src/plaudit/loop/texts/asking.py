@@ -15,8 +15,8 @@ from plaudit.loop.desk import Desk
 from plaudit.loop.texts.config import TextStrategy, questions_per_round
 from plaudit.loop.texts.context import TextContext
 from plaudit.loop.texts.encoding import batch_of
-from plaudit.loop.texts.samples import load
 from plaudit.records import Feedback, Query, QueryKind, TextSegment
+from plaudit.report.samples import load
 from plaudit.run.seeds import generator
 
 

@@ -12,8 +12,8 @@ from plaudit.engine.decode import Rollout
 from plaudit.loop.context import Outcome, stage_key
 from plaudit.loop.texts.context import TextContext
 from plaudit.loop.texts.judging import FloatArray, Judged, distances, golden, repetition, samples_of
-from plaudit.loop.texts.samples import keep
 from plaudit.records import Text, TextSegment
+from plaudit.report.samples import keep
 from plaudit.run.seeds import derive, generator
 from plaudit.worlds.prompts import Prompt
 

@@ -21,6 +21,16 @@ SIMULATED = (QueryKind.COMPARISON, QueryKind.RATING, QueryKind.RANKING)
 """kinds that a simulated teacher answers about texts"""
 
 
+class Products(enum.Enum):
+    """Which library multiplies."""
+
+    PROBED = "probed"
+    """the faster one of those that are as exact, tried when the run begins"""
+    DEFAULT = "default"
+    """torch's default"""
+    ONEDNN = "onednn"
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyModelConfig(ModelConfig):
     """Which language model is taught, and how it is held."""
@@ -32,6 +42,8 @@ class PolicyModelConfig(ModelConfig):
     """train low-rank adapters of policy and reward on one copy of the weights"""
     full: bool = False
     """train all weights instead; policy, reference and reward then are three models"""
+    products: Products = Products.PROBED
+    """which library multiplies on the CPU; what was chosen stands in the log, since results depend on it to the last bits"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from plaudit.loop.context import Outcome
 from plaudit.loop.texts.context import TextContext
 from plaudit.loop.texts.judging import FloatArray, Judged, golden, samples_of
 from plaudit.loop.texts.models import version_of
-from plaudit.loop.texts.samples import keep
 from plaudit.loop.texts.training import folder_of
 from plaudit.ops.tokens import segment_sum
 from plaudit.records import canonical_json
+from plaudit.report.samples import keep
 from plaudit.run import checkpoint
 from plaudit.worlds.prompts import Part, Prompt
 

@@ -14,8 +14,8 @@ from plaudit.engine.batch import Batch
 from plaudit.engine.decode import Rollout
 from plaudit.engine.model import LanguageModel
 from plaudit.loop.texts.context import TextContext
-from plaudit.loop.texts.samples import Sample
 from plaudit.records import Text
+from plaudit.report.samples import Sample
 from plaudit.worlds.prompts import Prompt
 
 FloatArray = NDArray[np.float64]

@@ -20,9 +20,9 @@ from plaudit.loop.texts.context import TextContext
 from plaudit.loop.texts.encoding import batch_of
 from plaudit.loop.texts.judging import FloatArray
 from plaudit.loop.texts.models import keep, take, version_of
-from plaudit.loop.texts.samples import load
 from plaudit.loop.texts.training import folder_of
 from plaudit.records import Feedback, TextSegment, brought, canonical_json, is_skip
+from plaudit.report.samples import load
 from plaudit.report.scores import When
 from plaudit.report.scores import keep as keep_scores
 from plaudit.run import checkpoint

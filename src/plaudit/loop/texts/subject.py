@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,13 @@ from plaudit.loop.texts import learning
 from plaudit.loop.texts.acting import act
 from plaudit.loop.texts.asking import ask
 from plaudit.loop.texts.checking import check
-from plaudit.loop.texts.config import PRESET, TextRunConfig
+from plaudit.loop.texts.config import PRESET, Products, TextRunConfig
 from plaudit.loop.texts.context import TextContext
 from plaudit.loop.texts.estimate import estimate
 from plaudit.loop.texts.gold import Gold, GoldTeacher, require_gold
 from plaudit.loop.texts.improving import improve
 from plaudit.loop.texts.models import Cast, digest_of, directory_of, version_of
-from plaudit.loop.texts.training import tidy
+from plaudit.loop.texts.training import FOLDER, tidy
 from plaudit.loop.texts.world import prompts_of
 from plaudit.records import to_json
 from plaudit.run import checkpoint
@@ -40,6 +41,15 @@ PLAIN = {
     "check": "measuring the language model on held-out prompts",
 }
 """what each stage does, in plain words"""
+COLUMNS = (
+    ("labels", "ask/labels_total", ".0f"),
+    ("reward accuracy", "reward/accuracy_heldout", ".2f"),
+    ("true reward", "check/gold_mean", ".2f"),
+    ("wins over start", "check/win_rate_gold", ".2f"),
+    ("wins by reward", "check/win_rate_reward", ".2f"),
+    ("KL", "check/kl", ".2f"),
+)
+"""what progress shows of each round"""
 EXECUTE = {"act": act, "ask": ask, "learn": learning.learn, "improve": improve, "check": check}
 POLICY, REWARD = "policy", "reward"
 """directories that a finished run leaves"""
@@ -110,7 +120,7 @@ class Texts:
     def publish(self) -> None:
         """Write the policy as a directory of Hugging Face or PEFT, and the reward beside it."""
         path = self.shared.directory.path
-        tidy(self.shared, -1, "")
+        shutil.rmtree(path / FOLDER, ignore_errors=True)
         with writing(path / POLICY):
             self.policy.save(path / POLICY)
         if self.reward is not None:
@@ -135,8 +145,19 @@ def _require(config: TextRunConfig, replayed: Mapping[str, Any] | None) -> dict[
     prompts = prompts_of(config, lambda text: len(cast.tokeniser.prompt(text)))
     if not config.ask.people:
         require_gold(Gold(prompts), prompts)
-    gemm = replayed["gemm"] if replayed else probe(config.model.dtype.value, threads=config.loop.threads).plain()
+    gemm = replayed["gemm"] if replayed else _gemm(config).plain()
     return {"model": digest_of(directory_of(config.model.path)), "gemm": gemm}
+
+
+def _gemm(config: TextRunConfig) -> Gemm:
+    dtype, threads = config.model.dtype.value, config.loop.threads
+    match config.model.products:
+        case Products.PROBED:
+            return probe(dtype, threads=threads)
+        case Products.DEFAULT:
+            return Gemm(dtype, "default", threads)
+        case Products.ONEDNN:
+            return Gemm(dtype, "onednn", threads)
 
 
 def _prepared(table: dict[str, Any]) -> dict[str, Any]:
@@ -179,5 +200,6 @@ TEXTS = Kind(
     is_whole=_is_whole,
     estimate=lambda config: estimate(config).text(),
     title=lambda config: config.model.path,
+    columns=COLUMNS,
     policy=POLICY,
 )

@@ -46,3 +46,12 @@ def load(blobs: BlobStore, digest: str) -> list[Sample]:
 
 def _spare(sample: Sample) -> dict[str, object]:
     return {name: value for name, value in to_json(sample).items() if value is not None}
+
+
+def plain(text: Text) -> str:
+    """A text as it is read; the turns of a conversation one below the other, with who speaks where there are several."""
+    if isinstance(text, str):
+        return text
+    if len(text) == 1:
+        return text[0].content
+    return "\n".join(f"{message.role}: {message.content}" for message in text)
