@@ -1,6 +1,6 @@
 """Losses and gradients by TRL 1.16's own code, for given log-probabilities in float64: what tests/test_ops_golden.py holds ours to.
 
-Run in an environment that has trl==1.16.0 and torch:  python tests/golden/make_trl_golden.py
+Run in an environment that has trl==1.16.0 and peft:  python tests/golden/make_trl_golden.py
 
 TRL's loss methods are called on stand-ins for their trainers, whose models return the log-probabilities drawn here. Its
 advantages and importance weights stand in the middle of a long method; their statements are cut out of it and executed.
@@ -15,9 +15,11 @@ from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 
+import tiny
 import torch
 import trl
 from trl.trainer import dpo_trainer, grpo_trainer, reward_trainer, rloo_trainer, sft_trainer
+from trl.trainer.utils import add_fused_lm_head
 
 HERE = Path(__file__).parent
 LENGTHS = (3, 1, 4, 2, 5, 2)
@@ -260,35 +262,41 @@ def outputs_of(logprobs: torch.Tensor, valid: torch.Tensor) -> SimpleNamespace:
     )
 
 
-def dpo_loss(
-    options: Numbers, logprobs: torch.Tensor, reference: torch.Tensor, valid: torch.Tensor
-) -> tuple[torch.Tensor, Numbers]:
-    """Rows of chosen, then rows of rejected completions, [2P, longest]."""
-    model = ModelLike(outputs_of(logprobs * valid, valid))
-    completion_mask = torch.cat([torch.zeros(len(valid), 1, dtype=torch.int64), valid], dim=1)
-    trainer = SimpleNamespace(
-        model=model, ref_model=ModelLike(outputs_of(reference * valid, valid)), accelerator=accelerator(),
+def dpo_trainer_like(options: Numbers, reference: object) -> SimpleNamespace:
+    dpo_trainer.disable_gradient_checkpointing = lambda *_: torch.no_grad()
+    dpo_trainer.is_peft_model = lambda _: False  # the reference is a model of its own
+    return SimpleNamespace(
+        model=SimpleNamespace(training=True), ref_model=reference, accelerator=accelerator(),
         aux_loss_enabled=False, ld_alpha=None, precompute_ref_logps=False, f_divergence_type="reverse_kl",
         args=SimpleNamespace(gradient_checkpointing_kwargs=None), beta=options["beta"], use_weighting=False, _tp_size=1,
         loss_types=[options["loss"]], loss_weights=[1.0], label_smoothing=options.get("smoothing", 0.0),
         _metrics=defaultdict(lambda: defaultdict(list)), _total_train_tokens=0,
     )  # fmt: skip
-    dpo_trainer.disable_gradient_checkpointing = lambda *_: torch.no_grad()
-    dpo_trainer.is_peft_model = lambda _: False
+
+
+METRICS = (
+    "rewards/chosen",
+    "rewards/rejected",
+    "rewards/accuracies",
+    "rewards/margins",
+    "logps/chosen",
+    "logps/rejected",
+)
+
+
+def dpo_loss(
+    options: Numbers, logprobs: torch.Tensor, reference: torch.Tensor, valid: torch.Tensor
+) -> tuple[torch.Tensor, Numbers]:
+    """Rows of chosen, then rows of rejected completions, [2P, longest]."""
+    trainer = dpo_trainer_like(options, ModelLike(outputs_of(reference * valid, valid)))
+    completion_mask = torch.cat([torch.zeros(len(valid), 1, dtype=torch.int64), valid], dim=1)
     inputs = {
         "completion_mask": completion_mask, "input_ids": torch.zeros_like(completion_mask),
         "attention_mask": torch.ones_like(completion_mask),
     }  # fmt: skip
+    model = ModelLike(outputs_of(logprobs * valid, valid))
     loss = dpo_trainer.DPOTrainer._compute_loss(trainer, model, inputs, return_outputs=False)
-    names = (
-        "rewards/chosen",
-        "rewards/rejected",
-        "rewards/accuracies",
-        "rewards/margins",
-        "logps/chosen",
-        "logps/rejected",
-    )
-    return loss, {name: trainer._metrics["train"][name][0] for name in names}
+    return loss, {name: trainer._metrics["train"][name][0] for name in METRICS}
 
 
 def dpo_case(options: Numbers, seed: int) -> Numbers:
@@ -309,17 +317,20 @@ def dpo_case(options: Numbers, seed: int) -> Numbers:
     return {"options": options, **plain(data), "loss": total.item(), "gradient": flat.grad.tolist(), "metrics": means}
 
 
+def sft_trainer_like() -> SimpleNamespace:
+    return SimpleNamespace(
+        model=SimpleNamespace(training=True), aux_loss_enabled=False, accelerator=accelerator(), compute_loss_func=None,
+        label_smoother=None, args=SimpleNamespace(loss_type="nll", average_tokens_across_devices=False), _tp_size=1,
+        _total_train_tokens=0, _metrics=defaultdict(lambda: defaultdict(list)),
+    )  # fmt: skip
+
+
 def sft_case(seed: int) -> Numbers:
     data = draw(seed)
     flat = data["logprobs"].clone().requires_grad_()
     model = ModelLike(outputs_of(padded(flat), mask()))
-    trainer = SimpleNamespace(
-        model=model, aux_loss_enabled=False, accelerator=accelerator(), compute_loss_func=None, label_smoother=None,
-        args=SimpleNamespace(loss_type="nll", average_tokens_across_devices=False), _tp_size=1, _total_train_tokens=0,
-        _metrics=defaultdict(lambda: defaultdict(list)),
-    )  # fmt: skip
     inputs = {"labels": mask(), "attention_mask": mask()}
-    loss = sft_trainer.SFTTrainer.compute_loss(trainer, model, inputs)
+    loss = sft_trainer.SFTTrainer.compute_loss(sft_trainer_like(), model, inputs)
     loss.backward()
     return {**plain(data), "loss": loss.item(), "gradient": flat.grad.tolist()}
 
@@ -344,6 +355,44 @@ def reward_case(options: Numbers) -> Numbers:
 REWARD = [{}, {"margin": [0.5, 0.0, 2.0]}, {"centering": 0.01}, {"margin": [0.5, 0.0, 2.0], "centering": 0.01}]
 
 
+def norm_of(module: torch.nn.Module) -> float:
+    grads = [parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None]
+    return torch.cat(grads).norm().item()
+
+
+def end_to_end(options: Numbers, *, with_adapter: bool) -> Numbers:
+    """TRL's collator, fused head and loss on a tiny model in single precision, and the length of all gradients."""
+    fields = ("log_probs", "entropy", "mean_logits", "is_top1")
+    reference = tiny.causal(0.0 if with_adapter else 0.1)
+    module = tiny.adapted(0.0) if with_adapter else tiny.causal(0.0)
+    for one in (reference, module.get_base_model() if with_adapter else module):
+        add_fused_lm_head(one, outputs=fields)
+    rows = [
+        {"prompt_ids": p, "chosen_ids": c, "rejected_ids": r}
+        for p, c, r in zip(tiny.PROMPTS, tiny.CHOSEN, tiny.REJECTED, strict=True)
+    ]
+    inputs = dpo_trainer.DataCollatorForPreference(pad_token_id=0)(rows)
+    trainer = dpo_trainer_like(options, reference)
+    loss = dpo_trainer.DPOTrainer._compute_loss(trainer, module, inputs, return_outputs=False)
+    loss.backward()
+    metrics = {name: trainer._metrics["train"][name][0] for name in (*METRICS, "entropy")}
+    case = {"options": options, "adapter": with_adapter, "loss": loss.item(), "grad_norm": norm_of(module)}
+    return {**case, "metrics": metrics}
+
+
+def end_to_end_sft() -> Numbers:
+    """The same for fine-tuning on the chosen completions."""
+    module = tiny.causal(0.0)
+    add_fused_lm_head(module, outputs=("log_probs", "entropy", "is_top1"))
+    rows = [{"input_ids": p + c, "labels": [-100] * len(p) + c} for p, c in zip(tiny.PROMPTS, tiny.CHOSEN, strict=True)]
+    inputs = sft_trainer.DataCollatorForLanguageModeling(pad_token_id=0)(rows)
+    trainer = sft_trainer_like()
+    loss = sft_trainer.SFTTrainer.compute_loss(trainer, module, inputs)
+    loss.backward()
+    entropy = trainer._metrics["train"]["entropy"][0]
+    return {"loss": loss.item(), "grad_norm": norm_of(module), "entropy": entropy}
+
+
 def write(name: str, content: object) -> None:
     text = json.dumps(content, allow_nan=False)
     (HERE / name).write_text(text + "\n")
@@ -358,6 +407,14 @@ def main() -> None:
     write("trl_advantages.json", {**shape, "cases": advantage_cases()})
     pairs = {name: dpo_case(options, 70 + n) for n, (name, options) in enumerate(DPO.items())}
     write("trl_direct.json", {**shape, "dpo": pairs, "sft": sft_case(80), "reward": [reward_case(o) for o in REWARD]})
+    torch.set_default_dtype(torch.float32)
+    cases = [
+        end_to_end(options, with_adapter=it)
+        for it in (False, True)
+        for options in DPO.values()
+        if options["loss"] != "aot"
+    ]
+    write("trl_end_to_end.json", {"trl": trl.__version__, "dpo": cases, "sft": end_to_end_sft()})
 
 
 if __name__ == "__main__":

@@ -93,7 +93,9 @@ class Alignment:
         (sums over tokens), entropy, num_tokens. Falling logps/chosen are to be expected.
         """
         if any(len(group) != 2 for group in batch.completions):
-            raise RecordError("Every prompt needs a chosen and a rejected completion", got=[len(x) for x in batch.completions])
+            raise RecordError(
+                "Every prompt needs a chosen and a rejected completion", got=[len(x) for x in batch.completions]
+            )
         seen = _Seen([], [], [])
         metrics = self.update.step(self._shares(batch, reference, seen))
         return {**metrics, **seen.metrics(self.config.beta), "num_tokens": float(len(batch.tokens))}
@@ -175,8 +177,12 @@ def train(
         stage.update.resume(folder)
     while stage.update.done < config.steps:
         chosen = rows_of_step(stage.update.done, config.batch_size, count=len(rows), seed=seed, name="direct")
-        metrics = stage.step(_batch([rows[x] for x in chosen]), reference=None if held is None else held[chosen].flatten())
-        if folder is not None and (stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps):
+        metrics = stage.step(
+            _batch([rows[x] for x in chosen]), reference=None if held is None else held[chosen].flatten()
+        )
+        if folder is not None and (
+            stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps
+        ):
             stage.update.keep(folder)
         if watching.report(1, metrics) is Signal.STOP:
             break

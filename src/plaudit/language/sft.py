@@ -106,7 +106,9 @@ def train(
         batch = Batch.of([rows[place][0] for place in chosen], [[rows[place][1]] for place in chosen])
         weights = torch.tensor([examples[place].weight for place in chosen])
         metrics = stage.step(batch, weights=weights)
-        if folder is not None and (stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps):
+        if folder is not None and (
+            stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps
+        ):
             stage.update.keep(folder)
         if watching.report(1, metrics) is Signal.STOP:
             break

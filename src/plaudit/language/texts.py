@@ -129,5 +129,7 @@ def fitting(rows: Sequence[Sequence[Ids]], longest: int) -> list[int]:
             next_step="raise max_length, or bring shorter texts",
         )  # fmt: skip
     if len(kept) < len(rows):
-        warnings.warn(f"{len(rows) - len(kept)} of {len(rows)} texts are longer than {longest} tokens: left out", stacklevel=2)
+        warnings.warn(
+            f"{len(rows) - len(kept)} of {len(rows)} texts are longer than {longest} tokens: left out", stacklevel=2
+        )
     return kept

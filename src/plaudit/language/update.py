@@ -96,7 +96,9 @@ class Update:
 
     def __init__(self, parameters: Sequence[Parameter], config: UpdateConfig, *, steps: int) -> None:
         if not parameters:
-            raise LearningError("Nothing can be trained", got="no parameter", expected="an adapter, or weights with gradients")
+            raise LearningError(
+                "Nothing can be trained", got="no parameter", expected="an adapter, or weights with gradients"
+            )
         self.parameters, self.config, self.steps = list(parameters), config, steps
         self.done = 0
         """steps so far, skipped ones too: the place in the schedule and in the data"""
@@ -128,6 +130,8 @@ class Update:
             for group in self._optimiser.param_groups:
                 group["lr"] = pace
             self._optimiser.step()
+            # the fused kernel does not count its change, by which models notice that merged weights are stale
+            torch.autograd.graph.increment_version(self.parameters)
             self._in_a_row = 0
         else:
             self.skipped, self._in_a_row = self.skipped + 1, self._in_a_row + 1
@@ -221,5 +225,7 @@ def rows_of_step(step: int, size: int, *, count: int, seed: int, name: str) -> l
     It depends on the step's number only, so a resumed training takes the rows that it would have taken.
     """
     places = range(step * size, (step + 1) * size)
-    orders = {epoch: generator(seed, epoch, name, "order").permutation(count) for epoch in {at // count for at in places}}
+    orders = {
+        epoch: generator(seed, epoch, name, "order").permutation(count) for epoch in {at // count for at in places}
+    }
     return [int(orders[at // count][at % count]) for at in places]
