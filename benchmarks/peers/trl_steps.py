@@ -83,7 +83,11 @@ def main() -> None:
     known = words(tokenizer)
     steps = WARMUP + s["steps"]
     rows, p, c, ragged = s["rows"], s["prompt"], s["completion"], s["ragged"]
-    lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", lora_dropout=0.0) if s["weights"] == "lora" else None
+    lora = (
+        LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", lora_dropout=0.0)
+        if s["weights"] == "lora"
+        else None
+    )
     with tempfile.TemporaryDirectory() as folder:
         common = {
             "output_dir": folder, "max_steps": steps, "use_cpu": True, "bf16": s["dtype"] == "bfloat16", "report_to": "none",
@@ -101,10 +105,21 @@ def main() -> None:
             ]
             config = SFTConfig(per_device_train_batch_size=rows, max_length=None, completion_only_loss=True, **common)
             model = AutoModelForCausalLM.from_pretrained(s["model"], **load)
-            trainer = SFTTrainer(model, config, train_dataset=Dataset.from_list(data), processing_class=tokenizer, peft_config=lora, callbacks=[clock])
+            trainer = SFTTrainer(
+                model,
+                config,
+                train_dataset=Dataset.from_list(data),
+                processing_class=tokenizer,
+                peft_config=lora,
+                callbacks=[clock],
+            )
         elif s["kind"] in ("dpo", "reward"):
             data = [
-                {"prompt": text(rng, known, p), "chosen": text(rng, known, spread[2 * i]), "rejected": text(rng, known, spread[2 * i + 1])}
+                {
+                    "prompt": text(rng, known, p),
+                    "chosen": text(rng, known, spread[2 * i]),
+                    "rejected": text(rng, known, spread[2 * i + 1]),
+                }
                 for i in range(rows * steps)
             ]
             if s["kind"] == "dpo":
@@ -112,15 +127,36 @@ def main() -> None:
 
                 config = DPOConfig(per_device_train_batch_size=rows, max_length=None, beta=0.1, **common)
                 model = AutoModelForCausalLM.from_pretrained(s["model"], **load)
-                trainer = DPOTrainer(model, args=config, train_dataset=Dataset.from_list(data), processing_class=tokenizer, peft_config=lora, callbacks=[clock])
+                trainer = DPOTrainer(
+                    model,
+                    args=config,
+                    train_dataset=Dataset.from_list(data),
+                    processing_class=tokenizer,
+                    peft_config=lora,
+                    callbacks=[clock],
+                )
             else:
                 from trl import RewardConfig, RewardTrainer
 
                 config = RewardConfig(per_device_train_batch_size=rows, max_length=None, **common)
                 model = AutoModelForSequenceClassification.from_pretrained(s["model"], num_labels=1, **load)
                 if lora is not None:
-                    lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", lora_dropout=0.0, modules_to_save=["score"], task_type="SEQ_CLS")
-                trainer = RewardTrainer(model, args=config, train_dataset=Dataset.from_list(data), processing_class=tokenizer, peft_config=lora, callbacks=[clock])
+                    lora = LoraConfig(
+                        r=16,
+                        lora_alpha=32,
+                        target_modules="all-linear",
+                        lora_dropout=0.0,
+                        modules_to_save=["score"],
+                        task_type="SEQ_CLS",
+                    )
+                trainer = RewardTrainer(
+                    model,
+                    args=config,
+                    train_dataset=Dataset.from_list(data),
+                    processing_class=tokenizer,
+                    peft_config=lora,
+                    callbacks=[clock],
+                )
         else:
             from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
@@ -139,7 +175,15 @@ def main() -> None:
             def reward(completions: list[str], **_: Any) -> list[float]:
                 return [draws.random() for _ in completions]
 
-            trainer = cls(model, reward_funcs=reward, args=config, train_dataset=Dataset.from_list(data), processing_class=tokenizer, peft_config=lora, callbacks=[clock])
+            trainer = cls(
+                model,
+                reward_funcs=reward,
+                args=config,
+                train_dataset=Dataset.from_list(data),
+                processing_class=tokenizer,
+                peft_config=lora,
+                callbacks=[clock],
+            )
         trainer.train()
     told = {
         "seconds": [round(value, 3) for value in clock.seconds[WARMUP:]],
