@@ -189,6 +189,13 @@ class Update:
             self.load(locate(root, (root / LATEST).read_text()))
 
 
+def done_at(root: Path) -> int:
+    """Steps that the newest checkpoint under `root` has behind it; 0 without one."""
+    if not (root / LATEST).exists():
+        return 0
+    return int(json.loads((locate(root, (root / LATEST).read_text()) / ABOUT).read_bytes())["done"])
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A micro-batch, and where it stands in the batch."""
