@@ -93,9 +93,10 @@ def test_ragged_shapes(groups, family, seed):
         assert worst(gradients(fast, (found * mix).sum()), gradients(slow, (expected * mix).sum())) <= 1e-9
 
 
-def test_blocks_that_are_cut_for_their_masks(monkeypatch):
+def test_large_blocks_are_cut_and_keep_no_weights(monkeypatch):
     exact_norms(monkeypatch)
-    monkeypatch.setattr("plaudit.engine.layout.LARGEST_MASK", 40)
+    monkeypatch.setattr("plaudit.engine.layout.LARGEST_BLOCK", 40)
+    monkeypatch.setattr("plaudit.engine.attention.KEPT", 40)
     compare(*twins(module("llama")), ragged(), near=1e-9)
 
 
