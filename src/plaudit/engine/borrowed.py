@@ -27,7 +27,8 @@ class BorrowedSteps:
         self._device = next(module.parameters()).device
         self._rows = torch.arange(len(prompts)).repeat_interleave(torch.tensor(counts)).to(self._device)
         self._texts = tuple(prompts)
-        self._seen, self._cache = torch.empty(0), None
+        self._seen = torch.empty(0)
+        self._cache: Any = None
         self._ids = torch.empty(0, dtype=torch.long)
 
     def start(self) -> Tensor:
