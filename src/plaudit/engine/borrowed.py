@@ -42,7 +42,7 @@ class BorrowedSteps:
         )
         self._ids, self._seen = ids.to(self._device), seen.to(self._device)
         out = self._forward(self._ids)
-        cache = getattr(out, "past_key_values", None)
+        cache: Any = getattr(out, "past_key_values", None)
         self._ids, self._seen = (x.index_select(0, self._rows) for x in (self._ids, self._seen))
         if hasattr(cache, "batch_select_indices"):
             self._cache = cache
