@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import EllipsisType
 from typing import Any
@@ -162,7 +163,7 @@ class LanguageModel:
         if self.weights is not None:
             weights = self.weights
             weights.refresh()
-            return decode.rollout(request, lambda *asked: FastSteps(weights, *asked), size, **where)
+            return decode.rollout(request, partial(FastSteps, weights), size, **where)
         with fallback.adapted(self.module, self.adapter) as causal:
             return decode.rollout(request, lambda texts, counts, _: BorrowedSteps(causal, texts, counts), size, **where)
 
