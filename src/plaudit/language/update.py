@@ -124,10 +124,11 @@ class Update:
         skipped steps in a row.
         """
         self._optimiser.zero_grad(set_to_none=True)
-        loss = 0.0
+        losses: list[Tensor] = []
         for share in shares:
             share.backward()
-            loss += float(share.detach())
+            losses.append(share.detach())
+        loss = sum(float(share) for share in losses)
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))
         pace = rate(self.config, self.done, self.steps)
         if math.isfinite(loss) and math.isfinite(norm):
