@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import EllipsisType
 from typing import Any
@@ -10,13 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from plaudit.engine import fallback, head, packed
+from plaudit.engine import decode, fallback, head, packed
 from plaudit.engine.batch import Batch, TokenScores
+from plaudit.engine.borrowed import BorrowedSteps
 from plaudit.engine.families import Cache, Reader
 from plaudit.engine.layout import Layout, Read, arrange
+from plaudit.engine.load import ModelConfig, load
+from plaudit.engine.sampling import Rollout, Sampling
+from plaudit.engine.stepping import FastSteps
+from plaudit.engine.text import stop_ids
 from plaudit.engine.weights import UnknownFamilyError, Weights
 from plaudit.errors import ConfigError
-from plaudit.run.optional import require
 
 
 class LanguageModel:
@@ -131,6 +136,31 @@ class LanguageModel:
                 return fallback.padded_hidden(causal, batch, read)
         return packed.hidden(self.weights, self._layout(self.weights, batch, read))
 
+    def generate(
+        self, prompts: Sequence[Sequence[int] | Tensor], *, samples: int, sampling: Sampling, seed: int
+    ) -> Rollout:
+        """`samples` completions of each prompt, on the same weights as `logprobs`.
+
+        Every draw depends on (seed, prompt, which sample of it, position): neither on what else is in the call, nor on the order.
+        The prompt is read once for all its samples; rows that have ended are let go.
+
+        Raises:
+            ConfigError: a prompt with its completion may be longer than the context; nothing is asked for.
+            LearningError: the model's logits are no numbers.
+        """
+        ids = tuple(torch.as_tensor(prompt, dtype=torch.long).cpu() for prompt in prompts)
+        stop = stop_ids(self.causal, self.tokenizer) if sampling.stop is None else sampling.stop
+        request = decode.Request(ids, tuple(map(self._begun, ids)), samples, sampling, stop, seed)
+        config = self.causal.config
+        size = decode.cost(config, self.dtype, self.device)
+        where: dict[str, Any] = {"context": self.context, "device": self.device}
+        if self.weights is not None:
+            weights = self.weights
+            weights.refresh()
+            return decode.rollout(request, lambda *asked: FastSteps(weights, *asked), size, **where)
+        with fallback.adapted(self.module, self.adapter) as causal:
+            return decode.rollout(request, lambda texts, counts, _: BorrowedSteps(causal, texts, counts), size, **where)
+
     def parameters(self) -> list[Parameter]:
         """What training this view changes: its adapter's parameters, or all of the base that require gradients."""
         if self.adapter is not None:
@@ -154,20 +184,22 @@ class LanguageModel:
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(folder)
 
+    def merged(self) -> dict[str, Tensor]:
+        """The base model's state with this view's adapter added to it, by the names that Transformers knows."""
+        causal = self.causal
+        state = _own_storage(_without_adapters(causal.state_dict()))
+        if self.adapter is not None:
+            for name, inner in causal.named_modules():
+                if self.adapter in getattr(inner, "lora_A", ()):
+                    with torch.no_grad():
+                        state[f"{name}.weight"] += inner.get_delta_weight(self.adapter)
+        return state
+
     @classmethod
     def load(cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> LanguageModel:
-        """Read a Hugging Face directory, or a PEFT adapter directory with the base model that it names."""
-        transformers = require("transformers", "language")
-        name = str(folder)
-        if (Path(folder) / "adapter_config.json").exists():
-            config = require("peft", "language").PeftConfig.from_pretrained(name)
-            base = transformers.AutoModelForCausalLM.from_pretrained(
-                config.base_model_name_or_path, dtype=torch.float32
-            )
-            module = require("peft", "language").PeftModel.from_pretrained(base, name, is_trainable=True)
-        else:
-            module = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
-        return cls(module.to(device), transformers.AutoTokenizer.from_pretrained(name), dtype=dtype)
+        """Read a Hugging Face directory, or a PEFT adapter directory with the base model that it names. Raises as `load.load`."""
+        there = load(ModelConfig(str(folder), device=device))
+        return cls(there.module, there.tokenizer, dtype=dtype)
 
     def _layout(self, weights: Weights, batch: Batch, read: Read) -> Layout:
         weights.refresh()
@@ -177,15 +209,7 @@ class LanguageModel:
     def _prepared(self, batch: Batch) -> Batch:
         """With the beginning-of-sequence token in place of empty prompts; lengths checked."""
         if not all(len(prompt) for prompt in batch.prompts):
-            bos = getattr(self.tokenizer, "bos_token_id", None)
-            bos = self.causal.config.bos_token_id if bos is None else bos
-            if bos is None:
-                raise ConfigError(
-                    "A prompt is empty", got="no token", expected="a token to begin with",
-                    next_step="this model has no beginning-of-sequence token: give each prompt a token at least",
-                )  # fmt: skip
-            start = torch.tensor([bos])
-            batch = Batch(tuple(prompt if len(prompt) else start for prompt in batch.prompts), batch.completions)
+            batch = Batch(tuple(map(self._begun, batch.prompts)), batch.completions)
         prompts = torch.tensor([len(prompt) for prompt in batch.prompts])
         longest = int((prompts[batch.group] + batch.lengths).max())
         if longest > self.context:
@@ -194,6 +218,19 @@ class LanguageModel:
                 expected=f"at most {self.context}", next_step="shorten the prompt or ask for fewer new tokens",
             )  # fmt: skip
         return batch
+
+    def _begun(self, prompt: Tensor) -> Tensor:
+        """A prompt, or the beginning-of-sequence token in place of an empty one."""
+        if len(prompt):
+            return prompt
+        bos = getattr(self.tokenizer, "bos_token_id", None)
+        bos = self.causal.config.bos_token_id if bos is None else bos
+        if bos is None:
+            raise ConfigError(
+                "A prompt is empty", got="no token", expected="a token to begin with",
+                next_step="this model has no beginning-of-sequence token: give each prompt a token at least",
+            )  # fmt: skip
+        return torch.tensor([bos])
 
 
 def _active(module: Any) -> str | None:
