@@ -64,6 +64,7 @@ class Matrix:
     bias: Tensor | None = field(init=False, default=None)
     """[out] or None"""
     _seen: tuple[int, ...] = field(init=False, default=())
+    _copies: list[Tensor] = field(init=False, default_factory=list[Tensor])
 
     def __post_init__(self) -> None:
         if len({part.bias is None for part in self.parts}) > 1 or len({part.transposed for part in self.parts}) > 1:
@@ -83,8 +84,24 @@ class Matrix:
         return [parameter for part in self.parts for parameter in part.parameters()]
 
     def stale(self) -> bool:
-        """Has a parameter been changed in place since the last refresh (by more than what shared storage shows)?"""
-        return self._seen != tuple(parameter._version for parameter in self.parameters())  # pyright: ignore[reportPrivateUsage]
+        """Have parameters been changed in place since the last refresh, beyond what shared storage shows by itself?
+
+        Fused optimisers do not raise the version that torch counts, so low-rank parameters are compared with copies, and
+        what is trained in another dtype is always read again.
+        """
+        low = self._low()
+        if any(not torch.equal(a, b) for a, b in zip(low, self._copies, strict=True)):
+            return True
+        plain = self._plain()
+        if plain[0].dtype != self.dtype and any(parameter.requires_grad for parameter in plain):
+            return True
+        return self._seen != tuple(parameter._version for parameter in plain)  # pyright: ignore[reportPrivateUsage]
+
+    def _low(self) -> list[Parameter]:
+        return [one for part in self.parts if part.low_rank for one in (part.low_rank.a, part.low_rank.b)]
+
+    def _plain(self) -> list[Parameter]:
+        return [one for part in self.parts for one in (part.weight, part.bias) if one is not None]
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -97,7 +114,8 @@ class Matrix:
             self.weight = base.to(self.dtype)
         biases = [part.bias for part in self.parts if part.bias is not None]
         self.bias = joined(biases).to(self.dtype) if biases else None
-        self._seen = tuple(parameter._version for parameter in self.parameters())  # pyright: ignore[reportPrivateUsage]
+        self._copies = [parameter.detach().clone() for parameter in self._low()]
+        self._seen = tuple(parameter._version for parameter in self._plain())  # pyright: ignore[reportPrivateUsage]
 
     def _merged(self, base: Tensor) -> Tensor:
         merged = getattr(self, "weight", None)
