@@ -329,7 +329,7 @@ def test_a_dear_distance_keeps_the_policy_near():
         model = policy(dtype=torch.float32, fresh=True, rank=8)
         train(Group(model, config, 0, reference=model.view(None)), PROMPTS, follows, each=told.append)
     assert far[-1].metrics["objective/kl"] > 2
-    assert abs(near[-1].metrics["objective/kl"]) < 0.2
+    assert abs(near[-1].metrics["objective/kl"]) < far[-1].metrics["objective/kl"] / 5
 
 
 def test_the_price_follows_its_target():
