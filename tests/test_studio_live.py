@@ -45,6 +45,9 @@ class Gate:
     def pace(self, caller: Caller, request: Any) -> None:
         del caller, request
 
+    def standing(self, callers: set[Caller]) -> set[Caller]:
+        return callers
+
 
 def make(path: Path, world: dict[str, Any] = WORLD) -> tuple[Store, dict[str, Query]]:
     """A store with a demonstration, a correction and a comparison."""

@@ -22,7 +22,7 @@ from plaudit.studio.invitations import Invitations
 from plaudit.studio.keys import Keys
 from plaudit.studio.limits import ANSWERS, PROGRAM, Limits
 from plaudit.studio.oidc import Oidc
-from plaudit.studio.roles import MAY, Caller, Role
+from plaudit.studio.roles import MAY, Caller, Permission, Role
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 LONGEST_BODY = 16_384
@@ -132,6 +132,14 @@ class Access:
     def session_of(self, request: HTTPConnection) -> str | None:
         """The session token that a browser sent, if it did."""
         return request.cookies.get(self.site.cookie(request))
+
+    def standing(self, callers: set[Caller]) -> set[Caller]:
+        """Those of whom all is still so: their session or key lasts, and they may do no less."""
+        sessions = self.accounts.lasting({one.session for one in callers if one.session is not None})
+        keys = self.keys.lasting({one.key for one in callers if one.key is not None})
+        may = {id: MAY[account.role] for id, account in sessions.items()} | keys
+        nothing: frozenset[Permission] = frozenset()
+        return {one for one in callers if one.may <= may.get(one.session or one.key or "", nothing)}
 
     def pace(self, caller: Caller, request: HTTPConnection) -> None:
         """Raise 429 when a caller changes things too often."""

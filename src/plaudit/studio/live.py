@@ -24,7 +24,8 @@ from plaudit.records import Query, QueryKind, Segment, SegmentData, from_json
 from plaudit.run.seeds import derive
 from plaudit.store.store import Store
 from plaudit.studio.live_child import Child
-from plaudit.studio.live_world import GONE, Limits, Live
+from plaudit.studio.live_world import GONE, SIGNED_OUT, Limits, Live
+from plaudit.studio.presence import presence_of
 from plaudit.studio.roles import Caller, Permission, needs, said
 from plaudit.studio.view import Shape
 from plaudit.worlds.config import WorldConfig, task_seen
@@ -243,6 +244,10 @@ def add_live(
         if live is None or live.annotator != caller.annotator:
             await socket.close(GONE)
             return
-        code = await live.converse(socket)
+        try:
+            async with presence_of(app).lasting(caller):
+                code = await live.converse(socket)
+        except TimeoutError:
+            code = SIGNED_OUT
         if WebSocketState.DISCONNECTED not in (socket.client_state, socket.application_state):
             await socket.close(code)

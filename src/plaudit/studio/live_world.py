@@ -17,8 +17,9 @@ from plaudit.studio.live_child import STOPPED, Child
 LONGEST_MESSAGE = 2048
 AHEAD = 3
 """pictures on their way to a page; further ones wait, and only the newest of them is sent"""
-GONE, TAKEN, ENDED, UNREADABLE = 4404, 4409, 1000, 1003
-"""codes with which a socket is closed: there is no such world; played in another tab; it has ended; not understood"""
+GONE, TAKEN, ENDED, UNREADABLE, SIGNED_OUT = 4404, 4409, 1000, 1003, 4401
+"""codes with which a socket is closed: there is no such world; played in another tab; it has ended; not understood;
+whoever plays may no longer"""
 AWAY = "You were away for too long. Nothing of this attempt was kept. Start again."
 Keep = Callable[[int, int, bytes], Awaitable[dict[str, Any]]]
 """first step in the episode, number of the attempt and arrays of what was shown, to what is said of it when it is stored"""

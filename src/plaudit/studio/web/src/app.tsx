@@ -24,9 +24,14 @@ export function App() {
     <>
       <a class="skip-link" href="#main" onClick={toMain}>{t("to-main")}</a>
       <Header />
-      {me.value !== null || pageAt(address.value.path[0] ?? "")?.open ? <Current /> : locked.value ? <SignIn /> : <Loading />}
+      {pageAt(address.value.path[0] ?? "")?.open || stays() ? <Current /> : locked.value ? <SignIn /> : <Loading />}
     </>
   );
+}
+
+/** Whether the page stays: that for labelling says itself that one was signed out, and keeps what it holds. */
+function stays(): boolean {
+  return me.value !== null && (!locked.value || (address.value.path[0] ?? home()) === "label");
 }
 
 function toMain(event: Event): void {

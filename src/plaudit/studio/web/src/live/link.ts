@@ -1,6 +1,6 @@
 // The line to a world that is played: what the studio says of it, its pictures, and what is wished.
 import { signal } from "@preact/signals";
-import { post } from "../api";
+import { locked, post } from "../api";
 import type { LiveProps } from "../contract";
 
 export interface LiveKey {
@@ -44,6 +44,7 @@ type Trouble = { kind: "none" } | { kind: "lost" } | { kind: "elsewhere" } | { k
 
 const TAKEN = 4409;
 const GONE = 4404;
+const SIGNED_OUT = 4401;
 const RETRY = 1000;
 const PATIENCE = 60_000;
 /** pictures kept to look back at: two minutes */
@@ -125,6 +126,11 @@ export class Link {
   private lost(code: number): void {
     this.open.value = false;
     if (this.ended) return;
+    if (code === SIGNED_OUT) {
+      this.ended = true;
+      locked.value = true; // the page says so, and lets in again
+      return;
+    }
     if (code === TAKEN) {
       this.ended = true;
       this.trouble.value = { kind: "elsewhere" };
