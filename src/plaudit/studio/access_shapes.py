@@ -187,6 +187,18 @@ class HookWish(_Shape):
     """whether it may lead to an address that is not public; owners only"""
 
 
+class AttemptView(_Shape):
+    """One time that a receiver was told something, or was not."""
+
+    at: float
+    type: str
+    """kind of event, or webhook.test"""
+    seq: int | None
+    """log position; None for a test"""
+    trouble: str | None
+    """why it was not received; None: it was"""
+
+
 class HookView(_Shape):
     """A webhook, without its secret."""
 
@@ -197,9 +209,15 @@ class HookView(_Shape):
     private: bool
     told: int
     """log position up to which the receiver has been told"""
+    waiting: int
+    """messages that it has not got yet; 1000 stands for more"""
     failures: int
     """in a row"""
+    next_at: float | None
+    """when it is tried again after a failure, in seconds since 1970"""
     trouble: str | None
+    attempts: list[AttemptView]
+    """how the last messages fared, newest first, since this studio began"""
 
 
 class NewHook(_Shape):

@@ -3,6 +3,7 @@ export const en = {
   "page.watch": "Watch",
   "page.study": "Study",
   "page.signoff": "Sign-off",
+  "page.access": "Programs",
   "page.help": "Help",
   pages: "Pages",
   "to-main": "Skip to the content",

@@ -3,6 +3,7 @@ export const zh = {
   "page.watch": "观察",
   "page.study": "研究",
   "page.signoff": "签核",
+  "page.access": "程序接入",
   "page.help": "帮助",
   pages: "页面",
   "to-main": "跳到正文",
