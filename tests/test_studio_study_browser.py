@@ -35,7 +35,7 @@ def enter(browser: Any) -> Iterator[Callable[..., Any]]:
         return page
 
     yield open_
-    pages.close()
+    pages.close("409 (Conflict)")  # what the studio refuses is in the browser's log
 
 
 def test_a_lead_retracts_and_asks_again_and_the_question_comes_to_another_annotator(
@@ -154,6 +154,27 @@ def test_an_owner_makes_a_key_and_a_webhook_by_keyboard_tries_and_ends_them(
         assert lead.get_by_label("The address may be").count() == 0  # that is for owners
         annotator = enter(studio, "ann", Role.ANNOTATOR)
         assert annotator.get_by_role("link", name="Programs").count() == 0
+
+
+def test_what_is_refused_is_said_in_the_language_of_the_page(tmp_path: Path, enter: Callable[..., Any]) -> None:
+    with make_store(tmp_path, questions=1) as store, browsers.Studio(store) as studio:
+        page = enter(studio, "boss", Role.OWNER, "access", locale="zh-CN")
+        hook = page.locator('[data-form="hook"]')
+        hook.get_by_label("接收地址").fill("http://example.org/told")
+        hook.get_by_label("新的回答").check()
+        hook.get_by_label("接收地址").press("Enter")
+        told = hook.get_by_role("alert")
+        told.wait_for()
+        assert (
+            told.inner_text()
+            == "这个地址不能用来接收通知。请使用 https:// 开头、不含密码的地址。（http://example.org/told）"
+        )
+        page.evaluate("localStorage.setItem('plaudit:language', '\"en\"')")
+        page.reload()
+        hook.get_by_label("Address of the receiver").fill("http://example.org/told")
+        hook.get_by_label("answers").check()
+        hook.get_by_label("Address of the receiver").press("Enter")
+        told.get_by_text("Next").or_(told.get_by_text("Expected: https://HOST/")).wait_for()  # the studio's own words
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])

@@ -22,6 +22,7 @@ from plaudit.studio.invitations import Invitations
 from plaudit.studio.keys import Keys
 from plaudit.studio.limits import ANSWERS, PROGRAM, Limits
 from plaudit.studio.oidc import Oidc
+from plaudit.studio.refusals import refusal
 from plaudit.studio.roles import MAY, Caller, Permission, Role
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -198,19 +199,19 @@ def _refusal(site: Site, method: str, headers: Headers) -> JSONResponse | None:
     own = site.origin(headers.get("host", ""))
     if own is None:
         served = "localhost" if site.host is None else f"localhost and {site.host}"
-        return JSONResponse({"error": f"The studio answers only to {served}."}, 421)
+        return JSONResponse(refusal(f"The studio answers only to {served}."), 421)
     if method in SAFE_METHODS:
         return None
     # a browser never sends a key by itself, so a program that does needs no origin; one that is there must be right
     origin, site_of = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
     by_key = "authorization" in headers and origin is None
     if (origin != own and not by_key) or site_of != "same-origin":
-        return JSONResponse({"error": "This request does not come from the studio's own page."}, 403)
+        return JSONResponse(refusal("This request does not come from the studio's own page."), 403)
     if method == "WEBSOCKET":
         return None
     length = headers.get("content-length", "0")  # without one, and not in chunks, there is no body
     if "transfer-encoding" in headers or not length.isdecimal() or int(length) > LONGEST_BODY:
-        return JSONResponse({"error": "The request is too long, or does not say how long it is."}, 413)
+        return JSONResponse(refusal("The request is too long, or does not say how long it is."), 413)
     return None
 
 

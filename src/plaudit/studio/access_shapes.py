@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from plaudit.studio.refusals import KNOWN
 from plaudit.studio.roles import Permission, Role
 from plaudit.studio.webhooks import EVENTS
 
@@ -26,6 +27,10 @@ class Refusal(_Shape):
     """Why something was refused: what, got, expected, next step."""
 
     error: str
+    code: Annotated[str, WithJsonSchema({"type": "string", "enum": list(KNOWN)})]
+    """the same as long as the reason is; see `plaudit.studio.refusals`"""
+    got: str | None = None
+    """what was found, where the words say it"""
 
 
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -2,7 +2,7 @@
 
 POST /api/live starts a world for a demonstration or a correction that its annotator was asked for; WebSocket
 /api/live/{id} plays it. The server sends {step, done, enough, again} before every picture, and {segment, start, end} when
-what was shown is stored, or {error}; the page sends {seen: number of pictures}, {go}, {pause}, {action}, {speed},
+what was shown is stored, or {error, code, got}; the page sends {seen: number of pictures}, {go}, {pause}, {action}, {speed},
 {restart} and {end, first}. Nothing reaches the store before the whole of it has arrived here. What was shown lies in a file until an
 answer brings it: GET /api/live offers it again after a connection, a page or a studio was lost.
 """

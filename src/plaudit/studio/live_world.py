@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from plaudit.errors import PlauditError
 from plaudit.studio.live_child import STOPPED, Child
+from plaudit.studio.refusals import refusal
 
 LONGEST_MESSAGE = 2048
 AHEAD = 3
@@ -144,13 +145,13 @@ class Live:
                     _, arrays = await self._child.read()
                     self.last = await self._keep(said["start"], state["again"], arrays)
                 elif "error" in said:
-                    self.last = {"error": said["error"]}
+                    self.last = refusal(said["error"])
                 else:
                     state = said
         except asyncio.IncompleteReadError:
-            self.last = self.last or {"error": AWAY if self._parting else STOPPED}
+            self.last = self.last or refusal(AWAY if self._parting else STOPPED)
         except PlauditError as error:
-            self.last = {"error": str(error)}
+            self.last = refusal(str(error))
         finally:
             self._idle.cancel()
             self._news.set()

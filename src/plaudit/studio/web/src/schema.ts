@@ -2006,8 +2006,15 @@ export interface components {
          * @description Why something was refused: what, got, expected, next step.
          */
         Refusal: {
+            /**
+             * Code
+             * @enum {string}
+             */
+            code: "account-closed" | "answered-already" | "away" | "bad-answer" | "bad-check" | "bad-name" | "bad-password" | "bad-text" | "bad-url" | "check-there" | "consent-missing" | "disk-full" | "empty-answer" | "key-only" | "key-person" | "key-scopes" | "last-owner" | "link-for-account" | "link-over" | "log-moved" | "many-play" | "many-sign-in" | "many-watch" | "name-and-password" | "name-taken" | "no-account" | "no-answer" | "no-behaviour" | "no-change" | "no-check" | "no-clip" | "no-provider" | "no-question" | "no-segment" | "no-step" | "not-asked" | "not-found" | "not-given" | "not-listed" | "not-now" | "not-on-screen" | "not-public" | "not-signed-in" | "not-yours" | "nothing-to-play" | "other-host" | "other-provider" | "other-site" | "private-url" | "provider-silent" | "provider-untrusted" | "receiver-refused" | "retracted" | "role" | "role-of-others" | "said-already" | "shown-lost" | "shown-same" | "sign-in-over" | "sign-what" | "store-away" | "store-busy" | "store-damaged" | "store-refused" | "too-little" | "too-long" | "too-often" | "undo-late" | "unreadable" | "whom" | "world-differs" | "world-not-started" | "world-stopped" | "wrong-old-password" | "wrong-password" | "other";
             /** Error */
             error: string;
+            /** Got */
+            got?: string | null;
         };
         /**
          * ReliabilityBin
@@ -2440,6 +2447,8 @@ export interface components {
             state: "question" | "waiting" | "break" | "finished" | "stopped";
             /** Trouble */
             trouble: string | null;
+            /** Trouble Code */
+            trouble_code?: string | null;
             /** Undoable */
             undoable: string | null;
             waiting: components["schemas"]["Waiting"] | null;

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { get, locked, post } from "../api";
 import type { LiveProps } from "../contract";
+import { worded } from "../words/errors";
 
 export interface LiveKey {
   key: string;
@@ -118,7 +119,7 @@ export class Link {
       this.ended = true;
       const { start, end } = said;
       this.handedIn(said.segment, typeof start === "number" && typeof end === "number" ? { start, end } : null);
-    } else if (typeof said.error === "string") this.fail(said.error);
+    } else if (typeof said.error === "string") this.fail(worded(said.error, said.code as string, said.got as string | null));
     else this.state = said as unknown as State;
   }
 

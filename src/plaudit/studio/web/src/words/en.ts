@@ -5,6 +5,7 @@ export const en = {
   "page.signoff": "Sign-off",
   "page.access": "Programs",
   "page.help": "Help",
+  silent: "The studio does not answer. Is it running, and is the connection up?",
   pages: "Pages",
   "to-main": "Skip to the content",
   settings: "Settings",

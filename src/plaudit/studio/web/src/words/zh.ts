@@ -5,6 +5,7 @@ export const zh = {
   "page.signoff": "签核",
   "page.access": "程序接入",
   "page.help": "帮助",
+  silent: "工作台没有应答。它是否在运行，网络是否连通？",
   pages: "页面",
   "to-main": "跳到正文",
   settings: "设置",
