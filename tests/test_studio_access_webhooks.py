@@ -281,14 +281,22 @@ def test_a_receiver_can_be_tried_and_how_its_messages_fared_is_remembered(studio
     give(studio, 0)
     assert boss.get("/api/webhooks").json()[0]["waiting"] == 1
     tried = boss.post(f"{path}/test", json={})
-    assert tried.json() == {"at": tried.json()["at"], "type": "webhook.test", "seq": None, "trouble": None}
+    assert tried.json() == {
+        "at": tried.json()["at"],
+        "type": "webhook.test",
+        "seq": None,
+        "trouble": None,
+        "trouble_code": None,
+    }
     headers, body = receiver.got.pop()
     assert json.loads(body)["type"] == "webhook.test"
     expected = signed(made["secret"], headers["webhook-id"], int(headers["webhook-timestamp"]), body)
     assert headers["webhook-signature"] == expected.headers["webhook-signature"]
     assert boss.get("/api/webhooks").json()[0]["waiting"] == 1  # a test is not a delivery
     receiver.statuses = [503, 500]
-    assert "503" in boss.post(f"{path}/test").json()["trouble"]
+    refused = boss.post(f"{path}/test").json()
+    assert "503" in refused["trouble"]
+    assert refused["trouble_code"] == "receiver-refused"
     assert boss.get("/api/webhooks").json()[0]["failures"] == 0
     assert tell(hooks) == 0
     shown = boss.get("/api/webhooks").json()[0]

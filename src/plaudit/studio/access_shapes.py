@@ -202,6 +202,8 @@ class AttemptView(_Shape):
     """log position; None for a test"""
     trouble: str | None
     """why it was not received; None: it was"""
+    trouble_code: str | None
+    """of `trouble`, as of every refusal"""
 
 
 class HookView(_Shape):
@@ -221,6 +223,7 @@ class HookView(_Shape):
     next_at: float | None
     """when it is tried again after a failure, in seconds since 1970"""
     trouble: str | None
+    trouble_code: str | None
     attempts: list[AttemptView]
     """how the last messages fared, newest first, since this studio began"""
 

@@ -29,6 +29,7 @@ from plaudit.studio.deliver import sent_or_why
 from plaudit.studio.invitations import Asks
 from plaudit.studio.keys import Key, Wish
 from plaudit.studio.limits import LOGIN
+from plaudit.studio.refusals import code_of
 from plaudit.studio.roles import MAY, Caller, Permission, Role, needs, said
 from plaudit.studio.webhooks import TEST, Attempt, Webhook, Webhooks
 
@@ -220,9 +221,14 @@ def _hook(hooks: Webhooks, one: Webhook) -> HookView:
         failures=one.failures,
         next_at=one.next_at if one.failures else None,
         trouble=one.trouble,
+        trouble_code=_code(one.trouble),
         attempts=[_attempt(attempt) for attempt in hooks.attempts(one)],
     )
 
 
 def _attempt(one: Attempt) -> AttemptView:
-    return AttemptView(at=one.at, type=one.type, seq=one.seq, trouble=one.trouble)
+    return AttemptView(at=one.at, type=one.type, seq=one.seq, trouble=one.trouble, trouble_code=_code(one.trouble))
+
+
+def _code(trouble: str | None) -> str | None:
+    return None if trouble is None else code_of(trouble)

@@ -1163,6 +1163,8 @@ export interface components {
             seq: number | null;
             /** Trouble */
             trouble: string | null;
+            /** Trouble Code */
+            trouble_code: string | null;
             /** Type */
             type: string;
         };
@@ -1457,6 +1459,8 @@ export interface components {
             told: number;
             /** Trouble */
             trouble: string | null;
+            /** Trouble Code */
+            trouble_code: string | null;
             /** Url */
             url: string;
             /** Waiting */

@@ -4,6 +4,7 @@ import { call, me, post } from "../api";
 import { moment, number } from "../i18n";
 import type { AttemptView, HookView, HookWish, NewHook } from "../study/contract";
 import { Ask, Once, since, useFetched, Waiting } from "../study/parts";
+import { worded } from "../words/errors";
 import { eventOf, EVENTS, t } from "./words";
 
 const MOST = 1000; // waiting messages are counted up to here
@@ -77,7 +78,7 @@ function Hook({ one, renew }: { one: HookView; renew: () => void }) {
     if (done.kind === "ok") renew();
     return done.kind === "ok" || done.kind === "locked" ? "" : done.error;
   };
-  const wrong = typeof tried === "string" ? tried : tried?.trouble;
+  const wrong = typeof tried === "string" ? tried : tried?.trouble ? worded(tried.trouble, tried.trouble_code) : null;
   return (
     <article class="card ac-hook" data-hook={one.id}>
       <h3>{one.url}</h3>
@@ -87,7 +88,7 @@ function Hook({ one, renew }: { one: HookView; renew: () => void }) {
         <dt>{t("hook.waiting")}</dt><dd>{one.waiting >= MOST ? t("hook.many", { n: number(MOST) }) : number(one.waiting)}</dd>
         <dt>{t("hook.state")}</dt>
         <dd class={one.failures ? "warn" : "good"}>{one.failures ? t("hook.failing", { n: one.failures, at: one.next_at ? moment(new Date(one.next_at * 1000).toISOString()) : "–" }) : t("hook.fine")}</dd>
-        {one.trouble ? <><dt>{t("hook.trouble")}</dt><dd>{one.trouble}</dd></> : null}
+        {one.trouble ? <><dt>{t("hook.trouble")}</dt><dd>{worded(one.trouble, one.trouble_code)}</dd></> : null}
       </dl>
       <details>
         <summary>{t("hook.attempts", { n: one.attempts.length })}</summary>
@@ -110,7 +111,7 @@ function Attempt({ one }: { one: AttemptView }) {
       <strong class={one.trouble === null ? "good" : "warn"}>{t(one.trouble === null ? "attempt.fine" : "attempt.failed")}</strong> {eventOf(one.type)}
       {one.seq === null ? null : <span class="muted"> · {t("attempt.seq", { n: number(one.seq) })}</span>}
       <span class="muted"> · {since(one.at, Date.now() / 1000)}</span>
-      {one.trouble ? <span class="st-interval">{one.trouble}</span> : null}
+      {one.trouble ? <span class="st-interval">{worded(one.trouble, one.trouble_code)}</span> : null}
     </>
   );
 }
