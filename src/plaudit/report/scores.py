@@ -2,7 +2,7 @@
 
 Scores stand beside the log, as ended jobs of the store that name blobs: they follow from the log, and losing them costs
 nothing but the look at them. A fit leaves two tables: what the model before it, which had chosen the round's questions,
-thought of these; and what the fitted model thinks of all behaviour that answers are about.
+thought of these; and what the fitted model thinks of all behaviour that answers are about, and of the newest that is listed beside it.
 """
 
 from __future__ import annotations
