@@ -50,7 +50,7 @@ def estimate(config: TextRunConfig) -> TextEstimate:
     Gemm(config.model.dtype.value, threads=config.loop.threads).apply()
     cast = Cast(config)
     sampled, read, learned = _rates(cast)
-    ask, check, group, rounds = config.ask, config.check, config.improve.group, config.loop.rounds
+    ask, check, group, rounds = config.ask, config.check, config.improve.ppo or config.improve.group, config.loop.rounds
     asked = sum(questions_per_round(config)) * ask.pool * ask.samples * ask.max_tokens
     looked = (2 * check.prompts + (rounds - 1) * check.prompts_between) * check.samples * check.max_tokens
     taught = rounds * group.steps * group.prompts * group.samples * group.max_tokens
