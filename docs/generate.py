@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
-from plaudit.check import diagnose, environment, learned
+from plaudit.check import diagnose, environment, learned, texts
 from plaudit.cli.main import VERBS
 from plaudit.cli.main import main as plaudit
 from plaudit.loop.config import RunConfig
@@ -160,6 +160,7 @@ class Message:
 GROUPS: tuple[tuple[str, ModuleType], ...] = (
     ("Questions and answers", diagnose),
     ("Reward and policy", learned),
+    ("Language models", texts),
     ("Installation", environment),
 )
 

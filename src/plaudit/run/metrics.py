@@ -114,7 +114,7 @@ METRICS: dict[str, str] = {
     "train/clip_ratio/low_mean": "share of tokens whose ratio stopped to pay below 1",
     "train/clip_ratio/high_mean": "the same above 1",
     "train/clip_ratio/region_mean": "both",
-    "train/sampling/sampling_logp_difference/mean": "how far the sampler's log-probabilities are from those that are trained; one engine does both, so it is rounding",
+    "train/sampling/sampling_logp_difference/mean": "how far the sampler is from the trained log-probabilities; one engine does both, so it is rounding",
     "train/sampling/sampling_logp_difference/max": "the largest",
     "train/objective/scores": "mean score of completions (PPO of language models)",
     "train/objective/rlhf_reward": "mean score less what the distance to the reference costs",
