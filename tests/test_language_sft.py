@@ -70,7 +70,7 @@ def test_an_example_without_weight_teaches_nothing():
 @pytest.mark.parametrize("make", [whole, adapted])
 def test_a_tiny_model_learns_its_lines(make):
     model = make()
-    config = SftConfig(steps=80, batch_size=5, update=UpdateConfig(learning_rate=1e-2))
+    config = SftConfig(steps=50, batch_size=5, update=UpdateConfig(learning_rate=1e-2))
     train(model, EXAMPLES, config, seed=0)
     for example in EXAMPLES:
         prompt, completion = encode(model.tokenizer, example.prompt, example.completion)
@@ -218,6 +218,13 @@ def test_texts_end_as_the_model_is_to_end():
     assert prompt == prompt_ids(letters, asked) == letters("u=hi.a=")["input_ids"]
     assert completion == [*letters("yo.")["input_ids"], END]
     assert encode(letters, "hi", (Message("assistant", "yo"),)) == (prompt, completion)
+
+
+def test_a_tokenizer_without_an_end_is_refused():
+    letters = Letters()
+    letters.eos_token_id = None
+    with pytest.raises(ConfigError, match="ends a text"):
+        encode(letters, "a", "b")
 
 
 class Turns(Letters):

@@ -1,6 +1,9 @@
 """One optimiser step: schedule, guard, micro-batches, and checkpoints that go on with equal bits."""
 
+import ast
+import inspect
 import math
+import textwrap
 
 import pytest
 import torch
@@ -9,7 +12,9 @@ from torch.nn import Parameter
 
 from plaudit.engine.batch import Batch
 from plaudit.errors import ConfigError, IntegrityError, LearningError, RunError
-from plaudit.language.update import PATIENCE, Schedule, Update, UpdateConfig, parts, rate, rows_of_step
+from plaudit.language.direct import DirectConfig
+from plaudit.language.sft import SftConfig
+from plaudit.language.update import PATIENCE, Schedule, Update, UpdateConfig, named, parts, rate, rows_of_step
 from tests.ops_examples import SEEDS, examples
 
 
@@ -123,12 +128,31 @@ def test_only_the_newest_checkpoint_stays(tmp_path):
     assert other.done == 3
 
 
+def test_a_training_is_named_by_all_that_it_depends_on():
+    names = [named(UpdateConfig(), 0, [[1, 2]]), named(UpdateConfig(), 1, [[1, 2]]), named(UpdateConfig(), 0, [[1, 3]])]
+    names.append(named(UpdateConfig(schedule=Schedule.COSINE), 0, [[1, 2]]))
+    assert len(set(names)) == 4
+    assert named(UpdateConfig(), 0, [[1, 2]]) == names[0]
+
+
+@pytest.mark.parametrize("config", [UpdateConfig, SftConfig, DirectConfig])
+def test_every_setting_is_explained(config):
+    """A string stands under each field; it becomes help and documentation."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0].body
+    for field, following in zip(body, [*body[1:], None], strict=True):
+        if isinstance(field, ast.AnnAssign):
+            assert isinstance(following, ast.Expr), field.target.id
+            assert isinstance(following.value.value, str)
+
+
 def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path):
     update = toy()
     update.step([loss_of(update)])
     update.keep(tmp_path)
-    with pytest.raises(RunError, match="another model"):
+    with pytest.raises(RunError, match="other parameters"):
         Update([Parameter(torch.ones(3))], UpdateConfig(), steps=8).resume(tmp_path)
+    with pytest.raises(RunError, match="other settings"):
+        Update(update.parameters, UpdateConfig(), steps=8, training="another").resume(tmp_path)
     file = tmp_path / (tmp_path / "latest").read_text() / "update.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1

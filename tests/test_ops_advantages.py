@@ -99,6 +99,13 @@ def test_what_could_not_be_scored_changes_nothing(seed, size, baseline):
     assert (found[~known] == 0).all()
 
 
+@examples(SEEDS, st.integers(2, 8), st.integers(1, 4))
+def test_leaving_one_out_is_a_larger_step_from_the_mean(seed, size, number):
+    values, group = noise(seed, size * number), torch.arange(number).repeat_interleave(size)
+    plain = from_group_means(values, group, scale=Scale.NONE)
+    torch.testing.assert_close(leave_one_out(values, group), plain * size / (size - 1))
+
+
 @examples(SEEDS, st.integers(2, 12))
 def test_dividing_by_the_group_makes_advantages_free_of_scale(seed, size):
     values, group = scored(seed, size)

@@ -20,7 +20,7 @@ from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
 from plaudit.errors import ConfigError, RecordError
 from plaudit.language.texts import Pair, encode, fitting
-from plaudit.language.update import Update, UpdateConfig, parts, rows_of_step
+from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_step
 from plaudit.ops.direct import Direct, averaged, implicit, pair_loss
 from plaudit.ops.tokens import segment_sum
 from plaudit.run.monitor import Monitor, Signal, Unwatched
@@ -71,7 +71,9 @@ class Alignment:
     Raises ConfigError if the policy has no adapter and there is no reference: it would be compared with itself.
     """
 
-    def __init__(self, model: LanguageModel, config: DirectConfig, *, reference: LanguageModel | None = None) -> None:
+    def __init__(
+        self, model: LanguageModel, config: DirectConfig, *, reference: LanguageModel | None = None, training: str = ""
+    ) -> None:
         if reference is None and model.adapter is None:
             raise ConfigError(
                 "A model that is trained whole cannot be its own reference", got="no adapter and no reference",
@@ -79,7 +81,7 @@ class Alignment:
             )  # fmt: skip
         self.model, self.config = model, config
         self.reference = model.view(None) if reference is None else reference
-        self.update = Update(model.parameters(), config.update, steps=config.steps)
+        self.update = Update(model.parameters(), config.update, steps=config.steps, training=training)
 
     def step(self, batch: Batch, *, reference: Tensor | None = None) -> dict[str, float]:
         """Learn from groups of two, the chosen completion and the rejected one.
@@ -171,7 +173,8 @@ def train(
     watching = Unwatched() if monitor is None else monitor
     every = [_encoded(model, pair) for pair in pairs]
     rows = [every[place] for place in fitting(every, min(config.max_length, model.context))]
-    stage = Alignment(model, config, reference=reference)
+    training = named(config, seed, [[*row] for row in rows])
+    stage = Alignment(model, config, reference=reference, training=training)
     held = _held(stage, rows) if config.keep_reference else None
     if folder is not None:
         stage.update.resume(folder)

@@ -20,7 +20,7 @@ from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
 from plaudit.errors import ConfigError
 from plaudit.language.texts import Example, encode, fitting
-from plaudit.language.update import Update, UpdateConfig, parts, rows_of_step
+from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_step
 from plaudit.ops.tokens import negative_log_likelihood, totals
 from plaudit.run.monitor import Monitor, Signal, Unwatched
 
@@ -48,9 +48,9 @@ class SftConfig:
 class Sft:
     """One model under training. What is kept of it: `update.keep(folder)`, `update.resume(folder)`."""
 
-    def __init__(self, model: LanguageModel, config: SftConfig) -> None:
+    def __init__(self, model: LanguageModel, config: SftConfig, *, training: str = "") -> None:
         self.model, self.config = model, config
-        self.update = Update(model.parameters(), config.update, steps=config.steps)
+        self.update = Update(model.parameters(), config.update, steps=config.steps, training=training)
 
     def step(self, batch: Batch, *, weights: Tensor | None = None) -> dict[str, float]:
         """Learn from completions, `weights` [N] saying how much each one's tokens count.
@@ -97,15 +97,15 @@ def train(
     watching = Unwatched() if monitor is None else monitor
     rows = [encode(model.tokenizer, example.prompt, example.completion) for example in examples]
     kept = fitting(rows, min(config.max_length, model.context))
-    stage = Sft(model, config)
+    weights = torch.tensor([example.weight for example in examples])
+    stage = Sft(model, config, training=named(config, seed, [[*row] for row in rows], weights.tolist()))
     if folder is not None:
         stage.update.resume(folder)
     while stage.update.done < config.steps:
         drawn = rows_of_step(stage.update.done, config.batch_size, count=len(kept), seed=seed, name="sft")
         chosen = [kept[place] for place in drawn]
         batch = Batch.of([rows[place][0] for place in chosen], [[rows[place][1]] for place in chosen])
-        weights = torch.tensor([examples[place].weight for place in chosen])
-        metrics = stage.step(batch, weights=weights)
+        metrics = stage.step(batch, weights=weights[chosen])
         if folder is not None and (
             stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps
         ):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from plaudit.errors import LearningError, RecordError
+from plaudit.errors import ConfigError, LearningError, RecordError
 from plaudit.records import Choice, Comparison, Demonstration, Feedback, Message, Query, Text, TextSegment
 
 Ids = list[int]
@@ -96,7 +96,13 @@ def encode(tokenizer: Any, prompt: Text, completion: Text) -> tuple[Ids, Ids]:
             )  # fmt: skip
         inside = tokenizer(whole[len(opening) :], add_special_tokens=False)["input_ids"]
         before = tokenizer(opening, add_special_tokens=False)["input_ids"]
-    return before, _ended(list(inside), tokenizer.eos_token_id)
+    end = tokenizer.eos_token_id
+    if end is None:
+        raise ConfigError(
+            "The tokenizer has no token that ends a text", got="eos_token None",
+            next_step="set tokenizer.eos_token: without it a model cannot learn to stop",
+        )  # fmt: skip
+    return before, _ended(list(inside), end)
 
 
 def prompt_ids(tokenizer: Any, prompt: Text) -> Ids:

@@ -21,7 +21,8 @@ from torch.nn import Parameter
 
 from plaudit.engine.batch import Batch
 from plaudit.errors import ConfigError, LearningError, RunError
-from plaudit.records import canonical_json
+from plaudit.records import canonical_json, digest, to_json
+from plaudit.records.codec import Json
 from plaudit.run.checkpoint import commit, locate, remove_others, replace
 from plaudit.run.seeds import generator
 
@@ -92,14 +93,17 @@ class Update:
         parameters: what is trained, in an order that stays the same.
         config: settings.
         steps: how many there will be; the schedule ends there.
+        training: a name of all that a training depends on (`named`); a checkpoint of another one is refused.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], config: UpdateConfig, *, steps: int) -> None:
+    def __init__(
+        self, parameters: Sequence[Parameter], config: UpdateConfig, *, steps: int, training: str = ""
+    ) -> None:
         if not parameters:
             raise LearningError(
                 "Nothing can be trained", got="no parameter", expected="an adapter, or weights with gradients"
             )
-        self.parameters, self.config, self.steps = list(parameters), config, steps
+        self.parameters, self.config, self.steps, self.training = list(parameters), config, steps, training
         self.done = 0
         """steps so far, skipped ones too: the place in the schedule and in the data"""
         self.skipped = 0
@@ -120,10 +124,11 @@ class Update:
         skipped steps in a row.
         """
         self._optimiser.zero_grad(set_to_none=True)
-        loss = 0.0
+        losses: list[Tensor] = []
         for share in shares:
             share.backward()
-            loss += float(share.detach())
+            losses.append(share.detach())
+        loss = sum(float(share) for share in losses)
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))
         pace = rate(self.config, self.done, self.steps)
         if math.isfinite(loss) and math.isfinite(norm):
@@ -152,7 +157,13 @@ class Update:
             state = self._optimiser.state.get(parameter, {})
             tensors.update({f"{number}.{name}": state[name].clone().contiguous() for name in MOMENTS if name in state})
         save_file(tensors, folder / STATE)
-        place = {"format": 1, "done": self.done, "skipped": self.skipped, "in_a_row": self._in_a_row}
+        place = {
+            "format": 1,
+            "training": self.training,
+            "done": self.done,
+            "skipped": self.skipped,
+            "in_a_row": self._in_a_row,
+        }
         (folder / ABOUT).write_bytes(canonical_json(place) + b"\n")
 
     def load(self, folder: Path) -> None:
@@ -163,10 +174,11 @@ class Update:
             raise RunError("A checkpoint of an update cannot be read", got=f"{folder}: {error}") from error
         sizes = {name: tuple(tensor.shape) for name, tensor in tensors.items() if name.endswith(".parameter")}
         here = {f"{number}.parameter": tuple(parameter.shape) for number, parameter in enumerate(self.parameters)}
-        if sizes != here:
+        if sizes != here or place["training"] != self.training:
+            other = "a model with other parameters" if sizes != here else "other settings, texts or another seed"
             raise RunError(
-                "A checkpoint belongs to another model", got=f"{len(sizes)} parameters", expected=f"{len(here)}, of equal shapes",
-                next_step="resume with the model and adapter that the training began with",
+                "A checkpoint belongs to another training", got=f"{folder}, of {other}",
+                next_step="resume with what the training began with, or give another folder",
             )  # fmt: skip
         with torch.no_grad():
             for number, parameter in enumerate(self.parameters):
@@ -189,6 +201,18 @@ class Update:
             self.load(locate(root, (root / LATEST).read_text()))
 
 
+def done_at(root: Path) -> int:
+    """Steps that the newest checkpoint under `root` has behind it; 0 without one."""
+    if not (root / LATEST).exists():
+        return 0
+    return int(json.loads((locate(root, (root / LATEST).read_text()) / ABOUT).read_bytes())["done"])
+
+
+def named(settings: object, *parts: Json) -> str:
+    """A name for a training: the same settings (a dataclass) and the same seed, texts and so on give the same name."""
+    return digest(canonical_json([to_json(settings), *parts]))
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A micro-batch, and where it stands in the batch."""
@@ -203,14 +227,14 @@ class Part:
 def parts(batch: Batch, max_tokens: int) -> Iterator[Part]:
     """Micro-batches of whole groups, of at most so many tokens where a group allows it."""
     waiting: list[int] = []
-    spent = 0
-    for number, prompt in enumerate(batch.prompts):
-        rows = torch.nonzero(batch.group == number).flatten()
-        cost = len(prompt) + int(batch.lengths[rows].sum())
+    spent = row = 0
+    for prompt, group in zip(batch.prompts, batch.completions, strict=True):
+        cost = len(prompt) + sum(len(completion) for completion in group)
         if waiting and spent + cost > max_tokens:
             yield _part(batch, waiting)
             waiting, spent = [], 0
-        waiting, spent = [*waiting, *rows.tolist()], spent + cost
+        waiting, spent = [*waiting, *range(row, row + len(group))], spent + cost
+        row += len(group)
     if waiting:
         yield _part(batch, waiting)
 
