@@ -36,6 +36,7 @@ from plaudit.language.experience import (
     about_completions,
     checked,
     chosen,
+    corrected,
     keep,
     mean_of,
     order,
@@ -53,7 +54,6 @@ from plaudit.language.group_loss import group_loss
 from plaudit.language.update import Update
 from plaudit.ops.advantages import from_group_means, groups_of, leave_one_out, reinforce_plus_plus
 from plaudit.ops.kl import Controller, Estimator, estimate
-from plaudit.ops.policy import sampler_weights
 from plaudit.ops.scores import clipped, informative, overlong, token_rewards, without_end
 from plaudit.ops.tokens import segment_sum, totals
 from plaudit.run.seeds import derive
@@ -153,10 +153,7 @@ class Group:
             distance = estimate(old, reference, Estimator.K1).double()
             whole = totals(batch.row, len(batch), weights=weights)
             metrics["objective/kl"] = float(per_completion(distance, batch.row, whole, weights))
-        correction = None
-        if old is not None and config.correction is not None:
-            sampler = rollout.logprobs.to(old)
-            correction = sampler_weights(old, sampler, batch.row, count=len(batch), correction=config.correction)
+        correction = None if old is None else corrected(old, rollout, config.correction)
         price = self.controller.coefficient if paid else 0.0
         advantages = self._advantages(rewards, price * distance, batch, weights)
         old = None if config.single else old

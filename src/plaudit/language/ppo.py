@@ -37,6 +37,7 @@ from plaudit.language.experience import (
     Told,
     about_completions,
     checked,
+    corrected,
     keep,
     mean_of,
     order,
@@ -53,7 +54,7 @@ from plaudit.language.ppo_loss import critic_loss, policy_loss
 from plaudit.language.update import Update, parts
 from plaudit.ops.advantages import gae, whiten
 from plaudit.ops.kl import Controller, Estimator, estimate
-from plaudit.ops.policy import explained_variance, sampler_weights
+from plaudit.ops.policy import explained_variance
 from plaudit.ops.scores import RunningScale, clipped, token_rewards, without_end
 from plaudit.ops.tokens import totals
 from plaudit.run.seeds import derive
@@ -121,7 +122,7 @@ class PPO:
 
         Raises LearningError for scores that do not fit.
         """
-        config, batch, price = self.config, rollout.batch, self.controller.coefficient
+        config, batch = self.config, rollout.batch
         scores = checked(scores, batch)
         rewards = self._rewards(scores, rollout)
         assert self.reference is not None
@@ -130,34 +131,34 @@ class PPO:
         values = self._values(batch)
         weights = (~rewards.isnan()).double()[batch.row]
         distance = estimate(old, reference, Estimator.K1).double()
-        paid = token_rewards(rewards, distance, batch.lengths, beta=price)
+        paid = token_rewards(rewards, distance, batch.lengths, beta=self.controller.coefficient)
         if config.whiten_rewards:
             paid = whiten(paid, weights=weights, shift=False)
         advantages = gae(paid, values.double(), batch.lengths, trace=config.trace, discount=config.discount)
         returns = advantages + values
         whitened = whiten(advantages, weights=weights)
-        correction = None
-        if config.correction is not None:
-            sampler = rollout.logprobs.to(old)
-            correction = sampler_weights(old, sampler, batch.row, count=len(batch), correction=config.correction)
-        per = partial(
-            per_completion, row=batch.row, whole=totals(batch.row, len(batch), weights=weights), weights=weights
-        )
-        kl, surprise = float(per(distance)), float(per(-old.double()))
-        metrics = about_completions(rollout) | {
+        whole = totals(batch.row, len(batch), weights=weights)
+        per = partial(per_completion, row=batch.row, whole=whole, weights=weights)
+        metrics = about_completions(rollout) | self._about(scores, rewards, float(per(distance)))
+        known, found = weights > 0, values.double()
+        metrics["objective/entropy"] = float(per(-old.double()))
+        metrics["val/num_eos_tokens"] = float(rollout.finished.sum())
+        metrics["critic/vf_explained_var"] = float(explained_variance(found[known], returns[known]))
+        return Experience(
+            rollout, scores, rewards, whitened, weights, None if config.single else old, reference, metrics,
+            corrected(old, rollout, config.correction), values, returns,
+        )  # fmt: skip
+
+    def _about(self, scores: Tensor, rewards: Tensor, kl: float) -> dict[str, float]:
+        """Named as TRL's PPO did; KL in nats per completion."""
+        price = self.controller.coefficient
+        return {
             "objective/kl": kl,
             "objective/kl_coef": price,
-            "objective/entropy": surprise,
             "objective/non_score_reward": -price * kl,
             "objective/rlhf_reward": float(rewards.nanmean()) - price * kl,
             "objective/scores": float(scores.nanmean()),
-            "val/num_eos_tokens": float(rollout.finished.sum()),
-            "critic/vf_explained_var": float(explained_variance(values[weights > 0].double(), returns[weights > 0])),
         }
-        old = None if config.single else old
-        return Experience(
-            rollout, scores, rewards, whitened, weights, old, reference, metrics, correction, values, returns
-        )  # fmt: skip
 
     def _logprobs(self, model: LanguageModel, batch: Batch) -> Tensor:
         return scored(model, batch, temperature=self.config.temperature, max_tokens=self.config.update.max_tokens)
