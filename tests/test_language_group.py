@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from plaudit.engine.sampling import Rollout
-from plaudit.errors import ConfigError, LearningError
+from plaudit.errors import ConfigError, LearningError, RunError
 from plaudit.language.experience import order, pieces, together
 from plaudit.language.group import Group, train
 from plaudit.language.group_config import PRESETS, Baseline, GroupConfig, Paid, preset
@@ -382,6 +382,8 @@ def test_killed_and_resumed_gives_equal_bits(name, tmp_path):
     assert broken[3:] == straight[2:]
     assert same(parameters(first.model), parameters(second.model))
     assert (first.controller, first.asked) == (second.controller, second.asked)
+    with pytest.raises(RunError, match="another training"):
+        run(replace(config, samples=3), tmp_path)
 
 
 def test_prompts_that_tell_nothing_are_replaced():

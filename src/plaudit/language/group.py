@@ -51,7 +51,7 @@ from plaudit.language.experience import (
 )
 from plaudit.language.group_config import Baseline, GroupConfig, Paid
 from plaudit.language.group_loss import group_loss
-from plaudit.language.update import Update
+from plaudit.language.update import Update, named
 from plaudit.ops.advantages import from_group_means, groups_of, leave_one_out, reinforce_plus_plus
 from plaudit.ops.kl import Controller, Estimator, estimate
 from plaudit.ops.scores import clipped, informative, overlong, token_rewards, without_end
@@ -99,7 +99,7 @@ class Group:
         self.rollouts, self.asked = 0, 0
         self.controller = Controller(config.kl, config.kl_target or math.inf, config.kl_horizon)
         steps = config.steps * config.epochs * config.minibatches
-        self.update = Update(model.parameters(), config.update, steps=steps)
+        self.update = Update(model.parameters(), config.update, steps=steps, training=named(config, seed))
 
     def collect(self, prompts: Prompts, score: Score) -> Asked:
         """Ask the next prompts, and more in place of those whose scores are all the same, as often as `redraws` says.

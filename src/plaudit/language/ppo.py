@@ -51,7 +51,7 @@ from plaudit.language.experience import (
 )
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.ppo_loss import critic_loss, policy_loss
-from plaudit.language.update import Update, parts
+from plaudit.language.update import Update, named, parts
 from plaudit.ops.advantages import gae, whiten
 from plaudit.ops.kl import Controller, Estimator, estimate
 from plaudit.ops.policy import explained_variance
@@ -102,11 +102,10 @@ class PPO:
         self.rollouts = 0
         self.controller = Controller(config.kl, config.kl_target or math.inf, config.kl_horizon)
         self.scale = RunningScale()
-        steps = config.epochs * config.minibatches
-        self.update = Update(
-            model.parameters(), config.update, steps=steps * max(1, config.steps - config.critic_warmup)
-        )
-        self.critic_update = Update(critic.parameters(), config.critic_update, steps=steps * config.steps)
+        each, name = config.epochs * config.minibatches, named(config, seed)
+        steps = each * max(1, config.steps - config.critic_warmup)
+        self.update = Update(model.parameters(), config.update, steps=steps, training=name)
+        self.critic_update = Update(critic.parameters(), config.critic_update, steps=each * config.steps, training=name)
 
     def generate(self, prompts: Prompts) -> Rollout:
         """Completions of each prompt, drawn from (seed, number of the rollout) and the prompt."""
