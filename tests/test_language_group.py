@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout
 from plaudit.errors import ConfigError, LearningError, RunError
 from plaudit.language.experience import order, pieces, together
@@ -17,7 +18,7 @@ from plaudit.ops.advantages import Scale
 from plaudit.ops.kl import Penalty
 from plaudit.ops.policy import Beyond, Correction, Level
 from plaudit.ops.tokens import Average
-from tests.language_examples import parameters, same
+from tests.language_examples import Letters, parameters, same, whole
 from tests.language_rollouts import close, gradients, moved, policy, rollout, scores, slow_logprobs
 
 LONGEST, TEMPERATURE = 11, 0.7
@@ -307,6 +308,11 @@ def follows(rolled):
     return (torch.stack([row[0] for row in batch.rows]) == last + 1).double()
 
 
+def late(rolled):
+    """The later in the alphabet the first letter, the better: scores that differ from the first rollout on."""
+    return torch.stack([row[0] for row in rolled.batch.rows]).double()
+
+
 def quick(name, **changes):
     sizes = {"prompts": 8, "samples": 8, "max_tokens": 2, "kl": min(preset(name).kl, 0.002), "overlong": 0.0}
     return replace(preset(name), **({"update": QUICK} | sizes | changes))
@@ -336,6 +342,30 @@ def test_a_policy_learns_what_is_rewarded(name):
     train(group, PROMPTS, follows, each=told.append)
     assert told[0].experience.scores.mean() < 0.2
     assert mean([float(one.experience.scores.mean()) for one in told[-3:]]) >= 0.95
+    for one in told:
+        asked = [prompt.tolist() for prompt in one.experience.rollout.batch.prompts]
+        assert asked == [PROMPTS[place] for place in one.prompts]
+
+
+def test_a_model_that_is_trained_whole_is_held_to_another_one():
+    model, reference = whole(), whole()
+    with pytest.raises(ConfigError, match="the policy itself"):
+        Group(model, quick("grpo"), 0)
+    before, told = parameters(reference), []
+    train(Group(model, quick("grpo", steps=2, prompts=2), 0, reference=reference), PROMPTS, late, each=told.append)
+    assert abs(told[0].metrics["objective/kl"]) < 1e-5 < told[1].metrics["objective/kl"]
+    assert same(before, parameters(reference))
+
+
+def test_in_bfloat16_the_sampler_is_corrected_for():
+    module = policy(dtype=torch.float32, fresh=True).module
+    model = LanguageModel(module, Letters(), dtype=torch.bfloat16, adapter="policy")
+    told, before = [], parameters(model)
+    config = quick("grpo", steps=2, prompts=4, correction=Correction(beyond=Beyond.MASK, lowest=0.5))
+    train(Group(model, config, 0), PROMPTS, late, each=told.append)
+    assert 0 < told[0].metrics["sampling/sampling_logp_difference/mean"] < 0.1
+    assert math.isfinite(told[1].metrics["loss"])
+    assert not same(before, parameters(model))
 
 
 def test_a_dear_distance_keeps_the_policy_near():

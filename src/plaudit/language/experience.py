@@ -194,6 +194,19 @@ def corrected(old: Tensor, rollout: Rollout, correction: Correction | None) -> T
     return sampler_weights(old, rollout.logprobs.to(old), batch.row, count=len(batch), correction=correction)
 
 
+def about_sampler(old: Tensor, rollout: Rollout, correction: Tensor | None) -> dict[str, float]:
+    """How far the sampler's log-probabilities are from the policy's before its first step, and what is made of it; as TRL names it."""
+    apart = (old - rollout.logprobs.to(old)).abs().nan_to_num(0.0)
+    weights = (
+        {} if correction is None else {"min": correction.min(), "mean": correction.mean(), "max": correction.max()}
+    )
+    return {
+        "sampling/sampling_logp_difference/mean": float(apart.mean()),
+        "sampling/sampling_logp_difference/max": float(apart.max()),
+        **{f"sampling/importance_sampling_ratio/{name}": float(value) for name, value in weights.items()},
+    }
+
+
 def per_completion(k1: Tensor, row: Tensor, whole: Totals, weights: Tensor) -> Tensor:
     """KL(policy || reference) in nats per completion, from k1 of tokens: what `kl_target` is about."""
     return average(k1, row, how=Average.SUMS, whole=whole, weights=weights)

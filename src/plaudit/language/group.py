@@ -34,6 +34,7 @@ from plaudit.language.experience import (
     Sums,
     Told,
     about_completions,
+    about_sampler,
     checked,
     chosen,
     corrected,
@@ -153,7 +154,10 @@ class Group:
             distance = estimate(old, reference, Estimator.K1).double()
             whole = totals(batch.row, len(batch), weights=weights)
             metrics["objective/kl"] = float(per_completion(distance, batch.row, whole, weights))
-        correction = None if old is None else corrected(old, rollout, config.correction)
+        correction: Tensor | None = None
+        if old is not None:
+            correction = corrected(old, rollout, config.correction)
+            metrics |= about_sampler(old, rollout, correction)
         price = self.controller.coefficient if paid else 0.0
         advantages = self._advantages(rewards, price * distance, batch, weights)
         old = None if config.single else old

@@ -36,6 +36,7 @@ from plaudit.language.experience import (
     Sums,
     Told,
     about_completions,
+    about_sampler,
     checked,
     corrected,
     keep,
@@ -136,16 +137,21 @@ class PPO:
         advantages = gae(paid, values.double(), batch.lengths, trace=config.trace, discount=config.discount)
         returns = advantages + values
         whitened = whiten(advantages, weights=weights)
+        correction = corrected(old, rollout, config.correction)
         whole = totals(batch.row, len(batch), weights=weights)
         per = partial(per_completion, row=batch.row, whole=whole, weights=weights)
-        metrics = about_completions(rollout) | self._about(scores, rewards, float(per(distance)))
+        metrics = (
+            about_completions(rollout)
+            | about_sampler(old, rollout, correction)
+            | self._about(scores, rewards, float(per(distance)))
+        )
         known, found = weights > 0, values.double()
         metrics["objective/entropy"] = float(per(-old.double()))
         metrics["val/num_eos_tokens"] = float(rollout.finished.sum())
         metrics["critic/vf_explained_var"] = float(explained_variance(found[known], returns[known]))
+        before = None if config.single else old
         return Experience(
-            rollout, scores, rewards, whitened, weights, None if config.single else old, reference, metrics,
-            corrected(old, rollout, config.correction), values, returns,
+            rollout, scores, rewards, whitened, weights, before, reference, metrics, correction, values, returns
         )  # fmt: skip
 
     def _about(self, scores: Tensor, rewards: Tensor, kl: float) -> dict[str, float]:
