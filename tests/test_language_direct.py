@@ -124,6 +124,15 @@ def test_the_reference_stays_where_it_is():
     assert same([x for x in model.module.parameters() if not x.requires_grad], base)
 
 
+def test_a_policy_that_does_not_begin_at_its_reference_is_told(recwarn):
+    model = adapted()
+    train(model, PAIRS, QUICK, seed=0)
+    assert not [one for one in recwarn if "away from its reference" in str(one.message)]
+    leave(model)
+    with pytest.warns(UserWarning, match="away from its reference"):
+        train(model, PAIRS, QUICK, seed=0)
+
+
 def test_a_whole_model_needs_another_as_reference():
     with pytest.raises(ConfigError, match="its own reference"):
         Alignment(whole(), QUICK)

@@ -9,6 +9,7 @@ Step by step: stage = Alignment(model, config); metrics = stage.step(batch), who
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,9 @@ from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_
 from plaudit.ops.direct import Direct, averaged, implicit, pair_loss
 from plaudit.ops.tokens import segment_sum
 from plaudit.run.monitor import Monitor, Signal, Unwatched
+
+FAR = 1.0
+"""nats that a completion's log-probability may differ from the reference's before the first step; low precision makes some"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +184,25 @@ def train(
         stage.update.resume(folder)
     while stage.update.done < config.steps:
         chosen = rows_of_step(stage.update.done, config.batch_size, count=len(rows), seed=seed, name="direct")
-        metrics = stage.step(
-            _batch([rows[x] for x in chosen]), reference=None if held is None else held[chosen].flatten()
-        )
-        if folder is not None and (
-            stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps
-        ):
+        kept = None if held is None else held[chosen].flatten()
+        metrics = stage.step(_batch([rows[place] for place in chosen]), reference=kept)
+        if stage.update.done == 1:
+            _check_start(metrics, config.beta)
+        if folder is not None and stage.update.due(config.checkpoint_every):
             stage.update.keep(folder)
         if watching.report(1, metrics) is Signal.STOP:
             break
     return stage
+
+
+def _check_start(metrics: dict[str, float], beta: float) -> None:
+    away = max(abs(metrics["rewards/chosen"]), abs(metrics["rewards/rejected"])) / beta
+    if away > FAR:
+        warnings.warn(
+            f"The policy begins {away:.1f} nats a completion away from its reference: was its adapter trained before? "
+            "Merge it first, or give the reference that it began from.",
+            stacklevel=3,
+        )
 
 
 def _encoded(model: LanguageModel, pair: Pair) -> tuple[list[int], list[int], list[int]]:

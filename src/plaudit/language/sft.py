@@ -106,9 +106,7 @@ def train(
         chosen = [kept[place] for place in drawn]
         batch = Batch.of([rows[place][0] for place in chosen], [[rows[place][1]] for place in chosen])
         metrics = stage.step(batch, weights=weights[chosen])
-        if folder is not None and (
-            stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps
-        ):
+        if folder is not None and stage.update.due(config.checkpoint_every):
             stage.update.keep(folder)
         if watching.report(1, metrics) is Signal.STOP:
             break
