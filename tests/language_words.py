@@ -7,7 +7,33 @@ import transformers
 
 from plaudit.engine.model import LanguageModel
 
-WORDS = ("<pad>", "<eos>", "<unk>", ".", "?", *"what is it say so the sea good bad yes no one two red blue big small ends".split())
+WORDS = (
+    "<pad>",
+    "<eos>",
+    "<unk>",
+    ".",
+    "?",
+    *[
+        "what",
+        "is",
+        "it",
+        "say",
+        "so",
+        "the",
+        "sea",
+        "good",
+        "bad",
+        "yes",
+        "no",
+        "one",
+        "two",
+        "red",
+        "blue",
+        "big",
+        "small",
+        "ends",
+    ],
+)
 
 
 def tokenizer():

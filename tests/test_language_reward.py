@@ -202,9 +202,7 @@ def test_one_batch_is_the_likelihood_by_hand(store):
     texts = store.texts([name for one in queries.values() for name in one.segments])
     expected, squares = 0.0, []
     for answer in answers:
-        first, second = (
-            float(scored(fitting.reward, [texts[name]])[0]) for name in queries[answer.query].segments
-        )
+        first, second = (float(scored(fitting.reward, [texts[name]])[0]) for name in queries[answer.query].segments)
         better = first - second if answer.choice is Choice.FIRST else second - first
         expected += math.log1p(math.exp(-better)) / 6
         squares += [first**2, second**2]

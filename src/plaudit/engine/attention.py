@@ -13,33 +13,39 @@ from plaudit.engine.pointwise import normalise
 from plaudit.engine.weights import Layer, Rotary, Weights
 
 PRODUCTS = 1 << 22
-"""On the CPU, plain products of queries and keys beat the fused kernel several times over, up to this many of them a row"""
+"""On the CPU, plain products of queries and keys beat the fused kernel several times over; up to this many a row"""
+KEPT = 1 << 22
+"""a block's attention weights are kept for the backward pass up to this many, and made once more beyond"""
 
 
-def rotation(rotary: Rotary, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+Turn = tuple[Tensor, Tensor]
+"""cosine and sine"""
+
+
+def rotation(rotary: Rotary, positions: Tensor, dtype: torch.dtype) -> Turn:
     """Cosine and sine of every token's angles, [S, 1, head / 2]; angles in fp32, as Transformers has them."""
     angles = positions[:, None].float() * rotary.frequencies.to(positions.device)
     cos, sin = angles.cos() * rotary.scaling, angles.sin() * rotary.scaling
     return cos.to(dtype).unsqueeze(1), sin.to(dtype).unsqueeze(1)
 
 
-def attend(y: Tensor, weights: Weights, layer: Layer, turn: tuple[Tensor, Tensor] | None, plan: Attention) -> Tensor:
+def attend(y: Tensor, weights: Weights, layer: Layer, turn: Turn | None, plan: Attention) -> Tensor:
     """Attention of packed tokens, [S, (heads + 2 kv_heads) * head] to [kept, heads * head]."""
     heads, size = weights.heads, weights.head_dim
     shaped = y.view(len(y), -1, size)
     if layer.query_norm is not None and layer.key_norm is not None:
         asks, keys, values = shaped.split((heads, weights.kv_heads, weights.kv_heads), 1)
         shaped = torch.cat((normalise(asks, layer.query_norm), normalise(keys, layer.key_norm), values), 1)
-    q, k, v = _Spread.apply(shaped, turn, plan, heads)  # pyright: ignore[reportGeneralTypeIssues]
+    q, k, v = _Spread.apply(shaped, turn, plan, heads, layer.scale)  # pyright: ignore[reportGeneralTypeIssues]
     share = heads // weights.kv_heads
     if y.device.type == "cpu" and all(block.queries * block.keys * heads <= PRODUCTS for block in plan.blocks):
-        found = _Products.apply(q, k, v, plan.blocks, (weights.kv_heads, share), layer.scale)
+        found = _Products.apply(q, k, v, plan.blocks, (weights.kv_heads, share))
     else:
-        found = _fused(q, k, v, plan.blocks, (weights.kv_heads, share), layer.scale)
+        found = _fused(q, k, v, plan.blocks, (weights.kv_heads, share))
     return _Back.apply(found, plan, heads)  # pyright: ignore[reportReturnType]
 
 
-def _rotate(x: Tensor, turn: tuple[Tensor, Tensor], out: Tensor, *, backwards: bool = False) -> None:
+def _rotate(x: Tensor, turn: Turn, out: Tensor, *, backwards: bool = False) -> None:
     """Write rotated halves of x [S, heads, head] to `out`."""
     cos, sin = turn
     (a, b), (c, d) = x.chunk(2, -1), out.chunk(2, -1)
@@ -50,42 +56,41 @@ def _rotate(x: Tensor, turn: tuple[Tensor, Tensor], out: Tensor, *, backwards: b
 
 
 class _Spread(torch.autograd.Function):
-    """Rotated queries and keys, and values, as rows ordered by block, row, head, position: [M, head] each."""
+    """Rotated and scaled queries, rotated keys, and values, as rows (block, row, head, position): [M, head] each."""
 
     @staticmethod
     def forward(
-        ctx: Any, y: Tensor, turn: tuple[Tensor, Tensor] | None, plan: Attention, heads: int
+        ctx: Any, y: Tensor, turn: Turn | None, plan: Attention, heads: int, scale: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        ctx.turn, ctx.plan, ctx.heads, ctx.shape = turn, plan, heads, y.shape
-        size = y.shape[-1]
-        both = (y.shape[1] + heads) // 2
+        ctx.turn, ctx.plan, ctx.heads, ctx.scale, ctx.shape = turn, plan, heads, scale, y.shape
+        size, both = y.shape[-1], (y.shape[1] + heads) // 2
+        turned = y.new_empty(len(y), both, size)
         if turn is None:
-            turned = y[:, :both].reshape(-1, size)
+            torch.mul(y[:, :heads], scale, out=turned[:, :heads])
+            turned[:, heads:] = y[:, heads:both]
         else:
-            turned = y.new_empty(len(y), both, size)
-            _rotate(y[:, :both], turn, turned)
-            turned = turned.view(-1, size)
-        flat = y.reshape(-1, size)
-        return (
-            turned.index_select(0, plan.q.index),
-            turned.index_select(0, plan.k.index),
-            flat.index_select(0, plan.v.index),
-        )
+            _rotate(y[:, :heads], (turn[0] * scale, turn[1] * scale), turned[:, :heads])
+            _rotate(y[:, heads:both], turn, turned[:, heads:])
+        turned, flat = turned.view(-1, size), y.reshape(-1, size)
+        tables = ((turned, plan.q), (turned, plan.k), (flat, plan.v))
+        q, k, v = (table.index_select(0, rows.index) for table, rows in tables)
+        return q, k, v
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        plan, heads = ctx.plan, ctx.heads
+        plan, heads, turn, scale = ctx.plan, ctx.heads, ctx.turn, ctx.scale
         tokens, total, size = ctx.shape
         both = (total + heads) // 2
         found = grads[0].new_empty(ctx.shape)
         q, k = plan.q.back(grads[0]).view(tokens, heads, size), plan.k.back(grads[1]).view(tokens, -1, size)
-        if ctx.turn is None:
-            found[:, :heads], found[:, heads:both] = q, k
+        if turn is None:
+            torch.mul(q, scale, out=found[:, :heads])
+            found[:, heads:both] = k
         else:
-            _rotate(q, ctx.turn, found[:, :heads], backwards=True)
-            _rotate(k, ctx.turn, found[:, heads:both], backwards=True)
+            _rotate(q, (turn[0] * scale, turn[1] * scale), found[:, :heads], backwards=True)
+            _rotate(k, turn, found[:, heads:both], backwards=True)
         found[:, both:] = plan.v.back(grads[2]).view(tokens, -1, size)
-        return found, None, None, None
+        return found, None, None, None, None
 
 
 class _Back(torch.autograd.Function):
@@ -104,22 +109,17 @@ class _Back(torch.autograd.Function):
 
 
 class _Products(torch.autograd.Function):
-    """softmax(scale q k^T + mask) v by plain products, all query heads of one key head in one product."""
+    """softmax(q k^T + mask) v by plain products, all query heads of one key head in one product."""
 
     @staticmethod
-    def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, blocks: tuple[Block, ...], heads: tuple[int, int], scale: float
-    ) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, blocks: tuple[Block, ...], heads: tuple[int, int]) -> Tensor:
         out = torch.empty_like(q)
         kept: list[Tensor] = []
         for block, (a, b, c, o) in zip(blocks, _views((q, k, v, out), blocks, heads), strict=True):
-            scores = torch.bmm(a, b.transpose(1, 2)).mul_(scale).view(block.rows, -1, block.queries, block.keys)
-            if block.mask is not None:
-                scores.add_(block.mask)
-            p = torch.softmax(scores, -1).view(len(a), -1, block.keys)
+            p = _shares(a, b, block)
             torch.bmm(p, c, out=o)
-            kept.append(p)
-        ctx.blocks, ctx.heads, ctx.scale = blocks, heads, scale
+            kept.append(p if p.numel() <= KEPT else p.new_empty(0))
+        ctx.blocks, ctx.heads = blocks, heads
         ctx.save_for_backward(q, k, v, *kept)
         return out
 
@@ -128,13 +128,22 @@ class _Products(torch.autograd.Function):
         q, k, v, *kept = ctx.saved_tensors
         dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
         views = _views((q, k, v, grads[0].contiguous(), dq, dk, dv), ctx.blocks, ctx.heads)
-        for p, (a, b, c, do, da, db, dc) in zip(kept, views, strict=True):
+        for block, before, (a, b, c, do, da, db, dc) in zip(ctx.blocks, kept, views, strict=True):
+            p = before if before.numel() else _shares(a, b, block)
             torch.bmm(p.transpose(1, 2), do, out=dc)
             dp = torch.bmm(do, c.transpose(1, 2))
-            ds = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype).mul_(ctx.scale)
+            ds = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype)
             torch.bmm(ds, b, out=da)
             torch.bmm(ds.transpose(1, 2), a, out=db)
-        return dq, dk, dv, None, None, None
+        return dq, dk, dv, None, None
+
+
+def _shares(a: Tensor, b: Tensor, block: Block) -> Tensor:
+    """How much of each key every query takes, [rows * kv_heads, queries of its heads, keys]."""
+    scores = torch.bmm(a, b.transpose(1, 2)).view(block.rows, -1, block.queries, block.keys)
+    if block.mask is not None:
+        scores.add_(block.mask)
+    return torch.softmax(scores, -1).view(len(a), -1, block.keys)
 
 
 def _views(flat: tuple[Tensor, ...], blocks: tuple[Block, ...], heads: tuple[int, int]) -> list[list[Tensor]]:
@@ -154,7 +163,7 @@ def _views(flat: tuple[Tensor, ...], blocks: tuple[Block, ...], heads: tuple[int
     return found
 
 
-def _fused(q: Tensor, k: Tensor, v: Tensor, blocks: tuple[Block, ...], heads: tuple[int, int], scale: float) -> Tensor:
+def _fused(q: Tensor, k: Tensor, v: Tensor, blocks: tuple[Block, ...], heads: tuple[int, int]) -> Tensor:
     """The same by torch's fused kernels."""
     found: list[Tensor] = []
     kv, share = heads
@@ -163,7 +172,8 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, blocks: tuple[Block, ...], heads: tu
         asks = a.view(block.rows, kv * share, block.queries, size)
         keys, values = (x.view(block.rows, kv, block.keys, size) for x in (b, c))
         mixed = functional.scaled_dot_product_attention(
-            asks, keys, values, attn_mask=block.mask, scale=scale, enable_gqa=share > 1
-        )
+            asks, keys, values, attn_mask=None if block.causal else block.mask, is_causal=block.causal, scale=1.0,
+            enable_gqa=share > 1,
+        )  # fmt: skip
         found.append(mixed.reshape(-1, size))
     return torch.cat(found) if len(found) > 1 else found[0]

@@ -27,7 +27,8 @@ class BorrowedSteps:
         self._device = next(module.parameters()).device
         self._rows = torch.arange(len(prompts)).repeat_interleave(torch.tensor(counts)).to(self._device)
         self._texts = tuple(prompts)
-        self._seen, self._cache = torch.empty(0), None
+        self._seen = torch.empty(0)
+        self._cache: Any = None
         self._ids = torch.empty(0, dtype=torch.long)
 
     def start(self) -> Tensor:
@@ -41,7 +42,7 @@ class BorrowedSteps:
         )
         self._ids, self._seen = ids.to(self._device), seen.to(self._device)
         out = self._forward(self._ids)
-        cache = getattr(out, "past_key_values", None)
+        cache: Any = getattr(out, "past_key_values", None)
         self._ids, self._seen = (x.index_select(0, self._rows) for x in (self._ids, self._seen))
         if hasattr(cache, "batch_select_indices"):
             self._cache = cache

@@ -11,7 +11,7 @@ from torch.nn import functional
 from plaudit.engine.batch import TokenScores
 from plaudit.engine.weights import Matrix
 
-ELEMENTS = {"cpu": 1 << 23, "cuda": 1 << 27}
+ELEMENTS = {"cpu": 3 << 21, "cuda": 1 << 27}
 """logits that may lie in memory at once; on the CPU they should stay in its cache"""
 
 
@@ -30,7 +30,7 @@ def score(hidden: Tensor, head: Matrix, targets: Tensor, *, temperature: float, 
 
 def chunks(rows: int, vocabulary: int, device: torch.device) -> list[slice]:
     """Pieces of rows whose logits fit into memory together."""
-    step = max(16, ELEMENTS.get(device.type, 1 << 23) // vocabulary)
+    step = max(16, ELEMENTS.get(device.type, ELEMENTS["cpu"]) // vocabulary)
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from plaudit.engine.batch import Batch
 from plaudit.engine.gather import Gather, Ints, rounds_of, slots_of
 
-LARGEST_MASK = 1 << 24
-"""elements of one mask; larger blocks are cut"""
+LARGEST_BLOCK = 1 << 21
+"""queries times keys over all rows of one block; larger ones are cut"""
 
 
 class Read(Enum):
@@ -37,6 +37,8 @@ class Block:
     keys: int
     mask: Tensor | None
     """[1 or rows, 1, queries, keys] in the compute dtype, 0 or -inf; None: every query sees every key"""
+    causal: bool = False
+    """the mask is the one that sees all before and nothing after"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _answers(prompt_at: Ints, prompts: Ints, fed_at: Ints, fed: Ints, group: Int
         here, there = prompts[of][:, None], fed[some][:, None]
         own = np.where(width < here + there, fed_at[some][:, None] + width - here, -1)
         keys = np.where(width < here, prompt_at[of][:, None] + width, own)
-        rows = max(1, LARGEST_MASK // (queries.shape[1] * keys.shape[1]))
+        rows = max(1, LARGEST_BLOCK // (queries.shape[1] * keys.shape[1]))
         cuts = range(0, len(some), rows)
         found += [_Grid(queries[i : i + rows], keys[i : i + rows], prompts[of][i : i + rows]) for i in cuts]
     return found
@@ -205,5 +207,6 @@ class _Maker:
         seen = np.arange(keys) <= reach[:, None, None] + np.arange(queries)[None, :, None]
         if seen.all():
             return Block(rows, queries, keys, None)
+        causal = queries == keys and len(reach) == 1 and not reach.any()
         mask = torch.zeros(seen.shape, dtype=self.dtype, device=self.device)
-        return Block(rows, queries, keys, mask.masked_fill_(~self.tensor(seen), -math.inf)[:, None])
+        return Block(rows, queries, keys, mask.masked_fill_(~self.tensor(seen), -math.inf)[:, None], causal)

@@ -22,8 +22,8 @@ def hidden(weights: Weights, layout: Layout) -> Tensor:
         y = project(normalise(x, layer.attention_norm), layer.qkv)
         mixed = attend(y, weights, layer, turn, layout.last if last else layout.inner)
         x = take(x, layout.keep) if last else x
-        x = x + project(mixed, layer.out)
-        x = x + _network(normalise(x, layer.mlp_norm), layer, weights)
+        x = project(mixed, layer.out).add_(x)
+        x = _network(normalise(x, layer.mlp_norm), layer, weights).add_(x)
     return take(normalise(x, weights.norm), layout.read)
 
 

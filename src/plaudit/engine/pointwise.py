@@ -61,8 +61,10 @@ class _Gated(torch.autograd.Function):
         gate, up = both.chunk(2, -1)
         found = torch.empty_like(both)
         d_gate, d_up = found.chunk(2, -1)
-        torch.mul(grads[0], functional.silu(gate), out=d_up)
-        d_gate.copy_(torch.ops.aten.silu_backward(grads[0] * up, gate))
+        torch.ops.aten.silu.out(gate, out=d_up)
+        d_up.mul_(grads[0])
+        torch.mul(grads[0], up, out=d_gate)
+        torch.ops.aten.silu_backward.grad_input(d_gate, gate, grad_input=d_gate)
         return found
 
 

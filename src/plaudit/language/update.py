@@ -210,6 +210,13 @@ def named(settings: object, *parts: Json) -> str:
     return digest(canonical_json([to_json(settings), *parts]))
 
 
+def done_at(root: Path) -> int:
+    """Steps that the newest checkpoint under `root` has behind it; 0 without one."""
+    if not (root / LATEST).exists():
+        return 0
+    return int(json.loads((locate(root, (root / LATEST).read_text()) / ABOUT).read_bytes())["done"])
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A micro-batch, and where it stands in the batch."""
