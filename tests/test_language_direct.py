@@ -8,9 +8,10 @@ import torch
 
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
+from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError, RecordError
 from plaudit.language.direct import Alignment, DirectConfig, train
-from plaudit.language.texts import Pair, encode
+from plaudit.language.texts import Pair
 from plaudit.language.update import UpdateConfig
 from plaudit.ops.direct import Direct
 from tests.golden import tiny
@@ -23,11 +24,9 @@ QUICK = DirectConfig(steps=12, batch_size=3, checkpoint_every=4, update=UpdateCo
 
 
 def batch_of(model, pairs):
-    rows = [
-        (encode(model.tokenizer, pair.prompt, pair.chosen), encode(model.tokenizer, pair.prompt, pair.rejected))
-        for pair in pairs
-    ]
-    return Batch.of([chosen[0] for chosen, _ in rows], [[chosen[1], rejected[1]] for chosen, rejected in rows])
+    words = Tokeniser(model.tokenizer)
+    rows = [words.group(pair.prompt, (pair.chosen, pair.rejected)) for pair in pairs]
+    return Batch.of([row.prompt for row in rows], [row.completions for row in rows])
 
 
 @pytest.mark.parametrize("case", GOLDEN["dpo"], ids=lambda case: f"{case['options']['loss']} {case['adapter']}")

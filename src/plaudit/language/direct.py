@@ -19,8 +19,9 @@ from torch import Tensor
 
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
+from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError, RecordError
-from plaudit.language.texts import Pair, encode, fitting
+from plaudit.language.texts import Pair, fitting
 from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_step
 from plaudit.ops.direct import Direct, averaged, implicit, pair_loss
 from plaudit.ops.tokens import segment_sum
@@ -175,9 +176,10 @@ def train(
         monitor: is told the metrics of each step, and may stop.
     """
     watching = Unwatched() if monitor is None else monitor
-    every = [_encoded(model, pair) for pair in pairs]
+    words = Tokeniser(model.tokenizer)
+    every = [words.group(pair.prompt, (pair.chosen, pair.rejected)) for pair in pairs]
     rows = [every[place] for place in fitting(every, min(config.max_length, model.context))]
-    training = named(config, seed, [[*row] for row in rows])
+    training = named(config, seed, [[row.prompt, *row.completions] for row in rows])
     stage = Alignment(model, config, reference=reference, training=training)
     held = _held(stage, rows) if config.keep_reference else None
     if folder is not None:
@@ -205,17 +207,11 @@ def _check_start(metrics: dict[str, float], beta: float) -> None:
         )
 
 
-def _encoded(model: LanguageModel, pair: Pair) -> tuple[list[int], list[int], list[int]]:
-    prompt, chosen = encode(model.tokenizer, pair.prompt, pair.chosen)
-    _, rejected = encode(model.tokenizer, pair.prompt, pair.rejected)
-    return prompt, chosen, rejected
+def _batch(rows: Sequence[Group]) -> Batch:
+    return Batch.of([row.prompt for row in rows], [row.completions for row in rows])
 
 
-def _batch(rows: Sequence[tuple[list[int], list[int], list[int]]]) -> Batch:
-    return Batch.of([prompt for prompt, *_ in rows], [both for _, *both in rows])
-
-
-def _held(stage: Alignment, rows: Sequence[tuple[list[int], list[int], list[int]]]) -> Tensor:
+def _held(stage: Alignment, rows: Sequence[Group]) -> Tensor:
     """[P, 2] what the reference makes of all pairs; the same for each start of the same training."""
     size = stage.config.batch_size
     scored = [stage.score(_batch(rows[start : start + size])) for start in range(0, len(rows), size)]
