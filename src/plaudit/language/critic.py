@@ -11,7 +11,7 @@ from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout
 from plaudit.errors import ConfigError
 from plaudit.language.experience import Score
-from plaudit.language.scorer import TextReward
+from plaudit.language.scorer import TextReward, width_of
 from plaudit.reward.dispatch import OVERALL
 
 
@@ -66,8 +66,7 @@ class Critic:
     @classmethod
     def fresh(cls, model: LanguageModel) -> Critic:
         """A critic that knows nothing: V = 0 everywhere."""
-        width = model.causal.config.hidden_size
-        return cls(model, torch.zeros(width), torch.zeros(()))
+        return cls(model, torch.zeros(width_of(model)), torch.zeros(()))
 
     def parameters(self) -> list[Parameter]:
         """What is trained: the model's parameters, the head and its bias."""

@@ -279,11 +279,12 @@ def _telling(places: Sequence[int], rollout: Rollout, scores: Tensor) -> list[As
 
 def _about_scores(scores: Tensor, rewards: Tensor, group: Tensor) -> dict[str, float]:
     """Scores and rewards, named as TRL does."""
+    known = scores[~scores.isnan()]
     return {
         "reward": float(rewards.nanmean()),
         "reward_std": float(groups_of(rewards, group).deviation.mean()),
         "frac_reward_zero_std": float((~informative(rewards, group)).double().mean()),
         "rewards/score/mean": float(scores.nanmean()),
-        "rewards/score/std": float(scores[~scores.isnan()].std(correction=0)),
+        "rewards/score/std": float(known.std(correction=0)) if len(known) else math.nan,
         "rewards/unscored": float(scores.isnan().double().mean()),
     }

@@ -205,16 +205,16 @@ class Update:
             self.load(locate(root, (root / LATEST).read_text()))
 
 
-def named(settings: object, *parts: Json) -> str:
-    """A name for a training: the same settings (a dataclass) and the same seed, texts and so on give the same name."""
-    return digest(canonical_json([to_json(settings), *parts]))
-
-
 def done_at(root: Path) -> int:
     """Steps that the newest checkpoint under `root` has behind it; 0 without one."""
     if not (root / LATEST).exists():
         return 0
     return int(json.loads((locate(root, (root / LATEST).read_text()) / ABOUT).read_bytes())["done"])
+
+
+def named(settings: object, *parts: Json) -> str:
+    """A name for a training: the same settings (a dataclass) and the same seed, texts and so on give the same name."""
+    return digest(canonical_json([to_json(settings), *parts]))
 
 
 @dataclass(frozen=True, slots=True)
