@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -88,8 +89,8 @@ class LanguageModel:
 
     @property
     def context(self) -> int:
-        """The longest text, prompt and completion, in tokens."""
-        return int(self.causal.config.max_position_embeddings)
+        """The longest text, prompt and completion, in tokens; without end where the family knows none (ALiBi, state spaces)."""
+        return int(getattr(self.causal.config.get_text_config(), "max_position_embeddings", sys.maxsize))
 
     @property
     def device(self) -> torch.device:
