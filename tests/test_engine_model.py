@@ -269,3 +269,38 @@ def test_saved_and_loaded(kind, tmp_path):
     folder = tmp_path / kind / "policy"
     back = peft.PeftModel.from_pretrained(plain, folder) if kind == "adapter" else plain
     assert torch.equal(LanguageModel(back).logprobs(ragged()).logprobs, view.logprobs(ragged()).logprobs)
+
+
+def test_a_module_that_is_converted_or_loaded_into_is_read_again():
+    made, other = module("llama", dtype=torch.float32), module("llama", seed=1, dtype=torch.float32)
+    model = LanguageModel(made)
+    made.load_state_dict(other.state_dict())
+    expected = LanguageModel(other).logprobs(ragged()).logprobs
+    assert torch.equal(model.logprobs(ragged()).logprobs, expected)
+    made.to(torch.float64)
+    assert torch.allclose(model.logprobs(ragged()).logprobs, expected, atol=1e-6)
+
+
+def test_transformers_own_forward_in_bf16():
+    made = module("llama", dtype=torch.float32)
+    fast, slow = twins(made, torch.bfloat16)
+    found = [model.logprobs(ragged()).logprobs for model in (fast, slow)]
+    exact = LanguageModel(made).logprobs(ragged()).logprobs
+    assert [one.dtype for one in found] == [torch.float32] * 2
+    errors = [(one - exact).abs().mean() for one in found]
+    assert 0 < errors[0] < 3 * errors[1]
+    assert fast.hidden(ragged()).dtype == slow.hidden(ragged()).dtype == torch.bfloat16
+
+
+def test_other_kinds_of_adapters():
+    import peft
+
+    config = peft.IA3Config(
+        task_type="CAUSAL_LM", target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"]
+    )
+    model = LanguageModel(peft.get_peft_model(module("llama"), config), dtype=torch.float64)
+    assert model.why_slow == "an adapter that is not LoRA"
+    assert all(grad.any() for grad in gradients(model, model.logprobs(ragged()).logprobs.square().sum()))
+    prompts = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+    with pytest.raises(ConfigError, match="lengthen prompts"):
+        LanguageModel(peft.get_peft_model(module("llama"), prompts))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ def adapted(module: Any, adapter: str | None) -> Generator[Any]:
 def padded_scores(module: Any, batch: Batch, *, temperature: float, entropy: bool) -> TokenScores:
     """Log-probabilities and entropies of all response tokens; `module` is a causal model of Transformers."""
     found: list[tuple[Tensor, Tensor]] = []
-    for inputs, lengths in _padded(batch, _device(module)):
+    for inputs, lengths in _padded(batch, module):
         logits = module(**inputs, use_cache=False).logits
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
         for row, (prompt, whole) in enumerate(lengths):
@@ -62,7 +63,7 @@ def padded_scores(module: Any, batch: Batch, *, temperature: float, entropy: boo
 def padded_hidden(module: Any, batch: Batch, read: Read) -> Tensor:
     """Hidden states behind the last norm, as `packed.hidden` has them."""
     found: list[Tensor] = []
-    for inputs, lengths in _padded(batch, _device(module)):
+    for inputs, lengths in _padded(batch, module):
         states = module.base_model(**inputs, use_cache=False).last_hidden_state
         for row, (prompt, whole) in enumerate(lengths):
             shift = 1 if read is Read.BEFORE else 0
@@ -71,18 +72,16 @@ def padded_hidden(module: Any, batch: Batch, read: Read) -> Tensor:
     return torch.cat(found)
 
 
-def _padded(batch: Batch, device: torch.device) -> Iterator[tuple[dict[str, Tensor], list[tuple[int, int]]]]:
+def _padded(batch: Batch, module: Any) -> Iterator[tuple[dict[str, Tensor], list[tuple[int, int]]]]:
     rows, group = batch.rows, batch.group.tolist()
+    device = next(module.parameters()).device
+    placed = "position_ids" in signature(module.forward).parameters
     for start in range(0, len(rows), ROWS):
         some = range(start, min(start + ROWS, len(rows)))
         texts = [torch.cat([batch.prompts[group[row]], rows[row]]) for row in some]
         ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
         seen = torch.nn.utils.rnn.pad_sequence([torch.ones_like(text) for text in texts], batch_first=True)
         positions = (seen.cumsum(1) - 1).clamp_(min=0)
-        inputs = {"input_ids": ids, "attention_mask": seen, "position_ids": positions}
+        inputs = {"input_ids": ids, "attention_mask": seen} | ({"position_ids": positions} if placed else {})
         lengths = [(len(batch.prompts[group[row]]), len(text)) for row, text in zip(some, texts, strict=True)]
         yield {name: value.to(device) for name, value in inputs.items()}, lengths
-
-
-def _device(module: Any) -> torch.device:
-    return next(module.parameters()).device

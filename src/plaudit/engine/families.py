@@ -144,6 +144,8 @@ class Reader:
         if getattr(module, "merged", False):
             raise UnknownFamilyError("an adapter that is merged into the module's own weights")
         plain = module.base_layer
+        if self.adapter is not None and not hasattr(module, "lora_A"):
+            raise UnknownFamilyError("an adapter that is not LoRA")
         if self.adapter is None or self.adapter not in module.lora_A:
             if self.adapter is not None and self.adapter in getattr(module, "lora_embedding_A", {}):
                 raise UnknownFamilyError("an adapter of an embedding")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import EllipsisType
@@ -65,6 +66,8 @@ class LanguageModel:
         names = getattr(self.module, "peft_config", {})
         if self.adapter is not None and self.adapter not in names:
             raise ConfigError("The model has no such adapter", got=self.adapter, expected=list(names) or "none at all")
+        if self.adapter is not None and names[self.adapter].is_prompt_learning:
+            raise ConfigError("Adapters that lengthen prompts are not served", got=self.adapter, expected="LoRA")
         for parameter in _of_adapter(self.module, self.adapter) if self.adapter is not None else []:
             parameter.requires_grad_(True)
         if self.fast is False:
@@ -89,8 +92,8 @@ class LanguageModel:
 
     @property
     def context(self) -> int:
-        """The longest text, prompt and completion, in tokens; without end where the family knows none (ALiBi, state spaces)."""
-        return int(getattr(self.causal.config.get_text_config(), "max_position_embeddings", sys.maxsize))
+        """The longest text, prompt and completion, in tokens; a very large number where the model sets no limit."""
+        return int(getattr(self.causal.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize)
 
     @property
     def device(self) -> torch.device:
@@ -100,7 +103,8 @@ class LanguageModel:
     def view(self, adapter: str | None) -> LanguageModel:
         """The same base weights with another adapter; None for none at all: the reference.
 
-        PEFT freezes adapters that are not active; a view's own adapter can be trained, whichever is active.
+        PEFT freezes adapters that are not active; a view's own adapter can be trained, whichever is active. A view of an
+        adapter has merged weights of its own: make it once and keep it.
         """
         return LanguageModel(
             self.module, self.tokenizer, dtype=self.dtype, adapter=adapter, fast=self.fast, shared=self._shared
@@ -116,7 +120,7 @@ class LanguageModel:
             raise ConfigError("A temperature must be positive", got=temperature, expected="above 0")
         batch = self._prepared(batch)
         if self.weights is None:
-            with fallback.adapted(self.module, self.adapter) as causal:
+            with self._slowly() as causal:
                 return fallback.padded_scores(causal, batch, temperature=temperature, entropy=entropy)
         states = packed.hidden(self.weights, self._layout(self.weights, batch, Read.BEFORE))
         targets = batch.tokens.to(self.device)
@@ -134,8 +138,8 @@ class LanguageModel:
         read = Read.LAST if last else Read.BEFORE if before else Read.AT
         batch = self._prepared(batch)
         if self.weights is None:
-            with fallback.adapted(self.module, self.adapter) as causal:
-                return fallback.padded_hidden(causal, batch, read)
+            with self._slowly() as causal:
+                return fallback.padded_hidden(causal, batch, read).to(self.dtype)
         return packed.hidden(self.weights, self._layout(self.weights, batch, read))
 
     def generate(
@@ -160,7 +164,7 @@ class LanguageModel:
             weights = self.weights
             weights.refresh()
             return decode.rollout(request, partial(FastSteps, weights), size, **where)
-        with fallback.adapted(self.module, self.adapter) as causal:
+        with self._slowly() as causal:
             return decode.rollout(request, lambda texts, counts, _: BorrowedSteps(causal, texts, counts), size, **where)
 
     def parameters(self) -> list[Parameter]:
@@ -191,6 +195,16 @@ class LanguageModel:
         """Read a Hugging Face directory, or a PEFT adapter directory with the base model that it names. Raises as `load.load`."""
         there = load(ModelConfig(str(folder), device=device))
         return cls(there.module, there.tokenizer, dtype=dtype)
+
+    @contextmanager
+    def _slowly(self) -> Generator[Any]:
+        """The causal model with this view's adapter, its products in this view's dtype."""
+        lower = self.dtype.itemsize < next(self.module.parameters()).dtype.itemsize
+        with (
+            fallback.adapted(self.module, self.adapter) as causal,
+            torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower),
+        ):
+            yield causal
 
     def _layout(self, weights: Weights, batch: Batch, read: Read) -> Layout:
         weights.refresh()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -63,7 +63,9 @@ class Matrix:
     """[out, in] in `dtype`, merged with the adapter; shares the parameters' storage where it can; carries no gradient"""
     bias: Tensor | None = field(init=False, default=None)
     """[out] or None"""
-    _seen: tuple[int, ...] = field(init=False, default=())
+    slices: tuple[slice, ...] = field(init=False)
+    """the outputs of each part"""
+    _seen: list[tuple[int, int]] = field(init=False, default_factory=list[tuple[int, int]])
     _copies: list[Tensor] = field(init=False, default_factory=list[Tensor])
 
     def __post_init__(self) -> None:
@@ -71,13 +73,9 @@ class Matrix:
             raise UnknownFamilyError("some matrices of one product have a bias or are transposed, others not")
         if len(self.parts) > 1 and self.parts[0].transposed:
             raise UnknownFamilyError("transposed matrices cannot be laid side by side")
+        ends = list(accumulate((part.rows for part in self.parts), initial=0))
+        self.slices = tuple(slice(start, end) for start, end in pairwise(ends))
         self.refresh()
-
-    @property
-    def slices(self) -> tuple[slice, ...]:
-        """The outputs of each part."""
-        ends = torch.tensor([0, *(part.rows for part in self.parts)]).cumsum(0).tolist()
-        return tuple(slice(start, end) for start, end in pairwise(ends))
 
     def parameters(self) -> list[Parameter]:
         """All parameters that the product depends on."""
@@ -89,13 +87,12 @@ class Matrix:
         Fused optimisers do not raise the version that torch counts, so low-rank parameters are compared with copies, and
         what is trained in another dtype is always read again.
         """
-        low = self._low()
-        if any(not torch.equal(a, b) for a, b in zip(low, self._copies, strict=True)):
-            return True
         plain = self._plain()
+        if self._seen != _marks(plain):
+            return True
         if plain[0].dtype != self.dtype and any(parameter.requires_grad for parameter in plain):
             return True
-        return self._seen != tuple(parameter._version for parameter in plain)  # pyright: ignore[reportPrivateUsage]
+        return any(not torch.equal(a, b) for a, b in zip(self._low(), self._copies, strict=True))
 
     def _low(self) -> list[Parameter]:
         return [one for part in self.parts if part.low_rank for one in (part.low_rank.a, part.low_rank.b)]
@@ -115,7 +112,7 @@ class Matrix:
         biases = [part.bias for part in self.parts if part.bias is not None]
         self.bias = joined(biases).to(self.dtype) if biases else None
         self._copies = [parameter.detach().clone() for parameter in self._low()]
-        self._seen = tuple(parameter._version for parameter in self._plain())  # pyright: ignore[reportPrivateUsage]
+        self._seen = _marks(self._plain())
 
     def _merged(self, base: Tensor) -> Tensor:
         merged = getattr(self, "weight", None)
@@ -130,6 +127,11 @@ class Matrix:
             else:
                 merged[rows].copy_(base[rows].to(low.a.dtype).addmm(low.b, low.a, alpha=low.scale))
         return merged
+
+
+def _marks(parameters: list[Parameter]) -> list[tuple[int, int]]:
+    """Where each lies, and how often torch has seen it change."""
+    return [(one.data_ptr(), one._version) for one in parameters]  # pyright: ignore[reportPrivateUsage]
 
 
 def joined(parameters: Sequence[Parameter]) -> Tensor:
