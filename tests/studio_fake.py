@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Body, FastAPI, HTTPException, Response
+from fastapi.responses import JSONResponse
 
 from plaudit.studio.access import Guard
 from plaudit.studio.client import add_client, index
@@ -43,6 +44,7 @@ class FakeStudio:
         self.view = view
         self.session = "life-1"
         self.signed_out = False
+        self.broken = False
         self.lock = threading.Lock()
         self.visitors = ExitStack()
         self.app = self._make(media)
@@ -82,10 +84,12 @@ class FakeStudio:
                 return self.seen()
 
         @app.post("/api/feedback")
-        def feedback(answer: JsonBody) -> dict[str, Any]:
+        def feedback(answer: JsonBody) -> Any:
             with self.lock:
                 if self.signed_out:
                     raise HTTPException(401, "signed out")
+                if self.broken:
+                    return JSONResponse({"error": "The store is locked.", "code": "store-busy", "got": None}, 503)
                 if all(one["id"] != answer["id"] for one in self.answers):
                     self.answers.append(answer)
                 return self.seen()

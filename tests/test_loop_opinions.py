@@ -1,5 +1,7 @@
 """What reward models think of behaviour is kept while a run goes on, and changes nothing in it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,24 @@ def test_opinions_are_those_of_the_model(finished):
     np.testing.assert_allclose(
         np.stack([found.of(one) for one in shown], axis=1), reward.score(data).members, rtol=1e-6
     )
+
+
+def test_what_is_listed_beside_is_scored_too_and_changes_nothing(tmp_path):
+    """Clips of policies, whole episodes that nobody is asked about."""
+    config = small(labels=6, last_at=1.0)
+    config = replace(config, check=replace(config.check, videos=True), loop=replace(config.loop, rounds=2))
+    with Run.create(config, tmp_path / "run") as run:
+        run.finish()
+        with Store.open(run.directory.store) as store:
+            rows = insight.list_behaviours(Source(store).read(), None, 1000).rows
+            beside = [row for row in rows if not row.questions and row.opinion is not None]
+            assert {row.label for row in beside} >= {"before"}
+            assert {row.steps for row in beside} == {200}
+            newest = run.reward.version
+            for row in beside:
+                assert row.opinion.reward == newest  # each version scores all that is there when it is fitted
+                mine = run.reward.score([store.segment_data(store.segment(row.segment))]).members[:, 0]
+                np.testing.assert_allclose(row.opinion.members, mine, rtol=1e-6)
 
 
 def test_the_spread_of_opinions_is_the_disagreement_that_chose_the_question(finished):

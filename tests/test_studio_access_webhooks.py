@@ -270,3 +270,46 @@ def test_webhooks_are_managed_by_their_makers_and_owners(studio: Studio) -> None
     assert len(boss.get("/api/webhooks").json()) == 2
     assert boss.delete(f"/api/webhooks/{id}").status_code == 200
     assert lead.get("/api/webhooks").json() == []
+
+
+def test_a_receiver_can_be_tried_and_how_its_messages_fared_is_remembered(studio: Studio, receiver: Receiver) -> None:
+    boss, other = studio.enter("boss"), studio.enter("other", Role.LEAD)
+    wish = {"url": receiver.url, "events": ["feedback.given"], "private": True}
+    made = boss.post("/api/webhooks", json=wish).json()
+    path, hooks = f"/api/webhooks/{made['webhook']['id']}", studio.app.state.hooks
+    assert other.post(f"{path}/test").status_code == 404  # not theirs
+    give(studio, 0)
+    assert boss.get("/api/webhooks").json()[0]["waiting"] == 1
+    tried = boss.post(f"{path}/test", json={})
+    assert tried.json() == {
+        "at": tried.json()["at"],
+        "type": "webhook.test",
+        "seq": None,
+        "trouble": None,
+        "trouble_code": None,
+    }
+    headers, body = receiver.got.pop()
+    assert json.loads(body)["type"] == "webhook.test"
+    expected = signed(made["secret"], headers["webhook-id"], int(headers["webhook-timestamp"]), body)
+    assert headers["webhook-signature"] == expected.headers["webhook-signature"]
+    assert boss.get("/api/webhooks").json()[0]["waiting"] == 1  # a test is not a delivery
+    receiver.statuses = [503, 500]
+    refused = boss.post(f"{path}/test").json()
+    assert "503" in refused["trouble"]
+    assert refused["trouble_code"] == "receiver-refused"
+    assert boss.get("/api/webhooks").json()[0]["failures"] == 0
+    assert tell(hooks) == 0
+    shown = boss.get("/api/webhooks").json()[0]
+    assert (shown["waiting"], shown["failures"]) == (1, 1)
+    assert shown["next_at"] > 0
+    hooks.free(hooks.all()[0])
+    assert tell(hooks) == 1
+    shown = boss.get("/api/webhooks").json()[0]
+    assert (shown["waiting"], shown["failures"], shown["next_at"]) == (0, 0, None)
+    kinds = [(one["type"], one["trouble"] is None) for one in shown["attempts"]]
+    told, test = "feedback.given", "webhook.test"
+    assert kinds == [(told, True), (told, False), (test, False), (test, True)]
+    assert made["secret"] not in json.dumps(shown)
+    for _ in range(5):
+        last = boss.post(f"{path}/test").status_code
+    assert last == 429  # nobody is flooded by tests

@@ -21,7 +21,8 @@ from plaudit.errors import RecordError
 from plaudit.records import Query, QueryKind, Segment
 from plaudit.store.store import Store
 from plaudit.studio.access import Guard
-from plaudit.studio.live import POLICY, add_live
+from plaudit.studio.live import add_live
+from plaudit.studio.live_kept import POLICY
 from plaudit.studio.live_world import GONE, TAKEN, UNREADABLE, Limits
 from plaudit.studio.roles import MAY, Caller, Role
 from plaudit.worlds.config import WorldConfig
@@ -44,6 +45,9 @@ class Gate:
 
     def pace(self, caller: Caller, request: Any) -> None:
         del caller, request
+
+    def standing(self, callers: set[Caller]) -> set[Caller]:
+        return callers
 
 
 def make(path: Path, world: dict[str, Any] = WORLD) -> tuple[Store, dict[str, Query]]:

@@ -298,6 +298,59 @@ def test_a_lost_connection_is_taken_up_again(tmp_path: Path, browser: Any) -> No
         context.close()
 
 
+def test_a_hand_in_that_is_lost_on_the_way_is_said_again(tmp_path: Path, browser: Any) -> None:
+    with Studio(tmp_path, {"id": "Pendulum-v1", "envs": 1}, QueryKind.DEMONSTRATION) as studio:
+        context = browser.new_context(locale="en-GB", reduced_motion="reduce")
+        page = context.new_page()
+        lost: list[Any] = []
+
+        def through(line: Any) -> None:
+            server = line.connect_to_server()
+
+            def pass_on(message: Any) -> None:
+                if not lost and '"end"' in str(message):  # the line is cut instead of passing it on
+                    lost.append(message)
+                    line.close(code=1001)
+                else:
+                    server.send(message)
+
+            line.on_message(pass_on)
+
+        page.route_web_socket("**/api/live/*", through)
+        page.goto(studio.link)
+        page.click("#begin-live:not([disabled])")
+        page.get_by_role("button", name="Begin", exact=True).wait_for(timeout=25_000)
+        begin(page)
+        wait_for_step(page, LENGTH)
+        page.get_by_role("button", name="Stop").click()
+        assert len(hand_in(page, studio)) == LENGTH
+        assert lost
+        context.close()
+
+
+def test_what_was_shown_is_offered_again_after_a_reload(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    with Studio(tmp_path, {"id": "Pendulum-v1", "envs": 1}, QueryKind.DEMONSTRATION) as studio:
+        page = open_page(studio)
+        begin(page)
+        page.keyboard.down("ArrowLeft")
+        wait_for_step(page, LENGTH)
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Hand in").wait_for()
+        page.reload()
+        page.click("#begin-live:not([disabled])")
+        page.get_by_text(f"You showed this already: {LENGTH} steps").wait_for(timeout=25_000)
+        picture(page, "live-offer")
+        page.get_by_role("button", name="Show it anew").click()
+        page.get_by_role("button", name="Begin", exact=True).wait_for(timeout=25_000)
+        page.get_by_role("button", name="Back").click()
+        page.click("#begin-live:not([disabled])")
+        page.get_by_role("button", name="Hand it in").press("Enter")
+        page.wait_for_selector(".live", state="detached")
+        data = studio.store.segment_data(studio.store.segment(studio.answer().segment))
+        assert len(data) == LENGTH
+        assert (abs(data.actions) > 1.9).any()  # the key that was held
+
+
 def test_no_barrier_is_found_while_playing(tmp_path: Path, browser: Any) -> None:
     if not AXE.is_file():
         pytest.skip("axe is not installed: npm ci")

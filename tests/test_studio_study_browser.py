@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from plaudit.ask.service import RE_ASKED
 from plaudit.records import Comparison
-from plaudit.studio.roles import Role
+from plaudit.studio.keys import Wish
+from plaudit.studio.roles import MAY, Caller, Permission, Role
 from tests.browser_examples import AXE, Pages
 from tests.studio_examples import make_store
 from tests.study_examples import study_store
@@ -33,7 +35,7 @@ def enter(browser: Any) -> Iterator[Callable[..., Any]]:
         return page
 
     yield open_
-    pages.close()
+    pages.close("409 (Conflict)")  # what the studio refuses is in the browser's log
 
 
 def test_a_lead_retracts_and_asks_again_and_the_question_comes_to_another_annotator(
@@ -108,13 +110,86 @@ def test_an_invitation_is_made_used_and_taken_back(tmp_path: Path, enter: Callab
         assert "#/join/" in links[0]
 
 
+def test_an_owner_makes_a_key_and_a_webhook_by_keyboard_tries_and_ends_them(
+    tmp_path: Path, enter: Callable[..., Any]
+) -> None:
+    with make_store(tmp_path, questions=1) as store, browsers.Studio(store) as studio:
+        page = enter(studio, "boss", Role.OWNER, "access")
+        form = page.locator('[data-form="key"]')
+        form.get_by_label("What it is for").focus()
+        page.keyboard.type("nightly <img src=x onerror=alert(1)>")
+        page.keyboard.press("Enter")
+        form.get_by_role("alert").get_by_text("at least one").wait_for()
+        assert studio.access.keys.all() == []
+        form.get_by_label("take answers out").press("Space")
+        form.get_by_label("What it is for").press("Enter")
+        row = page.locator("[data-key]")
+        row.wait_for()
+        secret = form.get_by_label("The secret", exact=True).input_value()
+        caller = studio.access.keys.caller(secret)
+        assert caller is not None
+        assert {one.value for one in caller.may} == {"self", "export"}
+        page.reload()
+        assert "just now" in row.inner_text()  # last used
+        assert secret not in page.content()  # shown once
+        row.get_by_role("button", name="End", exact=True).press("Enter")
+        row.get_by_role("button", name="End this key").press("Enter")
+        row.wait_for(state="detached")
+        assert studio.access.keys.caller(secret) is None
+
+        hook = page.locator('[data-form="hook"]')
+        hook.get_by_label("Address of the receiver").fill("https://127.0.0.1:1/told")
+        hook.get_by_label("answers").press("Space")
+        hook.get_by_label("Address of the receiver").press("Enter")
+        card = page.locator("[data-hook]")
+        assert hook.get_by_label("The secret", exact=True).input_value().startswith("whsec_")
+        card.get_by_role("button", name="Send a test").press("Enter")
+        card.get_by_text("not public").first.wait_for()  # it was not told, and it says why
+        card.get_by_text("Last deliveries (1)").click()
+        card.get_by_text("Failed", exact=True).wait_for()
+        card.get_by_role("button", name="End", exact=True).press("Enter")
+        card.get_by_role("button", name="End this webhook").press("Enter")
+        card.wait_for(state="detached")
+        lead = enter(studio, "lead", Role.LEAD, "access")
+        assert lead.get_by_label("The address may be").count() == 0  # that is for owners
+        annotator = enter(studio, "ann", Role.ANNOTATOR)
+        assert annotator.get_by_role("link", name="Programs").count() == 0
+
+
+def test_what_is_refused_is_said_in_the_language_of_the_page(tmp_path: Path, enter: Callable[..., Any]) -> None:
+    with make_store(tmp_path, questions=1) as store, browsers.Studio(store) as studio:
+        page = enter(studio, "boss", Role.OWNER, "access", locale="zh-CN")
+        hook = page.locator('[data-form="hook"]')
+        hook.get_by_label("接收地址").fill("http://example.org/told")
+        hook.get_by_label("新的回答").check()
+        hook.get_by_label("接收地址").press("Enter")
+        told = hook.get_by_role("alert")
+        told.wait_for()
+        assert (
+            told.inner_text()
+            == "这个地址不能用来接收通知。请使用 https:// 开头、不含密码的地址。（http://example.org/told）"
+        )
+        page.evaluate("localStorage.setItem('plaudit:language', '\"en\"')")
+        page.reload()
+        hook.get_by_label("Address of the receiver").fill("http://example.org/told")
+        hook.get_by_label("answers").check()
+        hook.get_by_label("Address of the receiver").press("Enter")
+        told.get_by_text("Next").or_(told.get_by_text("Expected: https://HOST/")).wait_for()  # the studio's own words
+
+
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
 def test_no_page_has_a_serious_violation(tmp_path: Path, enter: Callable[..., Any], locale: str) -> None:
     if not AXE.is_file():
         pytest.skip("the sources of the page are not installed")
     with study_store(tmp_path) as store, browsers.Studio(store) as studio:
+        boss = Caller("boss", Role.OWNER, "boss", MAY[Role.OWNER])
+        studio.access.invite("boss", Role.OWNER)
+        studio.access.keys.make(boss, Wish("robot", frozenset({Permission.LABEL, Permission.WATCH})))
+        studio.app.state.hooks.make("boss", "https://example.org/told", ("query.asked",), private=False)
         page = enter(studio, "boss", Role.OWNER, locale=locale, bypass_csp=True)
-        for at in ("study/annotators", "study/agreement", "study/answers", "study/people", "signoff"):
+        pages = ("study/annotators", "study/agreement", "study/answers", "study/people", "access", "signoff")
+        for at, theme in itertools.product(pages, ("light", "dark")):
+            page.emulate_media(color_scheme=theme)
             page.goto(f"{studio.address}/#/{at}")
             page.wait_for_selector("main table, main article")
             page.wait_for_load_state("networkidle")
@@ -123,7 +198,7 @@ def test_no_page_has_a_serious_violation(tmp_path: Path, enter: Callable[..., An
             serious = [
                 (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
             ]
-            assert serious == [], at
+            assert serious == [], (at, theme)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             # styles of the labelling page, which was open before, must not reach these
             assert page.evaluate("[...document.querySelectorAll('main article')].every(one => one.clientWidth > 250)")

@@ -33,6 +33,9 @@ class Gate:
     def pace(self, caller: Caller, request: object) -> None:
         """Nobody is too fast."""
 
+    def standing(self, callers: set[Caller]) -> set[Caller]:
+        return callers
+
 
 def watching(store: Store, role: Role | None = Role.OWNER) -> FastAPI:
     app = FastAPI()

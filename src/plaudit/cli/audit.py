@@ -17,6 +17,7 @@ from rich.text import Text
 
 from plaudit.check.people import Fitter, by_group, group_section, left_out, left_out_section
 from plaudit.errors import ConfigError
+from plaudit.loop.config import RunConfig
 from plaudit.loop.resuming import config_of
 from plaudit.quality import words
 from plaudit.quality.audit import Audit, AuditConfig, audit
@@ -108,6 +109,12 @@ def _rewards(directory: RunDirectory, store: Store, population: Population | Non
             next_step="audit a run that has fitted a reward",
         )
     config = config_of(store, directory.path)
+    if not isinstance(config, RunConfig):
+        raise ConfigError(
+            "Rewards of texts are not fitted anew for an audit",
+            got=str(directory.path),
+            next_step="audit the answers alone, without --rewards",
+        )
     actions = RewardModel.load(checkpoint.locate(directory.checkpoints, fits[-1]) / "reward.safetensors").inputs.actions
     material = read(store)
     fitter = Fitter(material.feedback, store, config=config.reward, actions=actions, seed=config.seed)

@@ -14,11 +14,9 @@ from rich.console import Console
 
 from plaudit.cli.services import open_studio
 from plaudit.cli.terminal import TerminalProgress
-from plaudit.loop.config import RunConfig
-from plaudit.loop.estimate import estimate
+from plaudit.loop.kinds import kind_of, read
 from plaudit.loop.run import Run
 from plaudit.report.write import write_report
-from plaudit.run.config import load
 
 
 @dataclass(frozen=True)
@@ -40,15 +38,16 @@ class Arguments:
 def main(arguments: Sequence[str]) -> int:
     """Entry point of the verb."""
     given, rest = tyro.cli(Arguments, args=arguments, prog="plaudit run", return_unknown_args=True)
+    settings = read(given.file)
     config = tyro.cli(
-        tyro.conf.AvoidSubcommands[RunConfig],
-        default=load(RunConfig, given.file),
+        tyro.conf.AvoidSubcommands[type(settings)],
+        default=settings,
         args=rest,
         prog=f"plaudit run {given.file}",
     )
     console = Console()
     if given.estimate:
-        console.print(estimate(config).text())
+        console.print(kind_of(config).estimate(config))
         return 0
     run = Run.create(config, given.directory or default_directory(config.name), replay=given.replay)
     return carry_on(run, console, studio=given.studio)
@@ -62,9 +61,7 @@ def carry_on(run: Run, console: Console, *, studio: bool = False) -> int:
         run.progress = progress
         run.finish()
         written = write_report(run.store, path)
-    console.print(
-        f"\n{written.verdict}\nreport: {path / 'report.html'}   policy: {path / 'policy.zip'}", soft_wrap=True
-    )
+    console.print(f"\n{written.verdict}\nreport: {path / 'report.html'}   policy: {run.published}", soft_wrap=True)
     return 0
 
 

@@ -11,22 +11,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from plaudit.loop.config import RunConfig
-
-COLUMNS = (
-    ("labels", "ask/labels_total", ".0f"),
-    ("reward accuracy", "reward/accuracy_heldout", ".2f"),
-    ("env steps", "act/env_steps", ".0f"),
-    ("return", "check/return_mean", ".1f"),
-    ("learned return", "check/learned_return_mean", ".1f"),
-)
+from plaudit.loop.kinds import Settings, kind_of
 
 
 class TerminalProgress:
     """A live table with a line per round; plain lines when the output is no terminal."""
 
-    def __init__(self, config: RunConfig, console: Console) -> None:
+    def __init__(self, config: Settings, console: Console) -> None:
         self._config = config
+        self._columns = kind_of(config).columns
         self._console = console
         self._live = Live(console=console, refresh_per_second=8, transient=False)
         self._rounds: dict[int, dict[str, float]] = {}
@@ -73,7 +66,7 @@ class TerminalProgress:
         row = self._rounds.setdefault(round_, {})
         row |= metrics
         if stage == "check" and not self._console.is_terminal:
-            shown = ", ".join(f"{title} {row[name]:{form}}" for title, name, form in COLUMNS if name in row)
+            shown = ", ".join(f"{title} {row[name]:{form}}" for title, name, form in self._columns if name in row)
             self._console.print(
                 f"round {round_ + 1}/{self._config.loop.rounds}: {shown}{self._left(round_)}", soft_wrap=True
             )
@@ -92,18 +85,23 @@ class TerminalProgress:
 
     def _draw(self) -> RenderableType:
         table = Table(
-            title=f"{self._config.name}: {self._config.world.id}", title_justify="left", box=None, padding=(0, 2)
+            title=f"{self._config.name}: {kind_of(self._config).title(self._config)}",
+            title_justify="left",
+            box=None,
+            padding=(0, 2),
         )
         table.add_column("round", justify="right")
-        for title, _, _ in COLUMNS:
+        for title, _, _ in self._columns:
             table.add_column(title, justify="right")
         for round_, row in self._rounds.items():
-            cells = [f"{row[name]:{form}}" if name in row else "" for _, name, form in COLUMNS]
+            cells = [f"{row[name]:{form}}" if name in row else "" for _, name, form in self._columns]
             table.add_row(str(round_ + 1), *cells)
         text, done, total, detail = self._now
         parts: list[RenderableType] = [table]
         if text:
-            newest = max((r for r, row in self._rounds.items() if "check/return_mean" in row), default=None)
+            newest = max(
+                (r for r, row in self._rounds.items() if row.keys() & {"check/return_mean", "check/kl"}), default=None
+            )
             parts.append(Text(text + ("" if newest is None else self._left(newest)), style="bold"))
         if total:
             bar = Table.grid(padding=(0, 1))

@@ -190,6 +190,17 @@ class LanguageModel:
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(folder)
 
+    def merged(self) -> dict[str, Tensor]:
+        """The base model's state with this view's adapter added to it, by the names that Transformers knows."""
+        causal = self.causal
+        state = _own_storage(_without_adapters(causal.state_dict()))
+        if self.adapter is not None:
+            for name, inner in causal.named_modules():
+                if self.adapter in getattr(inner, "lora_A", ()):
+                    with torch.no_grad():
+                        state[f"{name}.weight"] += inner.get_delta_weight(self.adapter)
+        return state
+
     @classmethod
     def load(cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> LanguageModel:
         """Read a Hugging Face directory, or a PEFT adapter directory with the base model that it names. Raises as `load.load`."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,32 +16,19 @@ from plaudit.loop import panel
 from plaudit.loop.asking_lists import ask_lists, lists_of, measures
 from plaudit.loop.candidates import background, candidates, places_of, segment_of
 from plaudit.loop.config import labels_per_round
-from plaudit.loop.context import Context, Outcome, stage_key
-from plaudit.records import Choice, Comparison, Feedback, Query, QueryKind, is_skip, kind_of
+from plaudit.loop.context import Context, Outcome
+from plaudit.loop.desk import Desk
+from plaudit.records import Choice, Feedback, Query, QueryKind, is_skip, kind_of
 from plaudit.run.seeds import generator
 from plaudit.worlds.behaviour import Cut
 
 
 def ask(context: Context, round_: int) -> Outcome:
     """Choose questions, put them to the annotator, and take the answers that come in time."""
-    key, store = stage_key(round_, "ask"), context.journal.store
+    store = context.journal.store
     desk = _Desk(context, round_)
     queries = _ask_lists(context, round_, desk) if context.config.ask.lists else _ask_at_once(context, round_, desk)
-    context.journal.catch_up(key)
-    # answers go on coming while a stage ends: one that is repeated or replayed reads up to the very same place
-    ended = context.recorded.get(key) or context.journal.read_until(key) or desk.looked_at
-    context.asked_until = ended or store.head()[0]
-    answers = store.feedback(upto=context.asked_until)
-    here = {query.id for query in queries}
-    given = [answer for _, answer in answers if answer.query in here]
-    metrics = {
-        "ask/asked": float(len(queries)),
-        "ask/answered": float(sum(not is_skip(answer) for answer in given)),
-        "ask/skipped": float(sum(is_skip(answer) for answer in given)),
-        "ask/ties": float(sum(isinstance(a, Comparison) and a.choice is Choice.TIE for a in given)),
-        "ask/human_seconds": float(sum(answer.response_seconds or 0.0 for answer in given)),
-        "ask/labels_total": float(sum(not is_skip(answer) for _, answer in answers)),
-    }
+    metrics, given = desk.conclude(queries)
     if context.config.ask.mix is not None:
         counts = Counter(kind_of(answer) for answer in given if not is_skip(answer))
         metrics |= {f"ask/answered/{kind.value}": float(counts[kind.value]) for kind in context.config.ask.kinds}
@@ -153,74 +139,26 @@ def _proposals(
     return propose(Strategy.UNIFORM, len(cuts), None, kind=kind, count=count, rng=rng, size=size)
 
 
-class _Desk:
-    """Puts the questions of a stage to whoever answers."""
+class _Desk(Desk):
+    """With who answers what is asked again."""
 
     def __init__(self, context: Context, round_: int) -> None:
+        super().__init__(context, round_)
         self.assigned: dict[str, tuple[str, ...]] = {}
         """who answers the questions that are asked again; the others are dealt out"""
         self.gold: dict[str, Choice | int] = {}
         """right answers of questions of this round"""
-        self.looked_at: int | None = None
-        """log position at which this stage last looked for answers; None if it did not wait for any"""
         self._context = context
-        self._key = stage_key(round_, "ask")
-        self._round = round_
-        self._since = time.monotonic()
 
-    def put(self, queries: Sequence[Query]) -> int | None:
-        """The log position at which all had been answered; None if some were not in time."""
-        context, journal = self._context, self._context.journal
-        if context.annotators:
-            _answer(context, queries, panel.who_answers(context, self._round, queries) | self.assigned)
-        recorded = context.recorded.get(self._key)
-        if recorded is None and not journal.replaying and not context.annotators:
-            self.looked_at = _wait_for_people(context, queries, self._since)
-        elif journal.replaying and not journal.asks_on(queries[-1].id, self._key):
-            return None
-        position = recorded or self.looked_at or journal.store.head()[0]
-        answered = {answer.query for _, answer in journal.store.feedback(upto=position)}
-        return position if all(query.id in answered for query in queries) else None
-
-
-def _answer(context: Context, queries: Sequence[Query], who: Mapping[str, tuple[str, ...]]) -> None:
-    """Let simulated annotators answer at once, each the questions that are put to it."""
-    store = context.journal.store
-    for annotator in context.annotators:
-        context.journal.annotator(annotator.profile)
-    by_name = {one.profile.id: one for one in context.annotators}
-    found = store.segments([segment for query in queries for segment in query.segments])
-    answers: list[Feedback] = []
-    for query in queries:
-        segments = [store.segment_data(found[segment]) for segment in query.segments]
-        given = [by_name[name].answer(query, segments) for name in who[query.id]]
-        answers += [answer for answer in given if answer is not None]
-    context.journal.feedback(answers)
-
-
-def _wait_for_people(context: Context, queries: Sequence[Query], since: float) -> int:
-    """Wait until people have answered, or until patience ends; the first round needs two answers to begin with.
-
-    Returns the log position at which it looked last.
-    """
-    patience = context.config.ask.patience_seconds
-    here = {query.id for query in queries}
-    while True:
-        position = context.journal.store.head()[0]
-        answered = [answer for _, answer in context.journal.store.feedback(upto=position)]
-        given = Counter(answer.query for answer in answered)
-        left = sum(given[query] < context.config.ask.overlap for query in here)
-        enough = sum(not is_skip(answer) for answer in answered) >= 2
-        waited = time.monotonic() - since
-        if left == 0 or (waited >= patience and enough):
-            return position
-        context.progress.advance(len(here) - left, len(here), "answers")
-        context.progress.waiting(
-            f"{left} of {len(here)} questions wait for people in the studio; "
-            + (
-                f"going on with what is there in {max(0, patience - waited):.0f} s"
-                if enough
-                else "at least two answers are needed"
-            )
-        )
-        time.sleep(0.5)
+    def answers(self, queries: Sequence[Query]) -> list[Feedback]:
+        """Each simulated annotator answers the questions that are put to it."""
+        context, store = self._context, self._context.journal.store
+        who = panel.who_answers(context, self._round, queries) | self.assigned
+        by_name = {one.profile.id: one for one in context.annotators}
+        found = store.segments([segment for query in queries for segment in query.segments])
+        answers: list[Feedback] = []
+        for query in queries:
+            segments = [store.segment_data(found[segment]) for segment in query.segments]
+            given = [by_name[name].answer(query, segments) for name in who[query.id]]
+            answers += [answer for answer in given if answer is not None]
+        return answers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from plaudit.ask.annotator import Annotator
 from plaudit.control.learner import Learner
@@ -28,29 +29,95 @@ class Outcome:
     """segments worth watching, by name"""
 
 
-@dataclass(slots=True)
-class Context:
-    """All that the stages share."""
+class LoopSettings(Protocol):
+    """How every run is cut."""
 
-    config: RunConfig
+    @property
+    def rounds(self) -> int:
+        """Turns of the loop."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Of numeric libraries."""
+        ...
+
+
+class AskSettings(Protocol):
+    """How every run asks."""
+
+    @property
+    def people(self) -> bool:
+        """Whether people answer."""
+        ...
+
+    @property
+    def overlap(self) -> int:
+        """Answers to each question."""
+        ...
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long people are waited for."""
+        ...
+
+
+class Settings(Protocol):
+    """What the settings of every run hold, whatever is taught."""
+
+    @property
+    def name(self) -> str:
+        """Shown in the report."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        ...
+
+    @property
+    def loop(self) -> LoopSettings:
+        """Rounds and threads."""
+        ...
+
+    @property
+    def ask(self) -> AskSettings:
+        """Questions and annotators."""
+        ...
+
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(slots=True, kw_only=True)
+class Shared(Generic[S]):
+    """All that the stages share, whatever is taught."""
+
+    config: S
     directory: RunDirectory
     journal: Journal
     progress: Progress
-    world: VectorWorld
-    learner: Learner
-    annotators: tuple[Annotator, ...]
+    annotators: tuple[Annotator, ...] = ()
     """simulated ones; empty when people answer"""
-    reward: RewardModel | None = None
     learned_until: int = 0
     """log position that the last learn stage read answers up to"""
     asked_until: int = 0
     """log position that the last ask stage ended at"""
-    recorded: dict[str, int] = field(default_factory=dict)
+    recorded: dict[str, int] = field(default_factory=dict[str, int])
     """positions at which stages ended before; a stage that is repeated reads up to the same place"""
 
     def seed(self, round_: int, stage: str) -> int:
         """Seed of everything random in a stage."""
         return derive(self.config.seed, round_, stage)
+
+
+@dataclass(slots=True, kw_only=True)
+class Context(Shared[RunConfig]):
+    """What the stages share that teach a control agent."""
+
+    world: VectorWorld
+    learner: Learner
+    reward: RewardModel | None = None
 
     @property
     def env_steps(self) -> int:
@@ -73,12 +140,13 @@ def stage_key(round_: int, stage: str) -> str:
 class ProgressMonitor:
     """Passes a learner's reports on to the person who watches."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: Progress, total: int, unit: str = "environment steps") -> None:
         self._progress = progress
         self._total = total
+        self._unit = unit
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Signal:
         """Show the step and say go."""
         del metrics
-        self._progress.advance(step, self._total, "environment steps")
+        self._progress.advance(step, self._total, self._unit)
         return Signal.GO

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from plaudit.ask.service import RE_ASKED
 from plaudit.errors import RunError
 from plaudit.quality import gold
-from plaudit.records import AnnotatorProfile, Choice, Feedback, Query, Segment
+from plaudit.records import AnnotatorProfile, Choice, Feedback, Query, Segment, TextSegment
 from plaudit.store.log import Event
 from plaudit.store.store import Store
 
@@ -52,7 +52,7 @@ class Journal:
         """Whether answers come from another run's log."""
         return self._source is not None
 
-    def segments(self, segments: Sequence[Segment]) -> None:
+    def segments(self, segments: Sequence[Segment | TextSegment]) -> None:
         """Log segments."""
         self._write([segment.id for segment in segments], lambda: self.store.add_segments(list(segments)))
 

@@ -1,4 +1,4 @@
-"""What a run leaves beside its log for other tools: policy, reward model, metrics and timing."""
+"""What a run leaves beside its log for other tools, whatever it teaches: metrics, timing, versions."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ import os
 import platform
 from importlib import metadata
 
-from plaudit.control.learner import Learner
-from plaudit.reward.model import RewardModel
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.store.store import Store
 
 
-def publish(directory: RunDirectory, store: Store, policy: Learner, reward: RewardModel | None) -> None:
-    """Write what other tools open: the policy, the reward model and, last, the metrics as a table of lines."""
-    with writing(directory.policy):
-        policy.export(directory.policy)
-    if reward is not None:
-        with writing(directory.reward):
-            reward.save(directory.reward)
+def publish_metrics(directory: RunDirectory, store: Store) -> None:
+    """Write the metrics as a table of lines; the last thing that a run writes."""
     lines = [
         json.dumps({"round": e.payload["round"], "stage": e.payload["stage"], **e.payload["metrics"]})
         for e in store.events(kinds={"stage.completed"})

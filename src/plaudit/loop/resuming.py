@@ -5,42 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 from plaudit.errors import IntegrityError, PlauditError, RunError
-from plaudit.loop.config import RunConfig
-from plaudit.loop.context import Context
-from plaudit.loop.stages import restore_policy
-from plaudit.records import from_json
-from plaudit.reward.model import RewardModel
+from plaudit.loop.kinds import Settings, settings_of
+from plaudit.loop.subject import Kind, Subject
 from plaudit.run import checkpoint
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Event, Store
-from plaudit.worlds.chunks import is_whole
 
 FORMAT = 1
 """number of the run directory's format; `plaudit migrate` brings older ones up"""
 
 
-def take_up(context: Context, store: Store, *, rebuild: bool) -> int:
+def take_up(subject: Subject, kind: Kind, store: Store, *, rebuild: bool) -> int:
     """Bring policy, behaviour and reward to where the log ends. Returns the number of finished stages.
 
     Args:
-        context: what the stages share, as it is at the start of a run.
+        subject: as it is at the start of a run.
+        kind: of the run.
         store: whose log it is.
         rebuild: go back to the last stage whose checkpoints are intact, instead of raising IntegrityError.
     """
+    shared = subject.shared
     finished = list(store.events(kinds={"stage.completed"}))
-    context.recorded = {str(event.key): event.payload["log_position"] for event in finished}
+    shared.recorded = {str(event.key): event.payload["log_position"] for event in finished}
     if rebuild:
-        finished = _intact(context.directory, finished)
-    policy, reward = _newest(finished, {"act", "improve"}), _newest(finished, {"learn"})
-    root = context.directory.checkpoints
-    if policy is not None:
-        restore_policy(context, checkpoint.locate(root, policy))
-    if reward is not None:
-        context.reward = RewardModel.load(checkpoint.locate(root, reward) / "reward.safetensors")
+        finished = _intact(kind, shared.directory, finished)
+    root = shared.directory.checkpoints
+    policy, reward = (
+        None if name is None else checkpoint.locate(root, name)
+        for name in (_newest(finished, {"act", "improve"}), _newest(finished, {"learn"}))
+    )
+    subject.restore(policy, reward)
     learned = [event.payload["log_position"] for event in finished if event.payload["stage"] == "learn"]
-    context.learned_until = learned[-1] if learned else 0
+    shared.learned_until = learned[-1] if learned else 0
     asked = [event.payload["log_position"] for event in finished if event.payload["stage"] == "ask"]
-    context.asked_until = asked[-1] if asked else 0
+    shared.asked_until = asked[-1] if asked else 0
     return len(finished)
 
 
@@ -51,12 +49,12 @@ def source_of(path: Path | str) -> Store:
     return Store.open(directory.store)
 
 
-def config_of(store: Store, path: Path | str) -> RunConfig:
+def config_of(store: Store, path: Path | str) -> Settings:
     """The settings that a run was made with. Raises RunError when this plaudit does not understand them."""
     created = next(store.events(kinds={"run.created"})).payload
     _require_format(created["format"], path)
     try:
-        return from_json(RunConfig, created["config"])
+        return settings_of(created["config"])
     except PlauditError as error:
         raise RunError(
             "The settings of this run do not fit this plaudit",
@@ -76,11 +74,11 @@ def require_whole(store: Store) -> None:
         )
 
 
-def _intact(directory: RunDirectory, finished: list[Event]) -> list[Event]:
+def _intact(kind: Kind, directory: RunDirectory, finished: list[Event]) -> list[Event]:
     """The longest prefix of finished stages that intact checkpoints can take up."""
     while finished:
         needed = [_newest(finished, {"act", "improve"}), _newest(finished, {"learn"})]
-        if all(is_whole(directory, name) for name in needed if name is not None):
+        if all(kind.is_whole(directory, name) for name in needed if name is not None):
             return finished
         finished = finished[:-1]
     return finished

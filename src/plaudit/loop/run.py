@@ -13,27 +13,23 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from plaudit.control.learner import Learner, fix_torch_threads, make_learner
+from plaudit.control.learner import fix_torch_threads
 from plaudit.errors import RunError
-from plaudit.loop.attempts import attempts_of
-from plaudit.loop.config import RunConfig
-from plaudit.loop.journal import Journal
-from plaudit.loop.panel import annotators_of
-from plaudit.loop.publish import note_timing, publish, versions
+from plaudit.loop.context import Outcome, stage_key
+from plaudit.loop.kinds import Settings, kind_of
+from plaudit.loop.publish import note_timing, publish_metrics, versions
 from plaudit.loop.resuming import FORMAT, config_of, require_whole, source_of, take_up
-from plaudit.loop.stages import EXECUTE, STAGES, Context, Outcome, stage_key
+from plaudit.loop.stages import STAGES
+from plaudit.loop.subject import Place
 from plaudit.records import to_json
-from plaudit.reward.model import RewardModel
 from plaudit.run import checkpoint
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.progress import Progress, Silent
-from plaudit.run.seeds import derive
 from plaudit.store.store import Store
-from plaudit.worlds.ends import require_ends
-from plaudit.worlds.vector import VectorWorld
 
 
 class Run:
@@ -45,7 +41,7 @@ class Run:
     def __init__(
         self,
         directory: RunDirectory,
-        config: RunConfig,
+        config: Settings,
         store: Store,
         *,
         replay: Store | None = None,
@@ -64,6 +60,8 @@ class Run:
             self._closing.callback(replay.close)
         self._closing.callback(threadpool_limits(config.loop.threads).unregister)
         fix_torch_threads(config.loop.threads)
+        self._kind = kind_of(config)
+        self._subjects = self._closing.enter_context(ExitStack())
         try:
             require_whole(store)
             self._begin(rebuild)
@@ -72,7 +70,7 @@ class Run:
             raise
 
     @classmethod
-    def create(cls, config: RunConfig, path: Path | str, *, replay: Path | str | None = None) -> Run:
+    def create(cls, config: Settings, path: Path | str, *, replay: Path | str | None = None) -> Run:
         """Start a run in a new directory.
 
         Args:
@@ -93,12 +91,10 @@ class Run:
                     got=str(path),
                     next_step=f"continue it with `plaudit resume {path}`, or give another directory with --directory",
                 )
-            require_ends(config.world)
-            # world and policy are tried before anything is written, so a bad run file leaves no half-made run
-            _world_and_learner(config)[0].close()
+            found = kind_of(config).require(config, source and next(source.events(upto=1)).payload)
             with writing(directory.config):
                 directory.config.write_text(json.dumps(to_json(config), indent=2) + "\n")
-            fresh = {"format": FORMAT, "config": to_json(config), "versions": versions()}
+            fresh = {"format": FORMAT, "config": to_json(config), "versions": versions(), **found}
             store = Store.create(directory.store, fresh)
         except BaseException:
             if source is not None:
@@ -134,19 +130,24 @@ class Run:
         return cls(directory, config, store, replay=source, rebuild=rebuild)
 
     @property
-    def policy(self) -> Learner:
-        """The policy as it is now; `act(observations)`, `export(path)`."""
-        return self._context.learner
+    def policy(self) -> Any:
+        """The policy as it is now: a `Learner` with `act(observations)` and `export(path)`, or a `LanguageModel`."""
+        return self._subject.policy
 
     @property
-    def reward(self) -> RewardModel | None:
-        """The reward model as it is now; None before the first fit."""
-        return self._context.reward
+    def reward(self) -> Any:
+        """The reward model as it is now, a `RewardModel` or a `TextReward`; None before the first fit."""
+        return self._subject.reward
 
     @property
-    def world(self) -> VectorWorld:
-        """The vector of environments, with all behaviour so far."""
-        return self._context.world
+    def world(self) -> Any:
+        """What the policy acts in: a `VectorWorld` with all behaviour so far, or a `PromptSet`."""
+        return self._subject.world
+
+    @property
+    def published(self) -> Path:
+        """The policy that a finished run leaves for other tools."""
+        return self.directory.path / self._kind.policy
 
     @property
     def position(self) -> tuple[int, str] | None:
@@ -161,7 +162,6 @@ class Run:
         A stage that fails, or that Ctrl-C ends, changes nothing: the next call repeats it from where the log ends.
         """
         if self._failed:
-            self._context.world.close()
             self._begin(rebuild=False)
         self._failed = True
         metrics = self._step()
@@ -172,21 +172,20 @@ class Run:
         position = self.position
         if position is None:
             if not self.directory.metrics.exists():  # what is written last; the run was stopped before
-                publish(self.directory, self.store, self.policy, self.reward)
+                self._publish()
             return None
         round_, stage = position
-        context = self._context
-        context.progress = self.progress
+        self._subject.shared.progress = self.progress
         began, cpu = time.monotonic(), time.process_time()
-        self.progress.stage(round_, stage, PLAIN[stage])
-        outcome = EXECUTE[stage](context, round_)
+        self.progress.stage(round_, stage, self._subject.plain[stage])
+        outcome = self._subject.execute(stage, round_)
         self._commit(round_, stage, outcome)
         seconds = time.monotonic() - began
         self._done += 1
         note_timing(self.directory, round_, stage, seconds, time.process_time() - cpu)
         self.progress.finished(round_, stage, outcome.metrics, seconds)
         if self.position is None:
-            publish(self.directory, self.store, self.policy, self.reward)
+            self._publish()
         return outcome.metrics
 
     def finish(self) -> None:
@@ -213,7 +212,7 @@ class Run:
             where = f"round {position[0] + 1} of {self.config.loop.rounds}, next: {position[1]}"
         metrics = self._last_metrics()
         rows = "".join(f"<tr><td>{name}</td><td>{value:.4g}</td></tr>" for name, value in sorted(metrics.items()))
-        return f"<b>{self.config.name}</b> ({self.config.world.id}): {where}<table>{rows}</table>"
+        return f"<b>{self.config.name}</b> ({self._kind.title(self.config)}): {where}<table>{rows}</table>"
 
     def _last_metrics(self) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -223,54 +222,33 @@ class Run:
 
     def _commit(self, round_: int, stage: str, outcome: Outcome) -> None:
         """The ONE row that ends a stage; its files are in place already."""
-        context = self._context
+        shared = self._subject.shared
         payload: dict[str, object] = {
             "round": round_,
             "stage": stage,
             "checkpoint": outcome.checkpoint,
-            "log_position": context.asked_until,
+            "log_position": shared.asked_until,
             "metrics": outcome.metrics,
-            "versions": {"policy": context.learner.version, "reward": context.reward and context.reward.version},
+            "versions": self._subject.versions(),
             "artefacts": outcome.artefacts,
             "clips": outcome.clips,
         }
-        context.journal.stage(stage_key(round_, stage), payload)
+        shared.journal.stage(stage_key(round_, stage), payload)
+
+    def _publish(self) -> None:
+        self._subject.publish()
+        publish_metrics(self.directory, self.store)
 
     def _begin(self, rebuild: bool) -> None:
         """Make everything that the stages share, and bring it to where the log ends."""
-        config = self.config
-        annotators = annotators_of(config, lambda query: attempts_of(self._context, query))
-        own = frozenset(one.profile.id for one in annotators)
-        world, learner = _world_and_learner(config)
-        self._closing.callback(world.close)
-        self._context = Context(
-            config=config,
-            directory=self.directory,
-            journal=Journal(self.store, source=self._replay, own_annotators=own),
-            progress=self.progress,
-            world=world,
-            learner=learner,
-            annotators=annotators,
-        )
+        self._subjects.close()
+        place = Place(self.directory, self.store, self._replay, self.progress)
+        self._subject = self._kind.begin(self.config, place, next(self.store.events(upto=1)).payload)
+        self._subjects.callback(self._subject.close)
         checkpoint.remove_leftovers(self.directory.checkpoints)
         checkpoint.remove_leftovers(self.directory.pieces)
-        self._done = take_up(self._context, self.store, rebuild=rebuild)
+        self._done = take_up(self._subject, self._kind, self.store, rebuild=rebuild)
 
-
-PLAIN = {
-    "act": "the policy acts",
-    "ask": "choosing questions and collecting answers",
-    "learn": "fitting the reward model to all answers",
-    "improve": "training the policy on the learned reward",
-    "check": "measuring the policy",
-}
-"""what each stage does, in plain words"""
-
-
-def _world_and_learner(config: RunConfig) -> tuple[VectorWorld, Learner]:
-    world = VectorWorld(config.world, derive(config.seed, "world"))
-    try:
-        return world, make_learner(config.policy, world, derive(config.seed, "policy"))
-    except BaseException:
-        world.close()
-        raise
+    @property
+    def _context(self) -> Any:
+        return self._subject.shared

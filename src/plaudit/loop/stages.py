@@ -17,7 +17,7 @@ from plaudit.control.rewards import RewardFn, agreed, paid_rows, paying
 from plaudit.loop.asking import ask
 from plaudit.loop.beginning import begin
 from plaudit.loop.checking import check, keep_clip
-from plaudit.loop.context import Context, Outcome, ProgressMonitor, stage_key, steps_of_round
+from plaudit.loop.context import Context, Outcome, ProgressMonitor, steps_of_round
 from plaudit.loop.opinions import keep_opinions
 from plaudit.loop.panel import counted
 from plaudit.ops.aggregate import mean
@@ -189,4 +189,4 @@ class _RandomPolicy:
 EXECUTE = {"act": act, "ask": ask, "learn": learn, "improve": improve, "check": check}
 """what each stage does"""
 
-__all__ = ["EXECUTE", "STAGES", "Context", "Outcome", "restore_policy", "stage_key"]
+__all__ = ["EXECUTE", "STAGES", "restore_policy"]

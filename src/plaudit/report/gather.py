@@ -15,6 +15,7 @@ from plaudit.control.config import ALGORITHMS
 from plaudit.report.answers import Answers, outcomes, summarise_answers
 from plaudit.report.doctor import diagnose
 from plaudit.report.reward import floats, summarise_reward
+from plaudit.report.samples import plain
 from plaudit.report.source import TEXT, Source
 from plaudit.report.stage_log import StageRow, last_metric, read_timing
 from plaudit.report.summary import (
@@ -30,7 +31,8 @@ from plaudit.report.summary import (
     StageSummary,
     Summary,
 )
-from plaudit.report.verdict import details, headline, sign_off
+from plaudit.report.texts import summarise_texts
+from plaudit.report.verdict import details, headline, headline_of_texts, sign_off
 from plaudit.run.directory import RunDirectory
 from plaudit.stats.intervals import mean_interval
 from plaudit.store.signoff import standings
@@ -85,6 +87,7 @@ def summarise(source: Source, directory: Path | str | None) -> Summary:
         improve=_improve(rows),
         check=_check(rows, rounds),
         provenance=_provenance(source, timing),
+        texts=summarise_texts(source),
     )
     return _conclude(summary, source)
 
@@ -93,18 +96,28 @@ def _conclude(summary: Summary, source: Source) -> Summary:
     """Add what follows from the numbers: findings and verdict."""
     findings = tuple(diagnose(summary, source))
     check = dataclasses.replace(summary.check, findings=findings)
+    done, planned, texts = summary.rounds_done, summary.rounds_planned, summary.texts
+    if texts is None:
+        verdict = headline(summary.ask, check, rounds_done=done, rounds_planned=planned)
+    else:
+        verdict = headline_of_texts(summary.ask, texts, rounds_done=done, rounds_planned=planned)
     return dataclasses.replace(
         summary,
         check=check,
-        verdict=headline(summary.ask, check, rounds_done=summary.rounds_done, rounds_planned=summary.rounds_planned),
-        details=(*details(summary.learn, check, findings), sign_off(standings(source.store))),
+        verdict=verdict,
+        details=(
+            *details(summary.learn, check, findings, texts=texts is not None),
+            sign_off(standings(source.store)),
+        ),
     )
 
 
 def find_clip(store: Store, label: str, segment: str) -> Clip:
     """A segment with its video, or with why there is none."""
     if segment.startswith(TEXT):
-        return Clip(label, segment, store.texts([segment])[segment].policy, "", 0, 0, missing="a text")
+        text = store.texts([segment])[segment]
+        said = {"prompt": plain(text.prompt), "completion": plain(text.completion)}
+        return Clip(label, segment, text.policy, "", 0, 0, missing="a text", **said)
     found, job = store.segment(segment), store.job(render_key(segment))
     blob = mime = missing = None
     if job is None:
@@ -186,7 +199,8 @@ def _estimate(values: Sequence[float], logged: float | None) -> Estimate | None:
 
 def _act(source: Source) -> ActSummary:
     rows, config = source.rows, source.config
-    named = {label: segment for row in rows for label, segment in row.clips.items()}
+    # of a run on texts, completions are shown with their scores instead
+    named = {name: segment for row in rows for name, segment in row.clips.items() if not segment.startswith(TEXT)}
     labels = [label for label in CLIP_ORDER if label in named] + [label for label in named if label not in CLIP_ORDER]
     world: dict[str, Any] = config.get("world") or {}
     steps = last_metric(rows, "check/env_steps", "act/env_steps")

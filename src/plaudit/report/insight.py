@@ -1,6 +1,6 @@
 """What single questions and pieces of behaviour were worth: why asked, how answered, scored by whom, what was learned.
 
-Rounds count from 1, as on the screen. Whatever is not kept is None: scores exist of behaviour that answers are about, by the
+Rounds count from 1, as on the screen. Whatever is not kept is None: scores exist of behaviour that was there at a fit, by the
 models that `plaudit.report.scores` describes. All answers of a round are learned from together, so what an answer changed is
 what the fit changed that it was part of.
 """

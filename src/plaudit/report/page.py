@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from plaudit.report import page_behaviour, page_results
+from plaudit.report import page_behaviour, page_results, page_texts
 from plaudit.report.facts import DASH, Facts
 from plaudit.report.markup import Html, Style, join, tag
 from plaudit.report.parts import Videos
@@ -21,6 +21,11 @@ SECTIONS = (
         "What the result is worth, measured with the true reward where there is one, and what looks wrong.",
     ),
 )
+LEADS_OF_TEXTS = {
+    "act": "What the language model says to prompts that it never learned from.",
+    "check": "How the language model does on held-out prompts beside the model that it started from, and what looks wrong.",
+}
+"""what stands under the titles where a language model is taught"""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """content security policy: the page cannot load or send anything"""
 STYLE_SHEET = resources.files("plaudit.report") / "report.css"
@@ -34,19 +39,21 @@ def render_page(summary: Summary, videos: Videos) -> str:
         videos: by digest, for the clips of the summary; a clip whose video is not here says why.
     """
     facts = Facts(summary)
+    texts = summary.texts is not None
     bodies = (
-        page_behaviour.act(facts, videos),
+        page_texts.act(facts) if texts else page_behaviour.act(facts, videos),
         page_behaviour.ask(facts, videos),
         page_results.learn(facts),
         page_results.improve(facts),
         page_results.check(facts),
     )
+    leads = LEADS_OF_TEXTS if texts else {}
     sections = [
         tag(
             "section",
             {"id": key, "aria-labelledby": f"h-{key}"},
             tag("h2", {"id": f"h-{key}"}, title),
-            tag("p", None, lead),
+            tag("p", None, leads.get(key, lead)),
             body,
         )
         for (key, title, lead), body in zip(SECTIONS, bodies, strict=True)
@@ -68,7 +75,11 @@ def render_page(summary: Summary, videos: Videos) -> str:
 
 def _header(facts: Facts) -> Html:
     summary = facts.summary
-    where = [facts.text("act.world"), ", seed ", facts.number("seed", Style.COUNT)]
+    where = [
+        facts.text("act.world" if summary.texts is None else "texts.model"),
+        ", seed ",
+        facts.number("seed", Style.COUNT),
+    ]
     if summary.rounds_planned is not None:
         rounds = [facts.number(name, Style.COUNT) for name in ("rounds_done", "rounds_planned")]
         where += [", ", rounds[0], " of ", rounds[1], " rounds"]
@@ -97,6 +108,17 @@ def _key_figures(facts: Facts) -> Html:
         ("agreement, held out", "learn.accuracy.value", Style.PERCENT, agreement),
         ("environment steps", "act.env_steps", Style.COUNT, Html("")),
     ]
+    if facts.summary.texts is not None:
+        newest = f"texts.measures.{len(facts.summary.texts.measures) - 1}"
+        gold = facts.interval(f"{newest}.gold", Style.PERCENT)
+        shown = [
+            ("true reward", f"{newest}.gold.value", Style.PERCENT, gold),
+            ("wins over its start", f"{newest}.win_rate_gold", Style.PERCENT, Html("")),
+            *shown[2:5],
+            ("rollouts", "texts.rollouts", Style.COUNT, Html("")),
+        ]
+        if not facts.summary.texts.measures:
+            shown = shown[2:]
     items = [
         tag(
             "div",

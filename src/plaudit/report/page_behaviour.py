@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plaudit.report import figures
+from plaudit.report import figures, page_texts
 from plaudit.report.facts import DASH, Facts
 from plaudit.report.markup import Html, Style, join, tag
 from plaudit.report.parts import Videos, data_url, facts_list, table
@@ -111,7 +111,9 @@ def _question(facts: Facts, videos: Videos, index: int, question: Question) -> H
     for i, clip in enumerate(question.clips):
         won = clip.label == winner
         name = f"{clip.label}, preferred" if won else clip.label
-        video = _video(facts, videos, clip, f"Clip {i + 1} of question {index + 1}, {clip.steps} steps")
+        alt = f"Clip {i + 1} of question {index + 1}, {clip.steps} steps"
+        read = clip.completion is not None
+        video = page_texts.text(facts, f"{path}.clips.{i}") if read else _video(facts, videos, clip, alt)
         pictures.append(tag("figure", {"class": "won"} if won else None, video, tag("figcaption", None, name)))
     why = ["Round ", facts.number(f"{path}.round", Style.COUNT), ", chosen by ", facts.text(f"{path}.strategy")]
     if question.score is not None:

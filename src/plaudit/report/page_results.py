@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plaudit.check.diagnose import Severity
-from plaudit.report import figures
+from plaudit.report import figures, page_texts
 from plaudit.report.facts import DASH, Facts
 from plaudit.report.markup import Html, Style, join, tag
 from plaudit.report.parts import facts_list, folded, table
@@ -36,6 +36,8 @@ def improve(facts: Facts) -> Html:
     ]
     logged = facts_list(rows) if rows else tag("p", {"class": "absent"}, "The learner logged nothing.")
     side = tag("div", {"class": "stack"}, tag("h3", None, "What the learner logged last"), logged)
+    if facts.summary.texts is not None:
+        return page_texts.improve(facts, side)
     upper = tag("div", {"class": "columns"}, figures.learned_return_chart(facts), side)
     return join([upper, tag("h3", None, "Round by round"), _rounds(facts)])
 
@@ -73,6 +75,8 @@ def _rounds(facts: Facts) -> Html:
 
 def check(facts: Facts) -> Html:
     """Section Check: what the result is worth."""
+    if facts.summary.texts is not None:
+        return join([page_texts.check(facts), tag("h3", None, "What the doctor says"), _findings(facts)])
     rows = [
         ("Return of the agent", facts.number("check.returns.value", Style.RETURN)),
         ("95 % interval", facts.interval("check.returns", Style.RETURN) or Html(DASH)),

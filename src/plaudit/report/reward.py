@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from plaudit.check.learned import noise_ceiling
 from plaudit.records import Choice, Comparison, SegmentData
 from plaudit.report.answers import Answers
-from plaudit.report.source import Source
+from plaudit.report.source import TEXT, Source
 from plaudit.report.stage_log import last_metric
 from plaudit.report.summary import Estimate, LearnSummary, ReliabilityBin
+from plaudit.report.texts import gold_of
 from plaudit.stats.intervals import wilson
 
 FloatArray = NDArray[np.float64]
@@ -139,7 +140,11 @@ def _ceiling(source: Source, answers: Answers, teacher: Mapping[str, Any] | None
         one for one in answers.feedback if isinstance(one, Comparison) and one.choice in (Choice.FIRST, Choice.SECOND)
     ]
     names = [segment for one in decided for segment in queries[one.query].segments]
-    returns = np.array(source.of_segments("return", names, _true_return)).reshape(-1, 2)
+    if any(name.startswith(TEXT) for name in names):
+        gold = gold_of(source)
+        returns = np.array([gold.get(name, np.nan) for name in names]).reshape(-1, 2)
+    else:
+        returns = np.array(source.of_segments("return", names, _true_return)).reshape(-1, 2)
     apart = returns[:, 0] - returns[:, 1]
     differences = apart[np.isfinite(apart)]
     if not len(differences):

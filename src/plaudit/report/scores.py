@@ -2,7 +2,7 @@
 
 Scores stand beside the log, as ended jobs of the store that name blobs: they follow from the log, and losing them costs
 nothing but the look at them. A fit leaves two tables: what the model before it, which had chosen the round's questions,
-thought of these; and what the fitted model thinks of all behaviour that answers are about.
+thought of these; and what the fitted model thinks of all behaviour that answers are about, and of the newest that is listed beside it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from plaudit.store.store import Store
 
 KIND = "scores"
-PREFIX = "seg_"
+PREFIXES = ("seg_", "txt_")
 WIDTH = 16
 """bytes of an id, without its prefix"""
 
@@ -54,10 +54,13 @@ class Scores:
 def keep(
     store: Store, round_: int, when: When, *, reward: str, segments: Sequence[str], members: NDArray[np.float64]
 ) -> None:
-    """Keep a table; one that is there stays as it is. `members` is [member, segment], ids of control segments."""
+    """Keep a table; one that is there stays as it is. `members` is [member, segment]; all segments are of control, or all texts."""
     key = _key(round_, when)
-    ids = np.frombuffer(bytes.fromhex("".join(one.removeprefix(PREFIX) for one in segments)), dtype=np.uint8)
-    blob = store.blobs.put_arrays({"segments": ids.reshape(-1, WIDTH), "members": members})
+    prefix = next((one for one in PREFIXES if segments and segments[0].startswith(one)), PREFIXES[0])
+    ids = np.frombuffer(bytes.fromhex("".join(one.removeprefix(prefix) for one in segments)), dtype=np.uint8)
+    # tables of control segments were there before those of texts, and have no name of their own
+    name = "segments" if prefix == PREFIXES[0] else "texts"
+    blob = store.blobs.put_arrays({name: ids.reshape(-1, WIDTH), "members": members})
     store.add_job(KIND, {"round": round_, "reward": reward}, key)
     job = store.job(key)
     assert job is not None
@@ -70,7 +73,8 @@ def load(store: Store, round_: int, when: When) -> Scores | None:
     if job is None or job.result is None or not store.blobs.has(job.result["blob"]):
         return None
     found = store.blobs.get_arrays(job.result["blob"])
-    places = {PREFIX + row.tobytes().hex(): place for place, row in enumerate(found["segments"])}
+    prefix, ids = (PREFIXES[0], found["segments"]) if "segments" in found else (PREFIXES[1], found["texts"])
+    places = {prefix + row.tobytes().hex(): place for place, row in enumerate(ids)}
     return Scores(round_, job.payload["reward"], np.asarray(found["members"], dtype=np.float64), places)
 
 

@@ -55,6 +55,10 @@ class Clip:
     mime: str | None = None
     missing: str | None = None
     """why there is no video"""
+    prompt: str | None = None
+    """of a text, what came before it"""
+    completion: str | None = None
+    """of a text, what is judged"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +255,66 @@ class StageSummary:
     cpu_seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextMeasures:
+    """A language model on held-out prompts; means over completions."""
+
+    number: int
+    """round, from 1; 0 is where the policy started"""
+    policy: str | None = None
+    gold: Estimate | None = None
+    """the true reward, which no learner sees: share of a prompt's constraints that a completion keeps"""
+    win_rate_gold: float | None = None
+    """share of comparisons with the start's completions of the same prompt that it wins by the true reward; equal ones count half"""
+    win_rate_gold_length_matched: float | None = None
+    """the same among pairs of about equal length"""
+    win_rate_reward: float | None = None
+    """by the learned reward"""
+    win_rate_reward_length_matched: float | None = None
+    length_matched: float | None = None
+    """share of the pairs that are of about equal length"""
+    kl: float | None = None
+    """distance to the start in nats per completion"""
+    repetition: float | None = None
+    """share of 4-token runs that occurred in the completion before"""
+    missing_end: float | None = None
+    """share of completions that did not end by themselves"""
+    length: float | None = None
+    """tokens of a completion"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleSummary:
+    """One completion, with what was thought of it."""
+
+    label: str
+    prompt: str
+    completion: str
+    tokens: int
+    finished: bool
+    gold: float | None = None
+    reward: float | None = None
+    spread: float | None = None
+    advantage: float | None = None
+    kl: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextsSummary:
+    """What only runs have that teach a language model."""
+
+    model: str
+    algorithm: str
+    measures: tuple[TextMeasures, ...]
+    """the start first, then the rounds"""
+    samples: tuple[SampleSummary, ...]
+    """of the newest check, drawn at random"""
+    rollouts: int
+    """that the policy learned from so far"""
+    rollout: tuple[SampleSummary, ...]
+    """the newest of these"""
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where the numbers come from."""
@@ -285,3 +349,5 @@ class Summary:
     improve: ImproveSummary
     check: CheckSummary
     provenance: Provenance
+    texts: TextsSummary | None = None
+    """of a run that teaches a language model"""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from plaudit.check.diagnose import Finding, Severity
 from plaudit.report.markup import Style, format_number
-from plaudit.report.summary import AskSummary, CheckSummary, LearnSummary
+from plaudit.report.summary import AskSummary, CheckSummary, LearnSummary, TextsSummary
 from plaudit.store.signoff import Standing, State
 
 OPEN = {
@@ -37,7 +37,29 @@ def headline(ask: AskSummary, check: CheckSummary, *, rounds_done: int, rounds_p
     return f"{so_far}The agent's return rose from {random} (random actions) to {value} after {cost}."
 
 
-def details(learn: LearnSummary, check: CheckSummary, findings: Sequence[Finding]) -> tuple[str, ...]:
+def headline_of_texts(ask: AskSummary, texts: TextsSummary, *, rounds_done: int, rounds_planned: int | None) -> str:
+    """The same of a run that teaches a language model: the policy beside the model that it started from."""
+    cost = f"{_answers(ask)} {_human_time(ask)}".rstrip()
+    running = rounds_planned is not None and rounds_done < rounds_planned
+    so_far = f"After {rounds_done} of {rounds_planned} rounds: " if running else ""
+    start, last = (next(iter(some), None) for some in (texts.measures[:1], texts.measures[:0:-1]))
+    if last is None or start is None:
+        return f"{so_far}Nothing has been measured yet; {cost} so far."
+    if last.gold is not None and start.gold is not None and last.win_rate_gold is not None:
+        before, after, wins = (
+            format_number(x, Style.PERCENT) for x in (start.gold.value, last.gold.value, last.win_rate_gold)
+        )
+        went = "rose" if last.gold.value > start.gold.value else "went"
+        return f"{so_far}The true reward {went} from {before} to {after} after {cost}; the policy wins {wins} of comparisons with its start."
+    if last.win_rate_reward is not None:
+        wins = format_number(last.win_rate_reward, Style.PERCENT)
+        return f"{so_far}The policy wins {wins} of comparisons with its start by the learned reward after {cost}; no true reward is known."
+    return f"{so_far}The policy was measured after {cost}, and there is no reward to judge it by."
+
+
+def details(
+    learn: LearnSummary, check: CheckSummary, findings: Sequence[Finding], *, texts: bool = False
+) -> tuple[str, ...]:
     """How well the reward model agrees with people, and what the doctor says."""
     found: list[str] = []
     if learn.accuracy is not None:
@@ -46,7 +68,7 @@ def details(learn: LearnSummary, check: CheckSummary, findings: Sequence[Finding
         if learn.noise_ceiling is not None:
             text += f"; the teacher's noise allows {format_number(learn.noise_ceiling, Style.PERCENT)}"
         found.append(text + ".")
-    if check.return_oracle is None:
+    if check.return_oracle is None and not texts:
         found.append("The oracle was not trained, so how much better one could do is not known.")
     found.append(_doctor(findings))
     return tuple(found)

@@ -14,6 +14,7 @@ from plaudit.records import from_json, to_json
 from plaudit.report.gather import gather
 from plaudit.report.page import render_page
 from plaudit.report.parts import PICTURES, Video
+from plaudit.report.source import TEXT
 from plaudit.report.summary import Clip, Summary
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
@@ -49,7 +50,8 @@ def shown_clips(summary: Summary) -> list[Clip]:
 
 def render_clips(store: Store, summary: Summary) -> int:
     """Draw the clips of the page that nobody has drawn yet. Returns how many; a clip that cannot be drawn says why."""
-    missing = [clip.segment for clip in shown_clips(summary) if store.job(render_key(clip.segment)) is None]
+    drawn = [clip.segment for clip in shown_clips(summary) if not clip.segment.startswith(TEXT)]
+    missing = [segment for segment in drawn if store.job(render_key(segment)) is None]
     created = next(store.events(kinds={"run.created"}), None)
     if not missing or created is None:
         return 0

@@ -22,6 +22,11 @@ T = TypeVar("T")
 
 def load(cls: type[T], path: Path) -> T:
     """A config of class `cls` from a TOML file. Raises ConfigError naming file, place and next step."""
+    return from_table(cls, read_table(path), where=path.name)
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A TOML file as nested tables. Raises ConfigError."""
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -31,10 +36,9 @@ def load(cls: type[T], path: Path) -> T:
             next_step="give the path of a TOML file, or make one with `plaudit init`",
         ) from error
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("The run file is not valid TOML", got=f"{path}: {error}") from error
-    return from_table(cls, table, where=path.name)
 
 
 def from_table(cls: type[T], table: dict[str, Any], *, where: str = "run file") -> T:

@@ -22,7 +22,8 @@ from plaudit.studio.invitations import Invitations
 from plaudit.studio.keys import Keys
 from plaudit.studio.limits import ANSWERS, PROGRAM, Limits
 from plaudit.studio.oidc import Oidc
-from plaudit.studio.roles import MAY, Caller, Role
+from plaudit.studio.refusals import refusal
+from plaudit.studio.roles import MAY, Caller, Permission, Role
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 LONGEST_BODY = 16_384
@@ -133,6 +134,14 @@ class Access:
         """The session token that a browser sent, if it did."""
         return request.cookies.get(self.site.cookie(request))
 
+    def standing(self, callers: set[Caller]) -> set[Caller]:
+        """Those of whom all is still so: their session or key lasts, and they may do no less."""
+        sessions = self.accounts.lasting({one.session for one in callers if one.session is not None})
+        keys = self.keys.lasting({one.key for one in callers if one.key is not None})
+        may = {id: MAY[account.role] for id, account in sessions.items()} | keys
+        nothing: frozenset[Permission] = frozenset()
+        return {one for one in callers if one.may <= may.get(one.session or one.key or "", nothing)}
+
     def pace(self, caller: Caller, request: HTTPConnection) -> None:
         """Raise 429 when a caller changes things too often."""
         if request.scope.get("method", "GET") not in SAFE_METHODS:
@@ -190,19 +199,19 @@ def _refusal(site: Site, method: str, headers: Headers) -> JSONResponse | None:
     own = site.origin(headers.get("host", ""))
     if own is None:
         served = "localhost" if site.host is None else f"localhost and {site.host}"
-        return JSONResponse({"error": f"The studio answers only to {served}."}, 421)
+        return JSONResponse(refusal(f"The studio answers only to {served}."), 421)
     if method in SAFE_METHODS:
         return None
     # a browser never sends a key by itself, so a program that does needs no origin; one that is there must be right
     origin, site_of = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
     by_key = "authorization" in headers and origin is None
     if (origin != own and not by_key) or site_of != "same-origin":
-        return JSONResponse({"error": "This request does not come from the studio's own page."}, 403)
+        return JSONResponse(refusal("This request does not come from the studio's own page."), 403)
     if method == "WEBSOCKET":
         return None
     length = headers.get("content-length", "0")  # without one, and not in chunks, there is no body
     if "transfer-encoding" in headers or not length.isdecimal() or int(length) > LONGEST_BODY:
-        return JSONResponse({"error": "The request is too long, or does not say how long it is."}, 413)
+        return JSONResponse(refusal("The request is too long, or does not say how long it is."), 413)
     return None
 
 

@@ -15,6 +15,7 @@ from plaudit.studio.client import ENTER, index
 from plaudit.studio.invitations import Joining
 from plaudit.studio.limits import ADDRESS, LOGIN
 from plaudit.studio.manage_api import add_management, asked
+from plaudit.studio.refusals import refusal
 from plaudit.studio.roles import Caller, Permission, needs, said
 from plaudit.studio.webhooks import Webhooks
 
@@ -39,11 +40,11 @@ def add_access(app: FastAPI, access: Access, hooks: Webhooks) -> None:
     @app.exception_handler(AnyHTTPException)
     def refused(request: Request, error: Exception) -> JSONResponse:
         wrong = cast(AnyHTTPException, error)
-        return JSONResponse({"error": str(wrong.detail)}, wrong.status_code, headers=wrong.headers)
+        return JSONResponse(refusal(str(wrong.detail)), wrong.status_code, headers=wrong.headers)
 
     @app.exception_handler(MissingExtra)
     def missing(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 501)
+        return JSONResponse(refusal(str(error)), 501)
 
 
 def _add_sessions(app: FastAPI, access: Access) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from plaudit.studio.refusals import KNOWN
 from plaudit.studio.roles import Permission, Role
 from plaudit.studio.webhooks import EVENTS
 
@@ -26,6 +27,10 @@ class Refusal(_Shape):
     """Why something was refused: what, got, expected, next step."""
 
     error: str
+    code: Annotated[str, WithJsonSchema({"type": "string", "enum": list(KNOWN)})]
+    """the same as long as the reason is; see `plaudit.studio.refusals`"""
+    got: str | None = None
+    """what was found, where the words say it"""
 
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -187,6 +192,20 @@ class HookWish(_Shape):
     """whether it may lead to an address that is not public; owners only"""
 
 
+class AttemptView(_Shape):
+    """One time that a receiver was told something, or was not."""
+
+    at: float
+    type: str
+    """kind of event, or webhook.test"""
+    seq: int | None
+    """log position; None for a test"""
+    trouble: str | None
+    """why it was not received; None: it was"""
+    trouble_code: str | None
+    """of `trouble`, as of every refusal"""
+
+
 class HookView(_Shape):
     """A webhook, without its secret."""
 
@@ -197,9 +216,16 @@ class HookView(_Shape):
     private: bool
     told: int
     """log position up to which the receiver has been told"""
+    waiting: int
+    """messages that it has not got yet; 1000 stands for more"""
     failures: int
     """in a row"""
+    next_at: float | None
+    """when it is tried again after a failure, in seconds since 1970"""
     trouble: str | None
+    trouble_code: str | None
+    attempts: list[AttemptView]
+    """how the last messages fared, newest first, since this studio began"""
 
 
 class NewHook(_Shape):

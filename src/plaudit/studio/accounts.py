@@ -214,6 +214,17 @@ class Accounts:
                 self._store.change(lambda connection: connection.execute(touched) and None)
         return _account(row), hash_
 
+    def lasting(self, ids: set[str]) -> dict[str, Account]:
+        """Of these sessions those that have not ended, with the accounts that they belong to. Does not count as use."""
+        if not ids:
+            return {}
+        now = self._clock()
+        wanted = select(account, session.c.hash).join(session, session.c.account == account.c.id)
+        wanted = wanted.where(session.c.hash.in_(sorted(ids)), account.c.closed_at.is_(None))
+        wanted = wanted.where(session.c.used_at > now - IDLE_SECONDS, session.c.created_at > now - SESSION_SECONDS)
+        with self._store.reading() as connection:
+            return {row.hash: _account(row) for row in connection.execute(wanted)}
+
     def end_sessions(self, id: str, *, only: str | None = None) -> None:
         """Sign an account out everywhere, or end the one session of this id."""
         which = session.c.account == id if only is None else (session.c.account == id) & (session.c.hash == only)

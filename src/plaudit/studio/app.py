@@ -22,6 +22,7 @@ from plaudit.studio.client import add_client, index
 from plaudit.studio.desk import Desk
 from plaudit.studio.export_api import add_export
 from plaudit.studio.live import add_live
+from plaudit.studio.refusals import refusal
 from plaudit.studio.roles import Caller, Permission, needs
 from plaudit.studio.study_api import add_study
 from plaudit.studio.view import Answer, Progress, SessionCue, Undo, View
@@ -68,7 +69,8 @@ def create_app(
     _handle_errors(app)
     _add_pages(app, access)
     add_client(app)
-    add_access(app, access, Webhooks(store))
+    app.state.hooks = Webhooks(store)
+    add_access(app, access, app.state.hooks)
     add_export(app, store)
     _add_api(app, desk, store)
     add_live(app, store, config, holds=desk.holds)
@@ -98,15 +100,15 @@ def _keeping(desk: Desk) -> Callable[[FastAPI], AbstractAsyncContextManager[None
 def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(RecordError)
     def refused(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 409)
+        return JSONResponse(refusal(str(error)), 409)
 
     @app.exception_handler(StoreError)
     def unavailable(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 503)
+        return JSONResponse(refusal(str(error)), 503)
 
     @app.exception_handler(RequestValidationError)
     def unreadable(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "The studio could not read this request; reload the page."}, 422)
+        return JSONResponse(refusal("The studio could not read this request; reload the page."), 422)
 
 
 def _add_pages(app: FastAPI, access: Access) -> None:

@@ -66,16 +66,24 @@ class Deliveries:
         for event in self._hooks.events(hook):
             if sent == AT_ONCE or self._stopping.is_set():
                 break
-            try:
-                send(hook.url, self._hooks.message(hook, event), private=hook.private)
-            except (OSError, http.client.HTTPException, RecordError) as error:
-                again = hook if sent == 0 else replace(hook, failures=0)
-                self._hooks.failed(again, str(error) or type(error).__name__)
+            trouble = sent_or_why(hook, self._hooks.message(hook, event))
+            self._hooks.tried(hook, event.kind, event.seq, trouble)
+            if trouble is not None:
+                self._hooks.failed(hook if sent == 0 else replace(hook, failures=0), trouble)
                 return sent
             self._hooks.told(hook, event.seq)
             sent += 1
         self._hooks.free(hook)
         return sent
+
+
+def sent_or_why(hook: Webhook, message: Message) -> str | None:
+    """Post a message to a receiver. Returns why it did not get it, if it did not."""
+    try:
+        send(hook.url, message, private=hook.private)
+    except (OSError, http.client.HTTPException, RecordError) as error:
+        return str(error) or type(error).__name__
+    return None
 
 
 def send(url: str, message: Message, *, private: bool) -> None:

@@ -28,6 +28,7 @@ from plaudit.errors import RecordError, StoreError
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Query, TextSegment, brought
 from plaudit.store.store import Store
 from plaudit.studio.outlook import Outlook
+from plaudit.studio.refusals import code_of
 from plaudit.studio.showing import Showing
 from plaudit.studio.view import Answer, Progress, View, Waiting
 
@@ -61,6 +62,7 @@ class Desk:
         self._seen: dict[str, float] = {}
         self._away: set[str] = set()
         self._trouble: str | None = None
+        self._trouble_code: str | None = None
         self._opening = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
 
@@ -160,8 +162,9 @@ class Desk:
                 self._outlook.read()
                 if not self._outlook.has_answered(session.annotator, record.query):  # it stays and is tried again
                     self._trouble = f"Your answers cannot be saved at the moment. They are kept. {error}"
+                    self._trouble_code = code_of(str(error))
                     break
-            self._trouble = None
+            self._trouble = self._trouble_code = None
             session.handle(Saved(record.id), self._clock())
         for query in before - session.claims:
             self._store.release(query, session.annotator)
@@ -267,4 +270,5 @@ class Desk:
             ),
             waiting=Waiting(stage=self._outlook.stage, seconds=self._outlook.seconds()) if state == "waiting" else None,
             trouble=self._trouble,
+            trouble_code=self._trouble_code,
         )

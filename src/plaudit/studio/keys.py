@@ -114,14 +114,23 @@ class Keys:
         if row is None or not hmac.compare_digest(row.hash, digest(token.encode())):
             return None
         now = self._clock()
-        if row.closed_at is not None or (row.until is not None and now >= row.until):
+        if not _lasts(row, now):
             return None
         if row.used_at is None or now - row.used_at > TOUCH_SECONDS:
             with suppress(StoreError):  # reading goes on while the disk is full
                 touched = api_key.update().where(api_key.c.id == id).values(used_at=now)
                 self._store.change(lambda connection: connection.execute(touched) and None)
-        scopes = {Permission(one) for one in json.loads(row.scopes)} & MAY[Role(row.role)] - NEVER
-        return Caller(row.account, Role.SERVICE, row.annotator, MAY[Role.SERVICE] | scopes, key=id)
+        return Caller(row.account, Role.SERVICE, row.annotator, _may(row), key=id)
+
+    def lasting(self, ids: set[str]) -> dict[str, frozenset[Permission]]:
+        """Of these keys those that have not ended, and what each may do. Does not count as use."""
+        if not ids:
+            return {}
+        wanted = select(api_key, account.c.role, account.c.closed_at).join(account, api_key.c.account == account.c.id)
+        with self._store.reading() as connection:
+            rows = connection.execute(wanted.where(api_key.c.id.in_(sorted(ids)))).all()
+        now = self._clock()
+        return {row.id: _may(row) for row in rows if _lasts(row, now)}
 
     def _programs(self, annotator: str) -> str:
         """A pseudonym that answers of a program may be stored under."""
@@ -134,6 +143,15 @@ class Keys:
                 next_step="leave it out: the key gets a pseudonym of its own",
             )
         return annotator
+
+
+def _lasts(row: Any, now: float) -> bool:
+    return row.closed_at is None and (row.until is None or now < row.until)
+
+
+def _may(row: Any) -> frozenset[Permission]:
+    scopes = {Permission(one) for one in json.loads(row.scopes)}
+    return MAY[Role.SERVICE] | (scopes & MAY[Role(row.role)] - NEVER)
 
 
 def _key(row: Any) -> Key:

@@ -2,39 +2,41 @@
 
 POST /api/live starts a world for a demonstration or a correction that its annotator was asked for; WebSocket
 /api/live/{id} plays it. The server sends {step, done, enough, again} before every picture, and {segment, start, end} when
-what was shown is stored, or {error}; the page sends {seen: number of pictures}, {go}, {pause}, {action}, {speed},
-{restart} and {end, first}. Nothing reaches the store before the whole of it has arrived here.
+what was shown is stored, or {error, code, got}; the page sends {seen: number of pictures}, {go}, {pause}, {action}, {speed},
+{restart} and {end, first}. Nothing reaches the store before the whole of it has arrived here. What was shown lies in a file until an
+answer brings it: GET /api/live offers it again after a connection, a page or a studio was lost.
 """
 
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, WebSocket
+from fastapi import Query as Asked
 from pydantic import Field
 from starlette.websockets import WebSocketState
 
 from plaudit.ask.mix import SHOWING
-from plaudit.ask.teacher_remarks import changed
 from plaudit.errors import RecordError, StoreError
-from plaudit.records import Query, QueryKind, Segment, SegmentData, from_json
+from plaudit.records import Query, QueryKind, SegmentData, from_json
 from plaudit.run.seeds import derive
 from plaudit.store.store import Store
 from plaudit.studio.live_child import Child
-from plaudit.studio.live_world import GONE, Limits, Live
+from plaudit.studio.live_kept import Showing, Showings
+from plaudit.studio.live_world import GONE, SIGNED_OUT, Limits, Live
+from plaudit.studio.presence import presence_of
 from plaudit.studio.roles import Caller, Permission, needs, said
 from plaudit.studio.view import Shape
 from plaudit.worlds.config import WorldConfig, task_seen
-from plaudit.worlds.wire import Start, segment_data, setup
+from plaudit.worlds.kept import About
+from plaudit.worlds.wire import Start, setup
 
 # no `from __future__ import annotations` here: FastAPI reads the annotations of routes inside of functions
 Holds = Callable[[str, str], bool]
 """annotator, query"""
-POLICY = "person"
-"""what segments name as the policy that acted"""
 Who = Annotated[Caller, Depends(needs(Permission.LABEL))]
 
 
@@ -82,14 +84,23 @@ class LiveWorld(Shape):
     """of these, how many are those of the segment that is corrected"""
 
 
+class LiveShown(Shape):
+    """What somebody showed, and gave no answer with: the connection was cut, or the studio had stopped."""
+
+    segment: str
+    start: int | None
+    end: int | None
+    length: int
+    at: float
+    """when, in seconds since 1970"""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What is played."""
 
-    id: str
+    about: About
     world: WorldConfig
-    name: str
-    """of the world and its task, as segments say it"""
     start: Start
     data: SegmentData | None
     """of the segment that it begins in"""
@@ -101,6 +112,7 @@ class Lives:
     def __init__(self, store: Store, config: Mapping[str, Any], holds: Holds, limits: Limits) -> None:
         self.found: dict[str, Live] = {}
         self.limits = limits
+        self.showings = Showings(store)
         self._store, self._config, self._holds = store, config, holds
         self._starting = 0
 
@@ -110,33 +122,43 @@ class Lives:
         Raises:
             RecordError: there is nothing to play, or it cannot be played.
         """
-        for id_ in [id_ for id_, live in self.found.items() if live.annotator == annotator]:
-            await self.found.pop(id_).end()
+        await self._end([id_ for id_, live in self.found.items() if live.annotator == annotator])
         if self._starting + sum(live.last is None for live in self.found.values()) >= self.limits.worlds:
             return None
         self._starting += 1
         try:
             task = await asyncio.to_thread(self._task, annotator, wish)
-            child, ready = await Child.start(setup(task.world, task.start, task.data))
+            keeper = await asyncio.to_thread(self.showings.keeper, task.about)
+            child, ready = await Child.start(setup(task.world, task.start, task.data, keep=keeper.wire()))
         finally:
             self._starting -= 1
 
         async def keep(start: int, attempt: int, arrays: bytes) -> dict[str, Any]:
-            return await asyncio.to_thread(self._keep, task, f"live/{task.id}/{attempt}", start, arrays)
+            return asdict(await asyncio.to_thread(self.showings.add, task.about, attempt, start, arrays))
 
-        live = self.found[task.id] = Live(annotator, child, keep, self.limits)
+        live = self.found[task.about.id] = Live(annotator, child, keep, self.limits)
         loop = asyncio.get_running_loop()
         # for a while it can be asked how it ended
-        live.pump.add_done_callback(lambda _: loop.call_later(self.limits.away, self._forget, task.id, live))
+        live.pump.add_done_callback(lambda _: loop.call_later(self.limits.away, self._forget, task.about.id, live))
         names = ("fps", "idle", "turns", "pads", "low", "high", "strength")
         kept = task.start.step if task.start.keep else 0
-        about = {"id": task.id, "keys": ready["binds"], "length": task.start.length, "kept": kept}
+        about = {"id": task.about.id, "keys": ready["binds"], "length": task.start.length, "kept": kept}
         return LiveWorld.model_validate(about | {name: ready[name] for name in names})
 
     async def close(self) -> None:
         """End all."""
-        while self.found:
-            await self.found.popitem()[1].end()
+        await self._end(list(self.found))
+
+    async def shown(self, annotator: str, query: str) -> list[tuple[float, Showing]]:
+        """What this annotator showed for a question without giving an answer, newest first. Raises RecordError."""
+        # a world that nobody plays any more, as after a reload, is left: what was done in it is among this
+        left = [id_ for id_, live in self.found.items() if live.annotator == annotator and live.alone]
+        await self._end([id_ for id_ in left if self.found[id_].last is None])
+        await asyncio.to_thread(self._query, annotator, query)
+        return await asyncio.to_thread(self.showings.waiting, annotator, query)
+
+    async def _end(self, ids: list[str]) -> None:
+        await asyncio.gather(*(self.found.pop(id_).end() for id_ in ids))
 
     def _forget(self, id_: str, live: Live) -> None:
         if self.found.get(id_) is live:
@@ -163,7 +185,7 @@ class Lives:
         )
         if start.step >= shown.length:
             raise RecordError("The segment has no such step", got=start.step, expected=f"0 .. {shown.length - 1}")
-        return Task(id_, world, shown.world, start, None if item is None else data)
+        return Task(About(annotator, query.id, id_), world, start, None if item is None else data)
 
     def _query(self, annotator: str, id_: str) -> Query:
         """A question that this annotator holds. Raises RecordError when it is none that can be played."""
@@ -177,25 +199,6 @@ class Lives:
                 expected="a demonstration or a correction, in a run that has a world",
             )
         return query
-
-    def _keep(self, task: Task, episode: str, start: int, arrays: bytes) -> dict[str, Any]:
-        """Store what was shown. Raises RecordError when it corrects nothing, StoreError when it cannot be stored."""
-        data = segment_data(arrays)
-        first, end = None, None
-        if task.start.keep and task.data is not None:
-            first, end = changed(task.data, data)
-            if first is None:
-                raise RecordError("This is what was there already", next_step="do something else from some step on")
-        segment = Segment(
-            world=task.name,
-            policy=POLICY,
-            episode=episode,
-            start=start,
-            length=len(data),
-            blob=self._store.blobs.put_arrays(data.arrays()),
-        )
-        self._store.add_segments([segment])
-        return {"segment": segment.id, "start": first, "end": end, "length": segment.length}
 
 
 def add_live(
@@ -236,6 +239,14 @@ def add_live(
             raise HTTPException(429, words, {"Retry-After": "20"})
         return world
 
+    @app.get("/api/live")
+    async def shown(caller: Who, query: Annotated[str, Asked(max_length=64)]) -> list[LiveShown]:
+        try:
+            found = await lives.shown(caller.annotator, query)
+        except StoreError as error:
+            raise RecordError(str(error)) from error
+        return [LiveShown(at=at, **asdict(one)) for at, one in found]
+
     @app.websocket("/api/live/{id}")
     async def play(caller: Who, socket: WebSocket, id: str) -> None:
         live = lives.found.get(id)
@@ -243,6 +254,10 @@ def add_live(
         if live is None or live.annotator != caller.annotator:
             await socket.close(GONE)
             return
-        code = await live.converse(socket)
+        try:
+            async with presence_of(app).lasting(caller):
+                code = await live.converse(socket)
+        except TimeoutError:
+            code = SIGNED_OUT
         if WebSocketState.DISCONNECTED not in (socket.client_state, socket.application_state):
             await socket.close(code)

@@ -13,13 +13,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from plaudit.errors import PlauditError
 from plaudit.studio.live_child import STOPPED, Child
+from plaudit.studio.refusals import refusal
 
 LONGEST_MESSAGE = 2048
 AHEAD = 3
 """pictures on their way to a page; further ones wait, and only the newest of them is sent"""
-GONE, TAKEN, ENDED, UNREADABLE = 4404, 4409, 1000, 1003
-"""codes with which a socket is closed: there is no such world; played in another tab; it has ended; not understood"""
-AWAY = "You were away for too long. Nothing of this attempt was kept. Start again."
+GONE, TAKEN, ENDED, UNREADABLE, SIGNED_OUT = 4404, 4409, 1000, 1003, 4401
+"""codes with which a socket is closed: there is no such world; played in another tab; it has ended; not understood;
+whoever plays may no longer"""
+AWAY = "You were away for too long. What you did is offered to you again if it was enough. Start again."
+PARTING_SECONDS = 5.0
+"""for which a world that is given up may take to keep what was done in it"""
 Keep = Callable[[int, int, bytes], Awaitable[dict[str, Any]]]
 """first step in the episode, number of the attempt and arrays of what was shown, to what is said of it when it is stored"""
 
@@ -30,7 +34,7 @@ class Limits:
 
     worlds: int = 4
     """at a time, in one studio"""
-    away: float = 60.0
+    away: float = 120.0
     """seconds without a connection after which a world is given up"""
     idle: float = 600.0
     """seconds without a wish of the person after which a world is given up"""
@@ -69,6 +73,7 @@ class Live:
         self._replaced: asyncio.Event | None = None
         self.picture: Picture | None = None
         self._seen = 0
+        self._parting = False
         self._loop = asyncio.get_running_loop()
         self._away = self._loop.call_later(limits.away, self._give_up)
         self._idle = self._loop.call_later(limits.idle, self._give_up)
@@ -106,15 +111,22 @@ class Live:
         return max(int(task.result()) for task in ended)
 
     async def end(self) -> None:
-        """End the process. What was not handed in is gone."""
+        """End the process. What was not handed in is kept in a file, if it was enough."""
         self._away.cancel()
         self._idle.cancel()
-        await self._child.end()
+        self._give_up()
         await self.pump
 
+    @property
+    def alone(self) -> bool:
+        """Whether no page plays it."""
+        return self._replaced is None
+
     def _give_up(self) -> None:
-        self.last = self.last or {"error": AWAY}
-        self._child.kill()
+        if not self._parting and self.last is None:
+            self._parting = True
+            self._child.send({"leave": True})
+            self._loop.call_later(PARTING_SECONDS, self._child.kill)
 
     async def _read(self) -> None:
         """Take what the process says; the newest picture replaces those that nobody has sent yet."""
@@ -133,13 +145,13 @@ class Live:
                     _, arrays = await self._child.read()
                     self.last = await self._keep(said["start"], state["again"], arrays)
                 elif "error" in said:
-                    self.last = {"error": said["error"]}
+                    self.last = refusal(said["error"])
                 else:
                     state = said
         except asyncio.IncompleteReadError:
-            self.last = self.last or {"error": STOPPED}
+            self.last = self.last or refusal(AWAY if self._parting else STOPPED)
         except PlauditError as error:
-            self.last = {"error": str(error)}
+            self.last = refusal(str(error))
         finally:
             self._idle.cancel()
             self._news.set()

@@ -13,6 +13,7 @@ from plaudit.studio.access_shapes import (
     AccountChange,
     AccountView,
     Asked,
+    AttemptView,
     HookView,
     HookWish,
     Invite,
@@ -24,10 +25,13 @@ from plaudit.studio.access_shapes import (
     Open,
 )
 from plaudit.studio.accounts import Account
+from plaudit.studio.deliver import sent_or_why
 from plaudit.studio.invitations import Asks
 from plaudit.studio.keys import Key, Wish
+from plaudit.studio.limits import LOGIN
+from plaudit.studio.refusals import code_of
 from plaudit.studio.roles import MAY, Caller, Permission, Role, needs, said
-from plaudit.studio.webhooks import Webhook, Webhooks
+from plaudit.studio.webhooks import TEST, Attempt, Webhook, Webhooks
 
 Manages = Annotated[Caller, Depends(needs(Permission.MANAGE))]
 HasKeys = Annotated[Caller, Depends(needs(Permission.KEYS))]
@@ -41,7 +45,7 @@ def add_management(app: FastAPI, access: Access, hooks: Webhooks) -> None:
     _add_invitations(app, access)
     _add_accounts(app, access)
     _add_keys(app, access)
-    _add_webhooks(app, hooks)
+    _add_webhooks(app, access, hooks)
 
 
 def _add_invitations(app: FastAPI, access: Access) -> None:
@@ -133,11 +137,13 @@ def _add_keys(app: FastAPI, access: Access) -> None:
         return {"done": True}
 
 
-def _add_webhooks(app: FastAPI, hooks: Webhooks) -> None:
+def _add_webhooks(app: FastAPI, access: Access, hooks: Webhooks) -> None:
+    _add_test(app, access, hooks)
+
     @app.get("/api/webhooks")
     def webhooks(caller: HasKeys) -> list[HookView]:
         """One's own webhooks; an owner sees all."""
-        return [_hook(one) for one in hooks.all(maker=_of(caller))]
+        return [_hook(hooks, one) for one in hooks.all(maker=_of(caller))]
 
     @app.post("/api/webhooks")
     def make(caller: HasKeys, wish: HookWish) -> NewHook:
@@ -145,7 +151,7 @@ def _add_webhooks(app: FastAPI, hooks: Webhooks) -> None:
         if wish.private and not caller.rules:
             raise HTTPException(403, said("Only an owner may let messages go to an address that is not public"))
         made = hooks.make(caller.account, wish.url, tuple(wish.events), private=wish.private)
-        return NewHook(webhook=_hook(made), secret=made.secret)
+        return NewHook(webhook=_hook(hooks, made), secret=made.secret)
 
     @app.delete("/api/webhooks/{id}")
     def delete(caller: HasKeys, id: Id) -> dict[str, bool]:
@@ -153,6 +159,16 @@ def _add_webhooks(app: FastAPI, hooks: Webhooks) -> None:
         _require_own(caller, [one.account for one in hooks.all(id=id)])
         hooks.delete(id)
         return {"done": True}
+
+
+def _add_test(app: FastAPI, access: Access, hooks: Webhooks) -> None:
+    @app.post("/api/webhooks/{id}/test")
+    def test(caller: HasKeys, id: Id) -> AttemptView:
+        """Tell a receiver nothing, now, to see whether it hears; what waits for it goes on waiting."""
+        found = hooks.all(id=id)
+        _require_own(caller, [one.account for one in found])
+        access.limits.take(("test", id), LOGIN)
+        return _attempt(hooks.tried(found[0], TEST, None, sent_or_why(found[0], hooks.test(found[0]))))
 
 
 def asked(role: Role, asks: Asks) -> Asked:
@@ -193,7 +209,7 @@ def _key(one: Key) -> KeyView:
     )
 
 
-def _hook(one: Webhook) -> HookView:
+def _hook(hooks: Webhooks, one: Webhook) -> HookView:
     return HookView(
         id=one.id,
         account=one.account,
@@ -201,6 +217,18 @@ def _hook(one: Webhook) -> HookView:
         events=list(one.events),
         private=one.private,
         told=one.told,
+        waiting=hooks.waiting(one),
         failures=one.failures,
+        next_at=one.next_at if one.failures else None,
         trouble=one.trouble,
+        trouble_code=_code(one.trouble),
+        attempts=[_attempt(attempt) for attempt in hooks.attempts(one)],
     )
+
+
+def _attempt(one: Attempt) -> AttemptView:
+    return AttemptView(at=one.at, type=one.type, seq=one.seq, trouble=one.trouble, trouble_code=_code(one.trouble))
+
+
+def _code(trouble: str | None) -> str | None:
+    return None if trouble is None else code_of(trouble)

@@ -106,6 +106,10 @@ class Gate(Protocol):
         """Raise 429 when a caller changes things too often."""
         ...
 
+    def standing(self, callers: set[Caller]) -> set[Caller]:
+        """Those of whom all is still so: their session or key lasts, and they may do no less."""
+        ...
+
 
 @dataclass(frozen=True)
 class Needs:

@@ -17,7 +17,6 @@ from plaudit.studio.app import create_app
 from plaudit.studio.deliver import Deliveries
 from plaudit.studio.network import HOST, StudioConfig, access_for, listen
 from plaudit.studio.watch import Watch
-from plaudit.studio.webhooks import Webhooks
 
 PORT = 8765
 KEEP_ALIVE = 75
@@ -77,7 +76,7 @@ def serve(
             ssl_certfile=config.certificate,
             ssl_keyfile=config.certificate_key,
         )
-        with Deliveries(Webhooks(store)):
+        with Deliveries(app.state.hooks):
             _Server(settings, app.state.watch).run(sockets=[listener])
     finally:
         store.close()

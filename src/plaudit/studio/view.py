@@ -127,6 +127,8 @@ class View(Shape):
     waiting: Waiting | None
     trouble: str | None
     """what hinders the studio now, in plain words"""
+    trouble_code: str | None = None
+    """of `trouble`, as of every refusal"""
 
 
 class Answer(Shape):

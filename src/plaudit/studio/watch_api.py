@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query
-from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import PlainTextResponse, Response
 
 from plaudit.errors import StoreError
 from plaudit.records import Message
@@ -19,7 +19,8 @@ from plaudit.report.summary import Summary
 from plaudit.report.worth import Asked, Behaviour, Behaviours
 from plaudit.store.store import Store
 from plaudit.store.work import RENDER, render_key
-from plaudit.studio.roles import Permission, needs
+from plaudit.studio.presence import Presence, Stream, presence_of
+from plaudit.studio.roles import Caller, Permission, needs
 from plaudit.studio.watch import Now, Watch
 
 T = TypeVar("T")
@@ -98,6 +99,7 @@ class Metrics:
 
 
 Cursor = Annotated[int | None, Query(ge=0, le=2**53)]
+Watches = Annotated[Caller, Depends(needs(Permission.WATCH))]
 Count = Annotated[int, Query(ge=1, le=200)]
 
 
@@ -105,14 +107,14 @@ def add_watch(app: FastAPI, store: Store) -> Watch:
     """Add the routes; the application knows the watch as `state.watch`."""
     app.state.watch = watch = Watch(store)
     router = APIRouter(prefix="/api/watch", dependencies=[Depends(needs(Permission.WATCH))], tags=["watch"])
-    _add_run(router, watch)
+    _add_run(router, watch, presence_of(app))
     _add_behaviour(router, watch)
     _add_questions(router, watch)
     app.include_router(router)
     return watch
 
 
-def _add_run(router: APIRouter, watch: Watch) -> None:
+def _add_run(router: APIRouter, watch: Watch, presence: Presence) -> None:
     @router.get("/summary", response_model=Summary)
     async def summary() -> Response:
         return Response(await watch.summary(), media_type="application/json")
@@ -121,12 +123,14 @@ def _add_run(router: APIRouter, watch: Watch) -> None:
     async def now() -> Now:
         return await watch.now()
 
-    @router.get("/stream", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
-    async def stream(last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
+    @router.get("/stream", response_class=Stream, responses={200: {"content": {"text/event-stream": {}}}})
+    async def stream(caller: Watches, last_event_id: Annotated[str | None, Header()] = None) -> Stream:
         if watch.streams >= MOST_STREAMS:
             raise HTTPException(503, "Too many people watch this run at once", {"Retry-After": "30"})
         last = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdecimal() else None
-        return StreamingResponse(watch.stream(last), media_type="text/event-stream", headers=STREAM_HEADERS)
+        reply = Stream(watch.stream(last), media_type="text/event-stream", headers=STREAM_HEADERS)
+        reply.presence, reply.caller = presence, caller
+        return reply
 
     @router.get("/metrics")
     async def metrics() -> Metrics:

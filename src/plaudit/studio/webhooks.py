@@ -13,9 +13,11 @@ import hmac
 import json
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +41,12 @@ PAUSES = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18_000.0)
 HELD_SECONDS = 60.0
 """for so long one studio has a receiver to itself"""
 SECRET_PREFIX = "whsec_"
+TEST = "webhook.test"
+"""type of a message that says nothing but that it arrives"""
+ATTEMPTS = 20
+"""that are remembered of each receiver"""
+MOST_WAITING = 1000
+"""messages that wait are counted up to here"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,22 @@ class Webhook:
     private: bool
     told: int
     failures: int
+    next_at: float
     trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One time that a receiver was told something, or was not."""
+
+    at: float
+    """seconds since 1970"""
+    type: str
+    """kind of event, or `TEST`"""
+    seq: int | None
+    """its place in the log; None for a test"""
+    trouble: str | None
+    """why it was not received; None: it was"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +98,28 @@ class Webhooks:
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._clock = clock
+        self._attempts: dict[str, deque[Attempt]] = {}
+
+    def attempts(self, hook: Webhook) -> list[Attempt]:
+        """How the last messages of this process fared, newest first."""
+        return list(self._attempts.get(hook.id, ()))
+
+    def tried(self, hook: Webhook, type: str, seq: int | None, trouble: str | None) -> Attempt:
+        """Note how a message fared."""
+        attempt = Attempt(self._clock(), type, seq, None if trouble is None else trouble[:500])
+        self._attempts.setdefault(hook.id, deque(maxlen=ATTEMPTS)).appendleft(attempt)
+        return attempt
+
+    def waiting(self, hook: Webhook) -> int:
+        """Messages that the receiver has not got yet; `MOST_WAITING` stands for more."""
+        return sum(1 for _ in islice(self.events(hook), MOST_WAITING))
+
+    def test(self, hook: Webhook) -> Message:
+        """A signed message that says nothing."""
+        now = self._clock()
+        when = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
+        body = canonical_json({"type": TEST, "timestamp": when, "data": {}})
+        return signed(hook.secret, f"test_{secrets.token_hex(12)}", int(now), body)
 
     def make(self, maker: str, url: str, events: tuple[str, ...], *, private: bool) -> Webhook:
         """A webhook for what happens from now on. Raises RecordError when the URL cannot be one."""
@@ -183,5 +228,14 @@ def require_url(url: str, *, private: bool) -> None:
 def _webhook(row: Any) -> Webhook:
     events = tuple(json.loads(row.events))
     return Webhook(
-        row.id, row.account, row.url, events, row.secret, bool(row.private), row.told, row.failures, row.trouble
+        id=row.id,
+        account=row.account,
+        url=row.url,
+        events=events,
+        secret=row.secret,
+        private=bool(row.private),
+        told=row.told,
+        failures=row.failures,
+        next_at=row.next_at,
+        trouble=row.trouble,
     )

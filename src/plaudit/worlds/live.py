@@ -2,9 +2,9 @@
 
 python -m plaudit.worlds.live      started by the studio, one per person who plays; ends when its standard input does
 
-In come what `plaudit.worlds.wire.setup` makes, then any of {go}, {pause}, {action}, {speed}, {restart}, {end, first}. Out
-comes {ready, fps, ...} with the controls, then for every picture {step, done, enough, again} and F; at the end
-{shown, start} and A, or {error}.
+In come what `plaudit.worlds.wire.setup` makes, then any of {go}, {pause}, {action}, {speed}, {restart}, {end, first}, {leave}.
+Out comes {ready, fps, ...} with the controls, then for every picture {step, done, enough, again} and F; at the end
+{shown, start} and A, or {error}. What is handed in is kept in a file first; so is what would do, on {leave} and when the studio is gone.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from plaudit.errors import PlauditError, RecordError, WorldError
 from plaudit.records import from_json
 from plaudit.worlds.config import WorldConfig
 from plaudit.worlds.controls import Controls, checked, controls_of
+from plaudit.worlds.kept import Keeper, keeper_of
 from plaudit.worlds.pixels import Pixels
 from plaudit.worlds.playing import Play
 from plaudit.worlds.wire import ARRAYS, FRAME, Start, arrays_of, pack, read, said, segment_data
@@ -41,6 +42,9 @@ BEHIND = 0.25
 """seconds that a world may lag and catch up; what is slower than that runs slow, instead of racing"""
 GONE = 1
 """exit status when the studio is gone"""
+PARTING_SECONDS = 5.0
+"""for a step that hangs while the studio is gone; then the process ends all the same"""
+LEAVE = json.dumps({"leave": True, "gone": True}).encode()
 
 
 def jpeg(frame: Pixels) -> bytes:
@@ -77,9 +81,11 @@ class Player:
         play: the environment.
         controls: what keys do in it.
         sink: where messages go.
+        keeper: keeps what is shown.
     """
 
-    def __init__(self, play: Play, controls: Controls, sink: BinaryIO) -> None:
+    def __init__(self, play: Play, controls: Controls, sink: BinaryIO, keeper: Keeper | None = None) -> None:
+        self._keeper = keeper
         self._play, self._controls, self._sink = play, controls, sink
         self._clock = _Clock(1 / play.fps)
         self._again = 0
@@ -128,6 +134,9 @@ class Player:
                 self._rest()
                 self._again += 1
                 self._show()
+            case {"leave": True}:
+                self.leave()
+                return True
             case {"end": True} if not self._play.enough:  # the page was ahead
                 self._show()
             case {"end": True, **others}:
@@ -137,6 +146,11 @@ class Player:
             case _:
                 raise WorldError("The player does not understand", got=dict(message))
         return False
+
+    def leave(self) -> None:
+        """Keep what was done, where it is enough."""
+        if self._keeper is not None and self._play.enough:
+            self._kept(None)
 
     @property
     def _runs(self) -> bool:
@@ -159,10 +173,17 @@ class Player:
             self._show()
 
     def _hand_in(self, first: int | None) -> None:
-        shown = self._play.shown(first)
-        self._say({"shown": True, "start": shown.start})
-        self._sink.write(pack(ARRAYS, arrays_of(shown.data)))
+        start, arrays = self._kept(first)
+        self._say({"shown": True, "start": start})
+        self._sink.write(pack(ARRAYS, arrays))
         self._sink.flush()
+
+    def _kept(self, first: int | None) -> tuple[int, bytes]:
+        shown = self._play.shown(first)
+        arrays = arrays_of(shown.data)
+        if self._keeper is not None:
+            self._keeper.write(self._again, shown.start, arrays)
+        return shown.start, arrays
 
     def _show(self) -> None:
         play = self._play
@@ -174,26 +195,40 @@ class Player:
         self._sink.write(said(message))
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Play until the end is asked for, or the source ends. Errors go to the sink."""
+def serve(source: BinaryIO, sink: BinaryIO) -> int:
+    """Play until the end is asked for, or the source ends. Errors go to the sink. Returns the exit status."""
     try:
-        player = _prepared(source, sink)
+        return _play(_prepared(source, sink), source)
+    except PlauditError as error:
+        _last(sink, str(error))
+    except Exception as error:
+        _last(sink, f"The world failed. {type(error).__name__}: {error}")
+        raise
+    finally:
+        with suppress(BrokenPipeError):
+            sink.flush()
+    return 0
+
+
+def _last(sink: BinaryIO, error: str) -> None:
+    with suppress(BrokenPipeError):
+        sink.write(said({"error": error}))
+
+
+def _play(player: Player, source: BinaryIO) -> int:
+    try:
         inbox: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=_listen, args=(source, inbox), daemon=True).start()
         player.begin()
-        over = False
-        while not over:
+        while True:
             with suppress(queue.Empty):
-                over = player.hear(json.loads(inbox.get(timeout=player.wait())))
-            if not over:
-                player.tick()
-    except PlauditError as error:
-        sink.write(said({"error": str(error)}))
-    except Exception as error:
-        sink.write(said({"error": f"The world failed. {type(error).__name__}: {error}"}))
-        raise
-    finally:
-        sink.flush()
+                wish = json.loads(inbox.get(timeout=player.wait()))
+                if player.hear(wish):
+                    return GONE if wish.get("gone") else 0
+            player.tick()
+    except BrokenPipeError:  # the studio is gone
+        player.leave()
+        return GONE
 
 
 def _prepared(source: BinaryIO, sink: BinaryIO) -> Player:
@@ -204,22 +239,25 @@ def _prepared(source: BinaryIO, sink: BinaryIO) -> Player:
     arrays = read(source) if wish["branch"] else None
     world, start = from_json(WorldConfig, wish["world"]), from_json(Start, wish["start"])
     play = Play(world, start, None if arrays is None else segment_data(arrays[1]))
-    return Player(play, controls_of(play.env, world.keys), sink)
+    return Player(play, controls_of(play.env, world.keys), sink, keeper_of(wish.get("keep")))
 
 
 def _listen(source: BinaryIO, inbox: queue.Queue[bytes]) -> None:
     while (message := read(source)) is not None:
         inbox.put(message[1])
-    os._exit(GONE)  # the studio is gone, or has no more use for this; a step that hangs must not keep the process
+    inbox.put(LEAVE)  # the studio is gone
+    time.sleep(PARTING_SECONDS)
+    os._exit(GONE)  # a step that hangs must not keep the process
 
 
 def main() -> int:
     """Entry point of the process."""
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no message
-    serve(sys.stdin.buffer, sink)
-    return 0
+    return serve(sys.stdin.buffer, sink)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)  # a thread still waits at the standard input, and an orderly end would wait for it

@@ -48,9 +48,11 @@ def said(message: Mapping[str, Any]) -> bytes:
     return pack(JSON, json.dumps(message, allow_nan=False).encode())
 
 
-def setup(world: WorldConfig, start: Start, data: SegmentData | None = None) -> bytes:
-    """What the process is told first: the world, where to begin, and the segment to begin in."""
-    first = said({"world": to_json(world), "start": to_json(start), "branch": data is not None})
+def setup(
+    world: WorldConfig, start: Start, data: SegmentData | None = None, *, keep: Mapping[str, Any] | None = None
+) -> bytes:
+    """What the process is told first: the world, where to begin, the segment to begin in, and where to keep what is shown."""
+    first = said({"world": to_json(world), "start": to_json(start), "branch": data is not None, "keep": keep})
     return first if data is None else first + pack(ARRAYS, arrays_of(data))
 
 

@@ -1,13 +1,16 @@
 // Requests to the studio. A page that is signed out says so once, for all who ask.
 import { signal } from "@preact/signals";
-import type { Me, Permission } from "./contract";
+import type { Me, Permission, Refusal } from "./contract";
+import { t } from "./i18n";
+import { worded } from "./words/errors";
 
 export type Outcome<T> =
   | { kind: "ok"; data: T }
   | { kind: "locked" } // 401: nobody is signed in
   | { kind: "forbidden"; error: string } // 403: not with this role
   | { kind: "refused"; error: string; status: number } // it will not do, however often it is sent
-  | { kind: "failed"; error: string; after?: number }; // it may do later; `after` seconds if the studio said so
+  // it may do later; `after` seconds if the studio said so, `silent` if it said nothing at all
+  | { kind: "failed"; error: string; after?: number; silent?: true };
 
 export const locked = signal(false);
 export const me = signal<Me | null>(null);
@@ -27,8 +30,8 @@ export async function call<T>(method: Method, path: string, body?: unknown, head
       signal: AbortSignal.timeout(SECONDS * 1000),
     });
     if (reply.ok) return { kind: "ok", data: (reply.status === 204 ? undefined : await reply.json()) as T };
-  } catch (error) {
-    return { kind: "failed", error: String(error) };
+  } catch {
+    return { kind: "failed", error: t("silent"), silent: true };
   }
   const error = await reason(reply);
   if (reply.status === 401) {
@@ -48,9 +51,8 @@ export const post = <T>(path: string, body: unknown): Promise<Outcome<T>> => cal
 
 async function reason(reply: Response): Promise<string> {
   try {
-    const body = (await reply.json()) as { error?: unknown; detail?: unknown };
-    const said = body.error ?? body.detail;
-    return typeof said === "string" ? said : `${reply.status} ${reply.statusText}`;
+    const { error, code, got } = (await reply.json()) as Partial<Refusal>;
+    return typeof error === "string" ? worded(error, code, got) : `${reply.status} ${reply.statusText}`;
   } catch {
     return `${reply.status} ${reply.statusText}`;
   }

@@ -1,6 +1,6 @@
 // The frame of every page: who is signed in, the navigation, and the page at this address.
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { locked, may, me, whoami } from "./api";
 import { language, t } from "./i18n";
 import { type PageProps, PAGES, pageAt } from "./pages";
@@ -24,9 +24,14 @@ export function App() {
     <>
       <a class="skip-link" href="#main" onClick={toMain}>{t("to-main")}</a>
       <Header />
-      {me.value !== null || pageAt(address.value.path[0] ?? "")?.open ? <Current /> : locked.value ? <SignIn /> : <Loading />}
+      {pageAt(address.value.path[0] ?? "")?.open || stays() ? <Current /> : locked.value ? <SignIn /> : <Loading />}
     </>
   );
+}
+
+/** Whether the page stays: that for labelling says itself that one was signed out, and keeps what it holds. */
+function stays(): boolean {
+  return me.value !== null && (!locked.value || (address.value.path[0] ?? home()) === "label");
 }
 
 function toMain(event: Event): void {
@@ -35,12 +40,14 @@ function toMain(event: Event): void {
 }
 
 function Header() {
+  const nav = useRef<HTMLElement>(null);
   const here = address.value.path[0] ?? home();
   const shown = me.value ? PAGES.filter((page) => page.name !== null && may(page.permission)) : [];
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [here, shown.length]);
   return (
     <header>
       <span class="brand"><img src={`${import.meta.env.BASE_URL}icon.svg`} alt="" width="22" height="22" />plaudit</span>
-      <nav aria-label={t("pages")} lang={language.value === "zh" ? "zh-CN" : "en"}>
+      <nav ref={nav} aria-label={t("pages")} lang={language.value === "zh" ? "zh-CN" : "en"}>
         {shown.map((page) => (
           <a key={page.route} href={`#/${page.route}`} aria-current={page.route === here ? "page" : undefined}>
             {page.name && t(page.name)}

@@ -17,6 +17,7 @@ export type Me = Of<"access_shapes", "Me">;
 export type Ways = Of<"access_shapes", "Ways">;
 export type Asked = Of<"access_shapes", "Asked">;
 export type Join = Of<"access_shapes", "Join">;
+export type Refusal = Shapes["Refusal"];
 export type Permission = Shapes["Permission"];
 /** fields of an answer's own kind */
 export type Fields = Record<string, unknown>;

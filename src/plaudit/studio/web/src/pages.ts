@@ -26,6 +26,7 @@ export const PAGES: Page[] = [
   { route: "behaviour", name: null, permission: "watch", load: () => import("./watch/behaviour") },
   { route: "study", name: "page.study", permission: "study", load: () => import("./study/page") },
   { route: "signoff", name: "page.signoff", permission: "study", load: () => import("./study/signoff") },
+  { route: "access", name: "page.access", permission: "keys", load: () => import("./access/page") },
   { route: "help", name: "page.help", permission: null, load: () => import("./help/page") },
   { route: "join", name: null, permission: null, open: true, load: () => import("./join/page") },
 ];

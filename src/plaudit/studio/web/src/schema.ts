@@ -200,7 +200,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Shown */
+        get: operations["shown_api_live_get"];
         put?: never;
         /** Begin */
         post: operations["begin_api_live_post"];
@@ -800,6 +801,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test
+         * @description Tell a receiver nothing, now, to see whether it hears; what waits for it goes on waiting.
+         */
+        post: operations["test_api_webhooks__id__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/media/{digest}": {
         parameters: {
             query?: never;
@@ -1132,6 +1153,22 @@ export interface components {
             suggestion?: string | null;
         };
         /**
+         * AttemptView
+         * @description One time that a receiver was told something, or was not.
+         */
+        AttemptView: {
+            /** At */
+            at: number;
+            /** Seq */
+            seq: number | null;
+            /** Trouble */
+            trouble: string | null;
+            /** Trouble Code */
+            trouble_code: string | null;
+            /** Type */
+            type: string;
+        };
+        /**
          * Behaviour
          * @description A piece of behaviour with all that is known about it.
          */
@@ -1406,20 +1443,28 @@ export interface components {
         HookView: {
             /** Account */
             account: string;
+            /** Attempts */
+            attempts: components["schemas"]["AttemptView"][];
             /** Events */
             events: string[];
             /** Failures */
             failures: number;
             /** Id */
             id: string;
+            /** Next At */
+            next_at: number | null;
             /** Private */
             private: boolean;
             /** Told */
             told: number;
             /** Trouble */
             trouble: string | null;
+            /** Trouble Code */
+            trouble_code: string | null;
             /** Url */
             url: string;
+            /** Waiting */
+            waiting: number;
         };
         /**
          * HookWish
@@ -1622,6 +1667,22 @@ export interface components {
                 number,
                 number
             ] | null;
+        };
+        /**
+         * LiveShown
+         * @description What somebody showed, and gave no answer with: the connection was cut, or the studio had stopped.
+         */
+        LiveShown: {
+            /** At */
+            at: number;
+            /** End */
+            end: number | null;
+            /** Length */
+            length: number;
+            /** Segment */
+            segment: string;
+            /** Start */
+            start: number | null;
         };
         /**
          * LiveWish
@@ -1949,8 +2010,15 @@ export interface components {
          * @description Why something was refused: what, got, expected, next step.
          */
         Refusal: {
+            /**
+             * Code
+             * @enum {string}
+             */
+            code: "account-closed" | "answered-already" | "away" | "bad-answer" | "bad-check" | "bad-name" | "bad-password" | "bad-text" | "bad-url" | "check-there" | "consent-missing" | "disk-full" | "empty-answer" | "key-only" | "key-person" | "key-scopes" | "last-owner" | "link-for-account" | "link-over" | "log-moved" | "many-play" | "many-sign-in" | "many-watch" | "name-and-password" | "name-taken" | "no-account" | "no-answer" | "no-behaviour" | "no-change" | "no-check" | "no-clip" | "no-provider" | "no-question" | "no-segment" | "no-step" | "not-asked" | "not-found" | "not-given" | "not-listed" | "not-now" | "not-on-screen" | "not-public" | "not-signed-in" | "not-yours" | "nothing-to-play" | "other-host" | "other-provider" | "other-site" | "private-url" | "provider-silent" | "provider-untrusted" | "receiver-refused" | "retracted" | "role" | "role-of-others" | "said-already" | "shown-lost" | "shown-same" | "sign-in-over" | "sign-what" | "store-away" | "store-busy" | "store-damaged" | "store-refused" | "too-little" | "too-long" | "too-often" | "undo-late" | "unreadable" | "whom" | "world-differs" | "world-not-started" | "world-stopped" | "wrong-old-password" | "wrong-password" | "other";
             /** Error */
             error: string;
+            /** Got */
+            got?: string | null;
         };
         /**
          * ReliabilityBin
@@ -2383,6 +2451,8 @@ export interface components {
             state: "question" | "waiting" | "break" | "finished" | "stopped";
             /** Trouble */
             trouble: string | null;
+            /** Trouble Code */
+            trouble_code?: string | null;
             /** Undoable */
             undoable: string | null;
             waiting: components["schemas"]["Waiting"] | null;
@@ -3830,6 +3900,118 @@ export interface operations {
                     "application/json": {
                         [key: string]: boolean;
                     };
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    shown_api_live_get: {
+        parameters: {
+            query: {
+                query: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveShown"][];
                 };
             };
             /** @description Unauthorized */
@@ -7752,6 +7934,118 @@ export interface operations {
                     "application/json": {
                         [key: string]: boolean;
                     };
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Misdirected Request */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Implemented */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    test_api_webhooks__id__test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttemptView"];
                 };
             };
             /** @description Unauthorized */

@@ -22,7 +22,7 @@ export default function Join({ path }: PageProps) {
   if (typeof asked === "string") {
     return (
       <main id="main" tabIndex={-1} class="centre">
-        <section class="message"><h1>{t("spent")}</h1><p>{t("spent.text")}</p><p class="muted">{asked}</p></section>
+        <section class="message"><h1>{t("spent")}</h1><p>{asked || t("spent.text")}</p></section>
       </main>
     );
   }

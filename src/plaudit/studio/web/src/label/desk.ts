@@ -5,6 +5,7 @@ import { clipAt, clipNow, forget } from "../clips/clips";
 import { Player, type Track } from "../clips/player";
 import { type Fields, INTERFACE, type Question, type View } from "../contract";
 import { keys, read, write } from "../kept";
+import { worded } from "../words/errors";
 import { type Entry, Outbox, uuid } from "./outbox";
 import { Reading } from "./reading";
 import { type Phases, sum, Timer } from "./timer";
@@ -153,7 +154,7 @@ export class Desk {
     this.view.value = view;
     if (first) this.forgetOldDrafts();
     const warned = this.word.peek();
-    if (view.trouble) this.say(t("unsaved", { why: view.trouble }), true);
+    if (view.trouble) this.say(t("unsaved", { why: worded(view.trouble, view.trouble_code) }), true);
     else if (warned.text && performance.now() - this.said > READ) this.word.value = { text: "", warn: false };
   }
 

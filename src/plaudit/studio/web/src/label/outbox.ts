@@ -92,7 +92,7 @@ export class Outbox {
       this.listener.take(outcome.data);
     } else if (outcome.kind !== "locked") {
       this.failures.value += 1;
-      this.trouble.value = outcome.kind === "failed" && outcome.error.match(/Error|fetch/) ? null : outcome.error;
+      this.trouble.value = outcome.kind === "failed" && outcome.silent ? null : outcome.error;
       if (outcome.kind === "failed" && outcome.after !== undefined) wait = outcome.after * 1000;
     } else wait = LONGEST_WAIT; // a sign-in in another tab is noticed
     this.schedule(wait);

@@ -2,9 +2,10 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LiveProps } from "../contract";
+import { moment } from "../i18n";
 import { kept } from "../kept";
 import { Keys, PadField } from "./controls";
-import { type Frame, Link, start, type World } from "./link";
+import { type Frame, Link, type Shown, shownBefore, start, type World } from "./link";
 import { actionOf, belongs, type Held } from "./pads";
 import { Review } from "./review";
 import "./style.css";
@@ -18,8 +19,18 @@ const speed = kept("live-speed", 1);
 
 export default function Live({ query, from, done, cancel }: LiveProps) {
   const [found, setFound] = useState<Link | string | null>(null);
+  const [before, setBefore] = useState<Shown | "asking" | null>("asking");
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
+    let left = false;
+    setBefore("asking");
+    void shownBefore(query).then((shown) => left || setBefore(shown));
+    return () => {
+      left = true;
+    };
+  }, [query, attempt]);
+  useEffect(() => {
+    if (before !== null) return; // a world is started only when it is wanted
     let link: Link | null = null;
     let left = false;
     setFound(null);
@@ -32,14 +43,32 @@ export default function Live({ query, from, done, cancel }: LiveProps) {
       left = true;
       link?.close();
     };
-  }, [query, from?.item, from?.step, attempt]);
+  }, [query, from?.item, from?.step, attempt, before]);
   const anew = () => setAttempt(attempt + 1);
+  if (before !== null && before !== "asking") return <Offer shown={before} take={done} anew={() => setBefore(null)} cancel={cancel} />;
   if (found === null) return <div class="live"><p class="muted" role="status">{t("preparing")}</p></div>;
   if (typeof found === "string") return <Failed error={found} anew={anew} cancel={cancel} />;
   const trouble = found.trouble.value;
   if (trouble.kind === "failed") return <Failed error={trouble.error} anew={anew} cancel={cancel} />;
   if (trouble.kind === "elsewhere") return <Failed error={t("elsewhere")} anew={anew} cancel={cancel} />;
   return <Playing key={found.world.id} link={found} cancel={cancel} />;
+}
+
+/** What arrived before a connection was cut, a page was closed or the studio was restarted. */
+function Offer({ shown, take, anew, cancel }: { shown: Shown; take: LiveProps["done"]; anew: () => void; cancel: () => void }) {
+  const { segment, start, end, length } = shown;
+  const first = useRef<HTMLButtonElement>(null);
+  useEffect(() => first.current?.focus(), []);
+  return (
+    <div class="live">
+      <p role="status">{t("offer", { n: length, at: moment(new Date(shown.at * 1000).toISOString()) })}</p>
+      <div class="live-row">
+        <button ref={first} type="button" class="main" onClick={() => take(segment, start === null || end === null ? null : { start, end })}>{t("offer.take")}</button>
+        <button type="button" onClick={anew}>{t("offer.anew")}</button>
+        <button type="button" class="quiet" onClick={cancel}>{t("give-up")}</button>
+      </div>
+    </div>
+  );
 }
 
 function Failed({ error, anew, cancel }: { error: string; anew: () => void; cancel: () => void }) {
@@ -92,9 +121,13 @@ function Playing({ link, cancel }: { link: Link; cancel: () => void }) {
     phase.value = "ready";
     link.send({ restart: true });
   };
+  const back = () => {
+    link.drop();
+    cancel();
+  };
   const handIn = (first: number | null) => {
     phase.value = "storing";
-    link.send(first === null ? { end: true } : { end: true, first });
+    link.handIn(first);
   };
 
   useEffect(() => {
@@ -152,7 +185,7 @@ function Playing({ link, cancel }: { link: Link; cancel: () => void }) {
         ) : null}
         {running || phase.value === "counting" ? <button type="button" onClick={stop}>{t("stop")}</button> : null}
         <button type="button" disabled={lost || phase.value === "storing"} onClick={again}>{t("again")}</button>
-        <button type="button" class="quiet" onClick={cancel}>{t("give-up")}</button>
+        <button type="button" class="quiet" onClick={back}>{t("give-up")}</button>
       </div>
       <div class="live-act">
         {world.pads.map((pad, i) => <PadField key={i} pad={pad} keys={world.keys} hold={hold} />)}

@@ -1,7 +1,8 @@
 // The line to a world that is played: what the studio says of it, its pictures, and what is wished.
 import { signal } from "@preact/signals";
-import { post } from "../api";
+import { get, locked, post } from "../api";
 import type { LiveProps } from "../contract";
+import { worded } from "../words/errors";
 
 export interface LiveKey {
   key: string;
@@ -44,8 +45,9 @@ type Trouble = { kind: "none" } | { kind: "lost" } | { kind: "elsewhere" } | { k
 
 const TAKEN = 4409;
 const GONE = 4404;
+const SIGNED_OUT = 4401;
 const RETRY = 1000;
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 /** pictures kept to look back at: two minutes */
 const KEPT = 2400;
 
@@ -59,6 +61,7 @@ export class Link {
   private socket: WebSocket | null = null;
   private state: State | null = null;
   private lostAt = 0;
+  private last: Record<string, unknown> | null = null;
   private ended = false;
 
   constructor(
@@ -66,6 +69,18 @@ export class Link {
     private readonly handedIn: LiveProps["done"],
   ) {
     this.connect();
+  }
+
+  /** Hand in; said again whenever the line is back, until the studio says that it is stored. */
+  handIn(first: number | null): void {
+    this.last = first === null ? { end: true } : { end: true, first };
+    this.send(this.last);
+  }
+
+  /** Nothing of what was done is to be kept. */
+  drop(): void {
+    this.last = null;
+    this.send({ restart: true });
   }
 
   send(wish: Record<string, unknown>): void {
@@ -85,6 +100,7 @@ export class Link {
       this.lostAt = 0;
       this.open.value = true;
       this.trouble.value = { kind: "none" };
+      if (this.last) this.send(this.last);
     };
     socket.onmessage = (event: MessageEvent<string | Blob>) => {
       if (typeof event.data === "string") this.told(JSON.parse(event.data) as Record<string, unknown>);
@@ -103,7 +119,7 @@ export class Link {
       this.ended = true;
       const { start, end } = said;
       this.handedIn(said.segment, typeof start === "number" && typeof end === "number" ? { start, end } : null);
-    } else if (typeof said.error === "string") this.fail(said.error);
+    } else if (typeof said.error === "string") this.fail(worded(said.error, said.code as string, said.got as string | null));
     else this.state = said as unknown as State;
   }
 
@@ -125,6 +141,11 @@ export class Link {
   private lost(code: number): void {
     this.open.value = false;
     if (this.ended) return;
+    if (code === SIGNED_OUT) {
+      this.ended = true;
+      locked.value = true; // the page says so, and lets in again
+      return;
+    }
     if (code === TAKEN) {
       this.ended = true;
       this.trouble.value = { kind: "elsewhere" };
@@ -141,6 +162,21 @@ export class Link {
       if (!this.ended) this.connect();
     }, RETRY);
   }
+}
+
+/** See LiveShown in studio/live.py. */
+export interface Shown {
+  segment: string;
+  start: number | null;
+  end: number | null;
+  length: number;
+  at: number;
+}
+
+/** What was shown for a question, and stored, without an answer: the newest, or null. */
+export async function shownBefore(query: string): Promise<Shown | null> {
+  const found = await get<Shown[]>(`/api/live?query=${encodeURIComponent(query)}`);
+  return found.kind === "ok" ? (found.data[0] ?? null) : null;
 }
 
 /** Start a world; gives it, or why that is not possible. */

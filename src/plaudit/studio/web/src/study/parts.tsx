@@ -102,6 +102,30 @@ export function Ask({ begin, confirm, disabled, act, children }: AskProps) {
   );
 }
 
+/** A link or a secret that is shown this once, with a button that copies it. */
+export function Once({ value, name, text }: { value: string; name: string; text: string }) {
+  const [copied, setCopied] = useState(false);
+  const box = useRef<HTMLInputElement>(null);
+  const copy = async () => {
+    box.current?.select();
+    try {
+      await navigator.clipboard.writeText(value);
+      setCopied(true);
+    } catch {
+      setCopied(false); // it is selected, so that it can be copied by hand
+    }
+  };
+  return (
+    <div class="stack st-link">
+      <p>{text}</p>
+      <div class="row">
+        <input ref={box} type="text" readOnly value={value} aria-label={name} onFocus={(event) => event.currentTarget.select()} />
+        <button type="button" onClick={copy}>{copied ? t("copied") : t("copy")}</button>
+      </div>
+    </div>
+  );
+}
+
 /** When something was, as people say it. */
 export function since(seconds: number, now: number): string {
   const ago = Math.max(0, now - seconds);

@@ -1,9 +1,9 @@
 // Who may come in: invitations, and accounts with their roles.
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { call, me, post } from "../api";
 import { moment } from "../i18n";
 import type { AccountView, Invite, Invited, Open } from "./contract";
-import { Ask, Scroll, useFetched, Waiting } from "./parts";
+import { Ask, Once, Scroll, useFetched, Waiting } from "./parts";
 import { roleOf, t } from "./words";
 
 const ROLES = ["annotator", "reviewer", "researcher", "lead", "owner"] as const;
@@ -82,33 +82,9 @@ function Inviting({ renew }: { renew: () => void }) {
         </details>
         <div class="row"><button type="submit" class="main">{t("invite.do")}</button></div>
         {error ? <p role="alert" class="warn">{error}</p> : null}
-        <div role="status">{made ? <Link key={made.n} link={made.link} /> : null}</div>
+        <div role="status">{made ? <Once key={made.n} value={made.link} name={t("link")} text={t("link.text")} /> : null}</div>
       </form>
     </section>
-  );
-}
-
-/** A link that is shown this once, with a button that copies it. */
-function Link({ link }: { link: string }) {
-  const [copied, setCopied] = useState(false);
-  const box = useRef<HTMLInputElement>(null);
-  const copy = async () => {
-    box.current?.select();
-    try {
-      await navigator.clipboard.writeText(link);
-      setCopied(true);
-    } catch {
-      setCopied(false); // it is selected, so that it can be copied by hand
-    }
-  };
-  return (
-    <div class="stack st-link">
-      <p>{t("link.text")}</p>
-      <div class="row">
-        <input ref={box} type="text" readOnly value={link} aria-label={t("link")} onFocus={(event) => event.currentTarget.select()} />
-        <button type="button" onClick={copy}>{copied ? t("copied") : t("copy")}</button>
-      </div>
-    </div>
   );
 }
 
@@ -152,7 +128,7 @@ function Account({ one, renew }: { one: AccountView; renew: () => void }) {
             <Ask begin={t(one.closed ? "reopen" : "close")} confirm={t(one.closed ? "reopen.do" : "close.do")} act={() => change({ closed: !one.closed })}><p class="muted small">{t(one.closed ? "reopen.text" : "close.text")}</p></Ask>
           </div>
         )}
-        <div role="status">{link ? <Link key={link} link={link} /> : null}</div>
+        <div role="status">{link ? <Once key={link} value={link} name={t("link")} text={t("link.text")} /> : null}</div>
       </td>
     </tr>
   );

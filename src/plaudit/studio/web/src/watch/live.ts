@@ -1,7 +1,7 @@
 // The run as it is: fetched when the studio says that it has changed, at most about once a second, and not while nobody looks.
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { get } from "../api";
+import { get, whoami } from "../api";
 import type { Now, Summary } from "./contract";
 
 export const summary = signal<Summary | null>(null);
@@ -38,6 +38,7 @@ function begin(): void {
   stream.addEventListener("open", () => (connected.value = true));
   stream.addEventListener("error", () => {
     connected.value = false;
+    void whoami(); // whoever was signed out elsewhere is told so at once
     if (stream?.readyState !== EventSource.CLOSED) return; // it connects again by itself
     end();
     timer = window.setTimeout(() => watchers && begin(), AGAIN);

@@ -1,0 +1,91 @@
+"""`plaudit train STAGE [FILE]`: one stage of teaching a language model, from a store or a reward to a model's directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+
+from plaudit.engine.text import Tokeniser
+from plaudit.errors import ConfigError
+from plaudit.exchange.prompts import load_prompts
+from plaudit.language import training
+from plaudit.run.config import load
+from plaudit.worlds.prompts import Part, PromptsConfig
+
+SHOWN = ("loss", "objective/kl", "kl", "reward", "objective/scores", "rewards/accuracies", "entropy", "grad_norm")
+"""metrics that a line on the terminal has room for, where a stage has them"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A kind of training: its settings, and what does it."""
+
+    settings: type[Any]
+    run: Callable[[Any, training.Each], Path]
+
+
+STAGES = {
+    "sft": Stage(training.SftTraining, training.train_sft),
+    "reward": Stage(training.RewardTraining, training.train_reward),
+    "ppo": Stage(training.PPOTraining, lambda given, each: training.train_ppo(given, each, prompts)),
+    "group": Stage(training.GroupTraining, lambda given, each: training.train_group(given, each, prompts)),
+    "direct": Stage(training.DirectTraining, training.train_direct),
+}
+USAGE = f"""usage: plaudit train {{{",".join(STAGES)}}} [FILE.toml] --out DIRECTORY --model.path DIRECTORY ...
+
+sft      learn to write what people wrote (demonstrations in a store)
+reward   fit a reward model to every kind of feedback in a store
+direct   learn from comparisons without a reward model (DPO, IPO, ...)
+group    optimise against a reward: GRPO, Dr. GRPO, DAPO, RLOO, REINFORCE++, GSPO, CISPO
+ppo      optimise against a reward with a critic
+
+`plaudit train STAGE --help` lists the settings of one. A file gives them as a run file does; flags override it. A training
+whose folder is there already goes on where it stopped."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry point of the verb."""
+    console = Console(highlight=False)
+    if not arguments or arguments[0] not in STAGES:
+        if arguments and arguments[0] in ("-h", "--help"):
+            console.print(USAGE, markup=False)
+            return 0
+        raise ConfigError(
+            "There is no such stage", got=list(arguments[:1]), expected=f"one of {', '.join(STAGES)}",
+            next_step="plaudit train --help",
+        )  # fmt: skip
+    name, *rest = arguments
+    stage = STAGES[name]
+    given = _given(stage, name, rest)
+
+    def each(step: int, steps: int, metrics: Mapping[str, float]) -> None:
+        told = "  ".join(f"{key} {metrics[key]:.4g}" for key in SHOWN if key in metrics)
+        console.print(f"{step:>6}/{steps}  {told}", markup=False, soft_wrap=True)
+
+    folder = stage.run(given, each)
+    console.print(f"model: {folder}   metrics: {Path(given.out) / 'metrics.jsonl'}", markup=False, soft_wrap=True)
+    return 0
+
+
+def prompts(files: tuple[str, ...], tokeniser: Tokeniser) -> list[tuple[int, ...]]:
+    """Prompts of files as tokens, each once; those without a usable prompt are left out. Raises ConfigError without any."""
+    if not files:
+        raise ConfigError("There are no prompts to answer", expected="files", next_step="give --prompts FILE ...")
+    found = load_prompts(PromptsConfig(policy_files=files), count=lambda text: len(tokeniser.prompt(text)))
+    return [tokeniser.prompt(one.text) for one in found[Part.POLICY]]
+
+
+def _given(stage: Stage, name: str, words: list[str]) -> Any:
+    """Settings from a file, if the first word names one, and from flags."""
+    prog = f"plaudit train {name}"
+    if words and words[0].endswith(".toml"):
+        path, *words = words
+        return tyro.cli(
+            tyro.conf.AvoidSubcommands[stage.settings], default=load(stage.settings, Path(path)), args=words, prog=prog
+        )
+    return tyro.cli(tyro.conf.AvoidSubcommands[stage.settings], args=words, prog=prog)

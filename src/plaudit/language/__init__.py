@@ -1,0 +1,1 @@
+"""Stages that train language models: supervised fine-tuning, direct alignment from comparisons. Each file reads top to bottom."""

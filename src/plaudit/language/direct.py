@@ -1,0 +1,209 @@
+"""Direct alignment: the policy learns from comparisons of completions, without a reward model (DPO, cDPO, robust, hinge, IPO).
+
+model = LanguageModel.load("models/smollm2")     # with a fresh adapter; without it, the model is its own reference
+stage = train(model, preferred(answers, store), DirectConfig(steps=100), seed=0, folder=Path("runs/dpo"))
+model.save("models/aligned")
+
+Step by step: stage = Alignment(model, config); metrics = stage.step(batch), whose groups are (chosen, rejected).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from plaudit.engine.batch import Batch
+from plaudit.engine.model import LanguageModel
+from plaudit.errors import ConfigError, RecordError
+from plaudit.language.texts import Pair, encode, fitting
+from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_step
+from plaudit.ops.direct import Direct, averaged, implicit, pair_loss
+from plaudit.ops.tokens import segment_sum
+from plaudit.run.monitor import Monitor, Signal, Unwatched
+
+
+@dataclass(frozen=True, slots=True)
+class DirectConfig:
+    """Direct alignment from comparisons."""
+
+    loss: Direct = Direct.SIGMOID
+    """what a pair loses: sigmoid (DPO; cDPO with smoothing), robust, hinge or ipo"""
+    beta: float = 0.1
+    """how dear it is to leave the reference; lower allows more"""
+    smoothing: float = 0.0
+    """chance that an answer is the wrong way round, below one half, for sigmoid and robust"""
+    steps: int = 200
+    """optimiser steps"""
+    batch_size: int = 16
+    """pairs in each"""
+    max_length: int = 1024
+    """tokens of prompt and completion; pairs with a longer text are left out whole"""
+    keep_reference: bool = True
+    """score all pairs with the reference once, before the first step, instead of in each step"""
+    checkpoint_every: int = 50
+    """steps between checkpoints, where there is a folder for them"""
+    update: UpdateConfig = field(default_factory=lambda: UpdateConfig(learning_rate=5e-5))
+    """the optimiser"""
+
+    def __post_init__(self) -> None:
+        counts = min(self.steps, self.batch_size, self.max_length, self.checkpoint_every)
+        smoothed = self.smoothing > 0 and self.loss not in (Direct.SIGMOID, Direct.ROBUST)
+        if counts < 1 or self.beta <= 0 or not 0 <= self.smoothing < 0.5 or smoothed:
+            raise ConfigError(
+                "The settings of direct alignment are out of range", got=self,
+                expected="counts of at least 1, beta > 0, smoothing in [0, 0.5), and only with sigmoid or robust",
+            )  # fmt: skip
+
+
+class Alignment:
+    """One policy under training. What is kept of it: `update.keep(folder)`, `update.resume(folder)`.
+
+    Args:
+        model: the policy.
+        config: settings.
+        reference: what the policy is held to; its own base weights if None. An adapter that was trained before (SFT) is
+            part of what the policy begins with: give a view of a frozen copy of it, or merge it, else KL is not 0 at step 0.
+
+    Raises ConfigError if the policy has no adapter and there is no reference: it would be compared with itself.
+    """
+
+    def __init__(
+        self, model: LanguageModel, config: DirectConfig, *, reference: LanguageModel | None = None, training: str = ""
+    ) -> None:
+        if reference is None and model.adapter is None:
+            raise ConfigError(
+                "A model that is trained whole cannot be its own reference", got="no adapter and no reference",
+                expected="an adapter, or a second model", next_step="add a LoRA adapter, or give `reference`",
+            )  # fmt: skip
+        self.model, self.config = model, config
+        self.reference = model.view(None) if reference is None else reference
+        self.update = Update(model.parameters(), config.update, steps=config.steps, training=training)
+
+    def step(self, batch: Batch, *, reference: Tensor | None = None) -> dict[str, float]:
+        """Learn from groups of two, the chosen completion and the rejected one.
+
+        Args:
+            batch: P groups (chosen, rejected).
+            reference: [2P] log-probabilities of the completions under the reference (`score`), where they are kept.
+
+        Returns what `Update.step` does, and what TRL logs: rewards/chosen, rewards/rejected (beta times the sum of log
+        ratios), rewards/margins, rewards/accuracies (share of pairs with a positive margin), logps/chosen, logps/rejected
+        (sums over tokens), entropy, num_tokens. Falling logps/chosen are to be expected.
+        """
+        if any(len(group) != 2 for group in batch.completions):
+            raise RecordError(
+                "Every prompt needs a chosen and a rejected completion", got=[len(x) for x in batch.completions]
+            )
+        seen = _Seen([], [], [])
+        metrics = self.update.step(self._shares(batch, reference, seen))
+        return {**metrics, **seen.metrics(self.config.beta), "num_tokens": float(len(batch.tokens))}
+
+    def score(self, batch: Batch) -> Tensor:
+        """[N] log-probability of each completion under the reference, to be kept."""
+        found: list[Tensor] = []
+        with torch.no_grad():
+            for part in parts(batch, self.config.update.max_tokens):
+                scores = self.reference.logprobs(part.batch)
+                found.append(segment_sum(scores.logprobs, part.batch.row.to(scores.logprobs.device), len(part.batch)))
+        return torch.cat(found)
+
+    def _shares(self, batch: Batch, reference: Tensor | None, seen: _Seen) -> Iterator[Tensor]:
+        how = self.config.loss
+        for part in parts(batch, self.config.update.max_tokens):
+            scores = self.model.logprobs(part.batch, entropy=True)
+            row = part.batch.row.to(scores.logprobs.device)
+            held = self.score(part.batch) if reference is None else reference[part.rows].to(scores.logprobs)
+            h = implicit(scores.logprobs, held, row, mean=averaged(how))
+            losses = pair_loss(h[::2], h[1::2], how=how, beta=self.config.beta, smoothing=self.config.smoothing)
+            seen.add(segment_sum(scores.logprobs.detach(), row, len(part.batch)), held, scores.entropy)
+            yield losses.sum() / len(batch.prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What metrics are made of, by micro-batch."""
+
+    ours: list[Tensor]
+    theirs: list[Tensor]
+    entropies: list[Tensor]
+
+    def add(self, ours: Tensor, theirs: Tensor, entropy: Tensor | None) -> None:
+        self.ours.append(ours)
+        self.theirs.append(theirs)
+        if entropy is not None:
+            self.entropies.append(entropy.detach())
+
+    def metrics(self, beta: float) -> dict[str, float]:
+        ours = torch.cat(self.ours)
+        rewards = beta * (ours - torch.cat(self.theirs))
+        margins = rewards[::2] - rewards[1::2]
+        found = {
+            "rewards/chosen": rewards[::2], "rewards/rejected": rewards[1::2], "rewards/margins": margins,
+            "rewards/accuracies": (margins > 0).to(margins), "logps/chosen": ours[::2], "logps/rejected": ours[1::2],
+            "entropy": torch.cat(self.entropies),
+        }  # fmt: skip
+        return {name: float(values.mean()) for name, values in found.items()}
+
+
+def train(
+    model: LanguageModel,
+    pairs: Sequence[Pair],
+    config: DirectConfig,
+    *,
+    seed: int,
+    reference: LanguageModel | None = None,
+    folder: Path | None = None,
+    monitor: Monitor | None = None,
+) -> Alignment:
+    """Align a policy with pairs, epoch after epoch; with a folder, go on from its newest checkpoint with equal bits.
+
+    Args:
+        model: the policy, with a tokenizer; its parameters change.
+        pairs: prompts with a chosen and a rejected completion.
+        config: settings.
+        seed: of the order of pairs.
+        reference: see `Alignment`.
+        folder: for checkpoints.
+        monitor: is told the metrics of each step, and may stop.
+    """
+    watching = Unwatched() if monitor is None else monitor
+    every = [_encoded(model, pair) for pair in pairs]
+    rows = [every[place] for place in fitting(every, min(config.max_length, model.context))]
+    training = named(config, seed, [[*row] for row in rows])
+    stage = Alignment(model, config, reference=reference, training=training)
+    held = _held(stage, rows) if config.keep_reference else None
+    if folder is not None:
+        stage.update.resume(folder)
+    while stage.update.done < config.steps:
+        chosen = rows_of_step(stage.update.done, config.batch_size, count=len(rows), seed=seed, name="direct")
+        metrics = stage.step(
+            _batch([rows[x] for x in chosen]), reference=None if held is None else held[chosen].flatten()
+        )
+        if folder is not None and (
+            stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps
+        ):
+            stage.update.keep(folder)
+        if watching.report(1, metrics) is Signal.STOP:
+            break
+    return stage
+
+
+def _encoded(model: LanguageModel, pair: Pair) -> tuple[list[int], list[int], list[int]]:
+    prompt, chosen = encode(model.tokenizer, pair.prompt, pair.chosen)
+    _, rejected = encode(model.tokenizer, pair.prompt, pair.rejected)
+    return prompt, chosen, rejected
+
+
+def _batch(rows: Sequence[tuple[list[int], list[int], list[int]]]) -> Batch:
+    return Batch.of([prompt for prompt, *_ in rows], [both for _, *both in rows])
+
+
+def _held(stage: Alignment, rows: Sequence[tuple[list[int], list[int], list[int]]]) -> Tensor:
+    """[P, 2] what the reference makes of all pairs; the same for each start of the same training."""
+    size = stage.config.batch_size
+    scored = [stage.score(_batch(rows[start : start + size])) for start in range(0, len(rows), size)]
+    return torch.cat(scored).view(-1, 2)

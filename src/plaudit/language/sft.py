@@ -1,0 +1,115 @@
+"""Supervised fine-tuning: the model learns to write the completions it is shown.
+
+model = LanguageModel.load("models/smollm2")
+stage = train(model, demonstrated(answers, store), SftConfig(steps=100), seed=0, folder=Path("runs/sft"))
+model.save("models/taught")
+
+Step by step: stage = Sft(model, config); metrics = stage.step(batch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from plaudit.engine.batch import Batch
+from plaudit.engine.model import LanguageModel
+from plaudit.errors import ConfigError
+from plaudit.language.texts import Example, encode, fitting
+from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_step
+from plaudit.ops.tokens import negative_log_likelihood, totals
+from plaudit.run.monitor import Monitor, Signal, Unwatched
+
+
+@dataclass(frozen=True, slots=True)
+class SftConfig:
+    """Supervised fine-tuning on completions; prompts are read, not learned."""
+
+    steps: int = 200
+    """optimiser steps"""
+    batch_size: int = 16
+    """examples in each"""
+    max_length: int = 1024
+    """tokens of prompt and completion; longer examples are left out, as a cut completion would teach not to stop"""
+    checkpoint_every: int = 50
+    """steps between checkpoints, where there is a folder for them"""
+    update: UpdateConfig = field(default_factory=UpdateConfig)
+    """the optimiser"""
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch_size, self.max_length, self.checkpoint_every) < 1:
+            raise ConfigError("The settings of fine-tuning are out of range", got=self, expected="counts of at least 1")
+
+
+class Sft:
+    """One model under training. What is kept of it: `update.keep(folder)`, `update.resume(folder)`."""
+
+    def __init__(self, model: LanguageModel, config: SftConfig, *, training: str = "") -> None:
+        self.model, self.config = model, config
+        self.update = Update(model.parameters(), config.update, steps=config.steps, training=training)
+
+    def step(self, batch: Batch, *, weights: Tensor | None = None) -> dict[str, float]:
+        """Learn from completions, `weights` [N] saying how much each one's tokens count.
+
+        Minimises -sum_t w_t log p(token_t) / sum_t w_t over all completion tokens of the batch, however it is cut up.
+
+        Returns what `Update.step` does, and entropy (mean over completion tokens, in nats) and num_tokens (of completions).
+        """
+        counted = None if weights is None else weights[batch.row]
+        seen: list[Tensor] = []
+        metrics = self.update.step(self._shares(batch, counted, seen))
+        return {**metrics, "entropy": float(torch.cat(seen).mean()), "num_tokens": float(len(batch.tokens))}
+
+    def _shares(self, batch: Batch, weights: Tensor | None, seen: list[Tensor]) -> Iterator[Tensor]:
+        whole = totals(batch.row, len(batch), weights=weights)
+        for part in parts(batch, self.config.update.max_tokens):
+            scores = self.model.logprobs(part.batch, entropy=True)
+            here = None if weights is None else weights[part.tokens].to(scores.logprobs)
+            if scores.entropy is not None:
+                seen.append(scores.entropy.detach())
+            row = part.batch.row.to(scores.logprobs.device)
+            yield negative_log_likelihood(scores.logprobs, row, whole=whole, weights=here)
+
+
+def train(
+    model: LanguageModel,
+    examples: Sequence[Example],
+    config: SftConfig,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    monitor: Monitor | None = None,
+) -> Sft:
+    """Teach a model from examples, epoch after epoch; with a folder, go on from its newest checkpoint with equal bits.
+
+    Args:
+        model: with a tokenizer; its parameters change.
+        examples: prompts with completions.
+        config: settings.
+        seed: of the order of examples.
+        folder: for checkpoints.
+        monitor: is told the metrics of each step, and may stop.
+    """
+    watching = Unwatched() if monitor is None else monitor
+    rows = [encode(model.tokenizer, example.prompt, example.completion) for example in examples]
+    kept = fitting(rows, min(config.max_length, model.context))
+    weights = torch.tensor([example.weight for example in examples])
+    stage = Sft(model, config, training=named(config, seed, [[*row] for row in rows], weights.tolist()))
+    if folder is not None:
+        stage.update.resume(folder)
+    while stage.update.done < config.steps:
+        drawn = rows_of_step(stage.update.done, config.batch_size, count=len(kept), seed=seed, name="sft")
+        chosen = [kept[place] for place in drawn]
+        batch = Batch.of([rows[place][0] for place in chosen], [[rows[place][1]] for place in chosen])
+        metrics = stage.step(batch, weights=weights[chosen])
+        if folder is not None and (
+            stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps
+        ):
+            stage.update.keep(folder)
+        if watching.report(1, metrics) is Signal.STOP:
+            break
+    return stage

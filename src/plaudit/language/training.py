@@ -1,0 +1,312 @@
+"""What `plaudit train` does: one function per stage, from settings and files to a folder that holds the result.
+
+A folder holds `settings.json`, `metrics.jsonl`, `checkpoints/` and, at the end, `model/`. A training whose folder is there
+already goes on where its newest checkpoint is, with equal bits, if its settings are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from plaudit.engine.gemm import Gemm, probe
+from plaudit.engine.load import Dtype, LoraConfig, ModelConfig, add_lora, load
+from plaudit.engine.model import LanguageModel
+from plaudit.engine.text import Tokeniser
+from plaudit.errors import ConfigError, RunError
+from plaudit.language import direct, group, ppo, sft
+from plaudit.language.critic import Critic, paid_by
+from plaudit.language.experience import Told, keep, resume
+from plaudit.language.group_config import GroupConfig
+from plaudit.language.ppo_config import PPOConfig
+from plaudit.language.reward import RewardFitting, TextRewardConfig
+from plaudit.language.scorer import TextReward, export
+from plaudit.language.texts import demonstrated, preferred
+from plaudit.language.update import done_at
+from plaudit.records.codec import canonical_json, to_json
+from plaudit.run.directory import RunDirectory, writing
+from plaudit.run.monitor import Signal
+from plaudit.run.sinks import Sinks, Tool
+from plaudit.store.store import Store
+
+
+def _adapted() -> ModelConfig:
+    return ModelConfig(lora=LoraConfig())
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What every stage of `plaudit train` needs to know."""
+
+    out: str
+    """folder of the training; it goes on where it stopped if it is there already"""
+    model: ModelConfig = field(default_factory=_adapted)
+    """the language model; a directory with an adapter is taken with the adapter merged in"""
+    seed: int = 0
+    """of everything random"""
+    threads: int | None = None
+    """of a product; none: as many as a probe finds fastest, which is then kept"""
+    log: tuple[Tool, ...] = ()
+    """tools that metrics also go to: tensorboard, wandb, mlflow, trackio"""
+
+
+@dataclass(frozen=True, slots=True)
+class SftTraining(Training):
+    """Learn to write what people wrote: demonstrations in a store (`plaudit import` makes one)."""
+
+    store: str = ""
+    """directory of a run or of imports"""
+    sft: sft.SftConfig = field(default_factory=sft.SftConfig)
+    """the stage"""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectTraining(Training):
+    """Learn from comparisons without a reward model: DPO and its kin."""
+
+    store: str = ""
+    """directory of a run or of imports"""
+    direct: direct.DirectConfig = field(default_factory=direct.DirectConfig)
+    """the stage"""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardTraining(Training):
+    """Fit a reward model to every kind of feedback in a store."""
+
+    store: str = ""
+    """directory of a run or of imports"""
+    reward: TextRewardConfig = field(default_factory=TextRewardConfig)
+    """the stage"""
+    checkpoint_every: int = 50
+    """steps between checkpoints"""
+    classifier: bool = True
+    """also write `classifier/`: a sequence classifier that Transformers, TRL and RewardBench load, adapters merged in"""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTraining(Training):
+    """Optimise against a reward, completions of a prompt compared with each other: GRPO, RLOO and their kin."""
+
+    prompts: tuple[str, ...] = ()
+    """files of prompts: .jsonl, .json, .csv, .parquet"""
+    reward: str = ""
+    """folder of a reward: `model` in the folder of `plaudit train reward`"""
+    group: GroupConfig = field(default_factory=GroupConfig)
+    """the stage"""
+
+
+@dataclass(frozen=True, slots=True)
+class PPOTraining(Training):
+    """Optimise against a reward with a critic that begins as the reward: policy, reward, critic and reference."""
+
+    prompts: tuple[str, ...] = ()
+    """files of prompts: .jsonl, .json, .csv, .parquet"""
+    reward: str = ""
+    """folder of a reward: `model` in the folder of `plaudit train reward`"""
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    """the stage"""
+
+
+Each = Callable[[int, int, Mapping[str, float]], None]
+"""told the number of a step, how many there are, and its metrics"""
+Read = Callable[[tuple[str, ...], Tokeniser], list[tuple[int, ...]]]
+"""prompts of files as tokens; the reader of files lives above this layer's siblings"""
+
+
+def train_sft(given: SftTraining, each: Each) -> Path:
+    """Supervised fine-tuning. Returns the folder of the model."""
+    model, sinks = _begin(given)
+    with _store(given.store) as store:
+        examples = demonstrated([answer for _, answer in store.feedback()], store)
+    root = _root(given)
+    watched = _Watched(sinks, given.sft.steps, each, done_at(root))
+    sft.train(model, examples, given.sft, seed=given.seed, folder=root, monitor=watched)
+    return _finish(given, model.save)
+
+
+def train_direct(given: DirectTraining, each: Each) -> Path:
+    """Direct alignment. Returns the folder of the model."""
+    model, sinks = _begin(given)
+    with _store(given.store) as store:
+        pairs = preferred([answer for _, answer in store.feedback()], store)
+    root, reference = _root(given), _reference(given, model)
+    watched = _Watched(sinks, given.direct.steps, each, done_at(root))
+    direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
+    return _finish(given, model.save)
+
+
+def train_reward(given: RewardTraining, each: Each) -> Path:
+    """A reward model. Returns its folder."""
+    model, sinks = _begin(given)
+    with _store(given.store) as store:
+        answers = [answer for _, answer in store.feedback()]
+        fitting = RewardFitting(model, answers, store, config=given.reward, seed=given.seed)
+        resume(fitting, _root(given))
+        while (metrics := fitting.step()) is not None:
+            done, steps = fitting.update.done, fitting.update.steps
+            sinks.tell(done, metrics)
+            each(done, steps, metrics)
+            if done % given.checkpoint_every == 0 or done == steps:
+                keep(fitting, _root(given))
+        told = fitting.measures()
+    sinks.tell(fitting.update.steps + 1, told)
+    each(fitting.update.steps, fitting.update.steps, told)
+    folder = _finish(given, fitting.reward.save)
+    if given.classifier:
+        _finish(given, lambda fresh: export(fitting.reward, fresh), "classifier")
+    return folder
+
+
+def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
+    """A policy gradient on groups. Returns the folder of the model."""
+    model, sinks = _begin(given)
+    reward = _reward(given.reward, model)
+    stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
+    prompts = read(given.prompts, Tokeniser(model.tokenizer))
+    told = _told(sinks, given.group.steps, each)
+    group.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
+    return _finish(given, model.save)
+
+
+def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
+    """PPO. Returns the folder of the model."""
+    model, sinks = _begin(given)
+    reward = _reward(given.reward, model)
+    critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
+    stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
+    prompts = read(given.prompts, Tokeniser(model.tokenizer))
+    told = _told(sinks, given.ppo.steps, each)
+    ppo.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
+    return _finish(given, model.save)
+
+
+def _root(given: Training) -> Path:
+    return Path(given.out) / "checkpoints"
+
+
+@contextmanager
+def _store(path: str) -> Generator[Store]:
+    """The store of a run or of imports. Raises RunError where there is none."""
+    directory = RunDirectory(path)
+    directory.require()
+    with Store.open(directory.store) as store:
+        yield store
+
+
+def _told(sinks: Sinks, steps: int, each: Each) -> Callable[[Told], None]:
+    def told(one: Told) -> None:
+        sinks.tell(one.number, one.metrics)
+        each(one.number, steps, one.metrics)
+
+    return told
+
+
+def _begin(given: Training) -> tuple[LanguageModel, Sinks]:
+    """The model that is trained, after the settings were written down or found to be the same."""
+    if not given.model.path:
+        raise ConfigError(
+            "There is no model to train", expected="a directory of Transformers, or a name on the hub",
+            next_step="give --model.path; `plaudit model import smollm2 DIRECTORY` makes one",
+        )  # fmt: skip
+    choice = _settled(given)
+    choice.apply()
+    sinks = Sinks(Path(given.out), given.log, Path(given.out).name)
+    return policy(given.model, seed=given.seed), sinks
+
+
+def policy(config: ModelConfig, *, seed: int) -> LanguageModel:
+    """A model to train: all its weights, or a fresh adapter, with which it begins as it is.
+
+    An adapter that was trained before is merged in, so that the model without the fresh one is what training begins with.
+    Weights that are trained are held in fp32, whatever they are multiplied in.
+    """
+    loaded = load(config if config.lora is not None else replace(config, dtype=Dtype.FLOAT32))
+    module = loaded.module
+    if hasattr(module, "peft_config"):
+        module = module.merge_and_unload()
+    if config.lora is not None:
+        module = add_lora(module, config.lora, seed=seed)
+    return LanguageModel(module, loaded.tokenizer, dtype=Gemm(config.dtype.value).torch_dtype)
+
+
+def _reference(given: Training, model: LanguageModel) -> LanguageModel | None:
+    """What a model that is trained whole is held against: itself as it was; one with an adapter needs nothing."""
+    if model.adapter is not None:
+        return None
+    loaded = load(given.model)
+    module = loaded.module.merge_and_unload() if hasattr(loaded.module, "peft_config") else loaded.module
+    return LanguageModel(module.requires_grad_(False), loaded.tokenizer, dtype=model.dtype)
+
+
+def _reward(path: str, model: LanguageModel) -> TextReward:
+    """A fitted reward."""
+    if not path:
+        raise ConfigError(
+            "There is no reward to train against", expected="the folder of a reward",
+            next_step="fit one with `plaudit train reward`, and give --reward OUT/model",
+        )  # fmt: skip
+    return TextReward.load(Path(path), _body(Path(path), model, "reward"))
+
+
+def _body(folder: Path, model: LanguageModel, name: str) -> LanguageModel:
+    """The language model in a folder; its adapter joins the policy's module where both stand on one base, which is held once."""
+    settings = folder / "adapter_config.json"
+    base = str(model.causal.config._name_or_path)
+    if (
+        not settings.is_file()
+        or model.adapter is None
+        or json.loads(settings.read_text())["base_model_name_or_path"] != base
+    ):
+        return LanguageModel.load(folder, dtype=model.dtype, device=str(model.device))
+    model.module.load_adapter(str(folder), adapter_name=name, is_trainable=True)
+    model.module.set_adapter(model.adapter)
+    return model.view(name)
+
+
+def _settled(given: Training) -> Gemm:
+    """Write the settings and how to multiply into the folder, or read the latter. Raises RunError when they were others."""
+    path, settings = Path(given.out) / "settings.json", to_json(given)
+    if path.is_file():
+        found = json.loads(path.read_text())
+        if found["settings"] != json.loads(canonical_json(settings)):
+            raise RunError(
+                "The folder holds a training with other settings", got=str(path),
+                next_step="give its own settings to go on, or another folder to begin",
+            )  # fmt: skip
+        return Gemm(**found["gemm"])
+    choice = probe(given.model.dtype.value, threads=given.threads)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.write_bytes(canonical_json({"settings": settings, "gemm": choice.plain()}) + b"\n")
+    return choice
+
+
+def _finish(given: Training, save: Callable[[Path], None], name: str = "model") -> Path:
+    """Write what was learned, all of it or nothing."""
+    folder = Path(given.out) / name
+    if not folder.exists():
+        fresh = folder.with_name(f"{name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        save(fresh)
+        fresh.replace(folder)
+    return folder
+
+
+class _Watched:
+    """A monitor that writes metrics down."""
+
+    def __init__(self, sinks: Sinks, steps: int, each: Each, done: int) -> None:
+        self._sinks, self._steps, self._each, self._done = sinks, steps, each, done
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> Signal:
+        """Of so many steps more."""
+        self._done += step
+        self._sinks.tell(self._done, metrics)
+        self._each(self._done, self._steps, metrics)
+        return Signal.GO

@@ -1,0 +1,1 @@
+"""Runs that teach a language model: prompts are its world, completions its behaviour."""

@@ -1,0 +1,265 @@
+"""A run that teaches a language model: all stages, stopped and killed anywhere, replayed, with people who answer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from plaudit.errors import ConfigError, IntegrityError, WorldError
+from plaudit.loop import Run
+from plaudit.records import Choice, Comparison
+from plaudit.report import samples
+from plaudit.store.store import Store
+from tests.loop_examples import LatePeople, fingerprint
+from tests.text_runs import small, tiny, write_model
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    path = tmp_path_factory.mktemp("texts") / "run"
+    with Run.create(small(), path) as run:
+        run.finish()
+    return path
+
+
+def stages(path: Path) -> list[dict]:
+    with Store.open(path / "store.sqlite") as store:
+        return [event.payload for event in store.events(kinds={"stage.completed"})]
+
+
+@pytest.mark.slow
+def test_one_seed_twice_is_equal(finished, tmp_path):
+    with Run.create(small(), tmp_path / "again") as run:
+        run.finish()
+    assert fingerprint(tmp_path / "again") == fingerprint(finished)
+
+
+@pytest.mark.slow
+def test_stopping_after_every_stage_changes_nothing(finished, tmp_path):
+    path = tmp_path / "stopped"
+    Run.create(small(), path).close()
+    while True:
+        with Run.open(path) as run:
+            if run.step() is None:
+                break
+    assert fingerprint(path) == fingerprint(finished)
+
+
+KILLER = textwrap.dedent(
+    """
+    import os, signal, sys
+    from pathlib import Path
+    from plaudit.language import experience, group, reward
+    from plaudit.loop import Run
+    from plaudit.store.blobs import BlobStore
+    from plaudit.store.store import Store
+    from tests.text_runs import small
+    path, model, what, after = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    places = {
+        "log": [(Store, name) for name in ("append", "add_segments", "add_queries", "add_feedback")],
+        "blob": [(BlobStore, "put")],
+        "fit": [(reward.RewardFitting, "step")],
+        "rollout": [(group.Group, "step")],
+        "keep": [(experience, "keep")],
+    }
+    calls = 0
+    def dying(original):
+        def call(*args, **kwargs):
+            global calls
+            calls += 1
+            result = original(*args, **kwargs)
+            if calls == after: os.kill(os.getpid(), signal.SIGKILL)
+            return result
+        return call
+    for owner, name in places[what]:
+        setattr(owner, name, dying(getattr(owner, name)))
+    run = Run.open(path) if path.exists() else Run.create(small(model), path)
+    run.finish()
+    """
+)
+
+
+@pytest.mark.parametrize(
+    ("what", "after"),
+    [
+        ("rollout", 2),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in [("log", 4), ("blob", 9), ("fit", 2), ("keep", 2), ("rollout", 5)]
+        ),
+    ],
+)
+def test_kill_9_inside_a_stage_changes_nothing(finished, tmp_path, what, after):
+    path = tmp_path / "killed"
+    code = [sys.executable, "-W", "ignore", "-c", KILLER, str(path), str(tiny()), what, str(after)]
+    done = subprocess.run(code, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with Run.open(path) as run:
+        run.finish()
+    assert fingerprint(path) == fingerprint(finished)
+    assert not (path / "training").exists()
+
+
+@pytest.mark.slow
+def test_a_stage_goes_on_from_its_last_checkpoint_and_not_from_its_start(finished, tmp_path, monkeypatch):
+    from plaudit.language.group import Group
+
+    path, original, calls = tmp_path / "run", Group.step, []
+
+    def dying(group, experience):
+        calls.append(group.rollouts)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(group, experience)
+
+    monkeypatch.setattr(Group, "step", dying)
+    with Run.create(small(), path) as run:
+        with pytest.raises(KeyboardInterrupt):
+            run.finish()
+        run.finish()
+    assert calls[:4] == [0, 1, 2, 2]
+    assert fingerprint(path) == fingerprint(finished)
+
+
+class Readers(LatePeople):
+    """People who like the longer text."""
+
+    def answer(self, store, query):
+        texts = store.texts(query.segments)
+        first, second = (texts[name].characters for name in query.segments)
+        choice = Choice.FIRST if first > second else Choice.SECOND
+        return Comparison(id=f"ann-{query.id}", query=query.id, annotator="ann", choice=choice, response_seconds=2.5)
+
+
+def test_people_answer_whenever_they_like_and_a_replay_comes_to_equal_bits(tmp_path):
+    config = small(ask={"people": True, "patience_seconds": 0.5})
+    people = Readers(tmp_path / "live" / "store.sqlite")
+    people.start()
+    with Run.create(config, tmp_path / "live") as run:
+        run.finish()
+    people.stop()
+    with Run.create(config, tmp_path / "replayed", replay=tmp_path / "live") as run:
+        run.finish()
+        head = run.store.head()
+    with Store.open(tmp_path / "live" / "store.sqlite") as store:
+        last = list(store.events(kinds={"stage.completed"}))[-1]
+    assert head == (last.seq, last.hash)
+    live, replayed = fingerprint(tmp_path / "live"), fingerprint(tmp_path / "replayed")
+    assert (replayed["checkpoints"], replayed["metrics"]) == (live["checkpoints"], live["metrics"])
+
+
+def test_every_rollout_is_kept_with_what_was_thought_of_it(finished):
+    rows = [one for one in stages(finished) if one["stage"] == "improve"]
+    with Store.open(finished / "store.sqlite") as store:
+        for row in rows:
+            names = [name for name in row["artefacts"] if name.startswith("rollout/")]
+            assert names == ["rollout/1", "rollout/2", "rollout/3"]
+            for name in names:
+                found = samples.load(store.blobs, row["artefacts"][name])
+                assert len(found) == 6
+                for group in (found[:3], found[3:]):
+                    assert len({one.prompt for one in group}) == 1
+                    best = max(group, key=lambda one: one.reward)
+                    assert best.advantage == max(one.advantage for one in group) > 0
+                assert all(one.gold in (0.0, 1.0) and one.kl is not None and one.tokens >= 1 for one in found)
+            course = store.blobs.get_arrays(row["artefacts"]["course"])
+            assert course["reward"].shape == (3,)
+            assert np.mean(course["reward"]) == pytest.approx(row["metrics"]["train/reward"])
+
+
+def test_questions_show_different_answers_to_one_prompt_by_the_policy_as_it_was(finished):
+    with Store.open(finished / "store.sqlite") as store:
+        queries = store.queries()
+        assert [(query.round, query.index) for query in queries] == [(r, i) for r in (0, 1) for i in range(6)]
+        for round_, acted in enumerate(one for one in stages(finished) if one["stage"] == "act"):
+            here = [query for query in queries if query.round == round_]
+            texts = [store.texts(query.segments) for query in here]
+            assert len({one.prompt for found in texts for one in found.values()}) == len(here)  # a prompt each
+            for found in texts:
+                assert len({one.completion for one in found.values()}) == 2
+                assert {one.policy for one in found.values()} == {acted["versions"]["policy"]}
+        assert {query.strategy for query in queries if query.round == 0} == {"random"}
+        assert {query.strategy for query in queries if query.round == 1} == {"disagreement"}
+
+
+@pytest.mark.slow
+def test_all_kinds_of_questions_are_asked_and_learned_from(tmp_path):
+    mix = {"comparison": 0.4, "rating": 0.3, "ranking": 0.3}
+    with Run.create(small(ask={"mix": mix}), tmp_path / "run") as run:
+        run.finish()
+        kinds = {query.kind.value for query in run.store.queries()}
+        assert kinds == set(mix)
+        assert len(run.store.feedback()) == 12
+        assert run.reward is not None
+
+
+def test_without_questions_the_programs_pay(tmp_path):
+    with Run.create(small(ask={"labels": 0}), tmp_path / "run") as run:
+        run.finish()
+        rows = [one for one in stages(tmp_path / "run") if one["stage"] == "improve"]
+        assert 0 <= rows[0]["metrics"]["train/reward"] <= 1
+        assert run.reward is None
+
+
+def test_imitation_comes_first_and_is_what_the_policy_is_held_against(tmp_path):
+    shown = [{"prompt": f"say the number {n}", "completion": "the cat"} for n in range(8)]
+    (tmp_path / "shown.jsonl").write_text("\n".join(json.dumps(row) for row in shown))
+    sft = {"files": [str(tmp_path / "shown.jsonl")], "steps": 20, "batch_size": 4, "update": {"learning_rate": 0.05}}
+    with Run.create(small(sft=sft), tmp_path / "run") as run:
+        while run.position[1] != "ask":
+            run.step()
+        assert run.policy.parameters()[0].detach().equal(run._context.cast.start.parameters()[0].detach())
+        run.finish()
+    found = stages(tmp_path / "run")
+    assert found[0]["metrics"]["sft/loss"] < found[0]["metrics"]["sft/loss_before"] - 0.5
+    first_check = next(one for one in found if one["stage"] == "check")
+    assert abs(first_check["metrics"]["check/kl"]) < 0.5  # against imitation, not against the model before it
+
+
+def test_what_a_run_leaves_opens_elsewhere(finished):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from plaudit.engine.model import LanguageModel
+
+    with Run.open(finished) as run:
+        ids = [5, 6, 7]
+        batch = run.policy.generate([ids], samples=1, sampling=run._context.sampling(4, 1.0), seed=0).batch
+        expected = run.policy.logprobs(batch).logprobs
+    base = AutoModelForCausalLM.from_pretrained(tiny())
+    module = PeftModel.from_pretrained(base, finished / "policy" / "policy")
+    found = LanguageModel(module, AutoTokenizer.from_pretrained(tiny())).logprobs(batch).logprobs
+    assert found.detach().numpy() == pytest.approx(expected.detach().numpy(), abs=1e-5)
+
+
+def test_another_model_in_the_same_place_is_refused(tmp_path):
+    model = write_model(tmp_path / "model")
+    Run.create(small(model), tmp_path / "run").close()
+    file = model / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-4] + b"\0\0\0\0")
+    with pytest.raises(IntegrityError, match="not the one that the run began with"):
+        Run.open(tmp_path / "run")
+
+
+def test_a_prompt_that_is_shown_and_checked_is_an_error(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"prompt": "Who are you?"}\n')
+    (tmp_path / "b.jsonl").write_text('{"prompt": "who are  YOU?"}\n')
+    files = {"reward_files": [str(tmp_path / "a.jsonl")], "held_out_files": [str(tmp_path / "b.jsonl")]}
+    with pytest.raises(WorldError, match="in two parts"):
+        Run.create(small(prompts=files), tmp_path / "run")
+    assert not (tmp_path / "run" / "store.sqlite").exists()
+
+
+def test_a_teacher_needs_something_to_judge_by(tmp_path):
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"prompt": f"question {n}"}) for n in range(50)))
+    config = small(prompts={"instructions": 0, "files": [str(tmp_path / "a.jsonl")]})
+    with pytest.raises(ConfigError, match="nothing to judge by"):
+        Run.create(config, tmp_path / "run")
