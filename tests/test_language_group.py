@@ -201,6 +201,22 @@ def test_the_step_of_one_pass_has_the_gradient_of_two_at_ratio_one():
     assert one[2]["objective/kl"] == pytest.approx(second.metrics["objective/kl"], rel=1e-9)
 
 
+def test_a_trusted_sampler_stands_for_the_policy_before_its_first_step():
+    recomputed = Group(policy(), settings("rloo"), 0)
+    trusting = Group(recomputed.model, settings("rloo", trust_sampler=True), 0)
+    rolled = rollout()
+    exact = replace(rolled, logprobs=recomputed.experience(rolled, scores(9)).old)
+    first, second = recomputed.experience(exact, scores(9)), trusting.experience(exact, scores(9))
+    assert torch.equal(first.advantages, second.advantages)
+    assert torch.equal(second.old, exact.logprobs)
+    once = Group(recomputed.model, replace(settings("rloo", trust_sampler=True), epochs=1), 0)
+    third = once.experience(exact, scores(9))
+    assert third.old is None
+    assert ours(once, third)[0] == pytest.approx(ours(recomputed, first)[0], rel=1e-9)
+    with pytest.raises(ConfigError, match="corrected by themselves"):
+        settings("rloo", trust_sampler=True, correction=Correction())
+
+
 @pytest.mark.parametrize("name", TWINS)
 def test_what_cannot_be_scored_is_as_if_it_were_not_there(name):
     changes = {"score_limit": 2.0, "missing_end": 0.3}

@@ -105,6 +105,19 @@ def test_many_micro_batches_are_one_batch():
     assert one[2] == pytest.approx(cut[2], rel=1e-9, abs=1e-12)
 
 
+def test_one_step_with_a_trusted_sampler_is_one_with_log_probabilities_made_anew():
+    anew = made(replace(SETTINGS, epochs=1))
+    rolled = rollout()
+    rolled = replace(rolled, logprobs=torch.cat(slow_logprobs(anew.model, rolled.batch, TEMPERATURE)).detach())
+    config = replace(SETTINGS, epochs=1, trust_sampler=True)
+    trusting = PPO(anew.model, anew.critic, config, 0)
+    first, second = anew.experience(rolled, scores(9)), trusting.experience(rolled, scores(9))
+    assert first.old is None
+    assert second.old is None
+    assert ours(anew, first)[0] == pytest.approx(ours(trusting, second)[0], rel=1e-9, abs=1e-12)
+    assert first.metrics == pytest.approx(second.metrics, rel=1e-9)
+
+
 def test_what_cannot_be_scored_is_as_if_it_were_not_there():
     whole, given, batch = rollout(), scores(9), rollout().batch
     kept = [row for row in range(9) if row != 3]

@@ -133,8 +133,8 @@ class Group:
     def experience(self, rollout: Rollout, scores: Tensor) -> Experience:
         """What a rollout teaches; nothing is changed by asking.
 
-        Log-probabilities before the first step come from the forward pass that is trained. They are left to the step itself
-        where there is exactly one and nothing else needs them. The sampler's stay in the rollout.
+        Log-probabilities before the first step come from the forward pass that is trained (or from the sampler, where it is
+        trusted). Where there is exactly one step, ratios take the step's own. The sampler's stay in the rollout.
 
         Raises LearningError for scores that do not fit.
         """
@@ -142,7 +142,7 @@ class Group:
         scores = checked(scores, batch)
         paid = self.reference is not None and config.kl_paid is Paid.REWARD
         needed = paid or config.correction is not None or not config.single
-        old = self._logprobs(self.model, batch) if needed else None
+        old = self._before(rollout) if needed else None
         reference = None if self.reference is None else self._logprobs(self.reference, batch)
         rewards = self._rewards(scores, rollout)
         counted = ~rewards.isnan() & (rollout.finished.cpu() | (not config.mask_truncated))
@@ -159,7 +159,11 @@ class Group:
             correction = sampler_weights(old, sampler, batch.row, count=len(batch), correction=config.correction)
         price = self.controller.coefficient if paid else 0.0
         advantages = self._advantages(rewards, price * distance, batch, weights)
+        old = None if config.single else old
         return Experience(rollout, scores, rewards, advantages, weights, old, reference, metrics, correction)
+
+    def _before(self, rollout: Rollout) -> Tensor:
+        return rollout.logprobs.cpu() if self.config.trust_sampler else self._logprobs(self.model, rollout.batch)
 
     def _logprobs(self, model: LanguageModel, batch: Batch) -> Tensor:
         return scored(model, batch, temperature=self.config.temperature, max_tokens=self.config.update.max_tokens)

@@ -125,7 +125,8 @@ class PPO:
         scores = checked(scores, batch)
         rewards = self._rewards(scores, rollout)
         assert self.reference is not None
-        old, reference = self._logprobs(self.model, batch), self._logprobs(self.reference, batch)
+        old = rollout.logprobs.cpu() if config.trust_sampler else self._logprobs(self.model, batch)
+        reference = self._logprobs(self.reference, batch)
         values = self._values(batch)
         weights = (~rewards.isnan()).double()[batch.row]
         distance = estimate(old, reference, Estimator.K1).double()
@@ -153,6 +154,7 @@ class PPO:
             "val/num_eos_tokens": float(rollout.finished.sum()),
             "critic/vf_explained_var": float(explained_variance(values[weights > 0].double(), returns[weights > 0])),
         }
+        old = None if config.single else old
         return Experience(
             rollout, scores, rewards, whitened, weights, old, reference, metrics, correction, values, returns
         )  # fmt: skip
