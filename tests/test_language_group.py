@@ -1,7 +1,9 @@
 """Policy gradients on groups: against slow twins, on a world with a known optimum, through kills."""
 
 import math
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,11 +15,13 @@ from plaudit.language.experience import order, pieces, together
 from plaudit.language.group import Group, train
 from plaudit.language.group_config import PRESETS, Baseline, GroupConfig, Paid, preset
 from plaudit.language.group_loss import group_loss
+from plaudit.language.training import GroupTraining
 from plaudit.language.update import Schedule, UpdateConfig
 from plaudit.ops.advantages import Scale
 from plaudit.ops.kl import Penalty
 from plaudit.ops.policy import Beyond, Correction, Level
 from plaudit.ops.tokens import Average
+from plaudit.run.config import from_table
 from tests.language_examples import Letters, parameters, same, whole
 from tests.language_rollouts import close, gradients, moved, policy, rollout, scores, slow_logprobs
 
@@ -504,3 +508,11 @@ def test_published_settings():
     assert preset("rloo").kl_paid is Paid.REWARD
     assert preset("reinforce++-baseline").kl_penalty is Penalty.K2
     assert preset("gspo").level is Level.GEOMETRIC
+
+
+def test_the_file_in_the_documentation_is_the_preset():
+    page = (Path(__file__).parents[1] / "docs/how-to/language-rl.md").read_text()
+    table = page.split("```toml")[1].split("```")[0]
+    found = from_table(GroupTraining, tomllib.loads(table), where="documentation")
+    assert found.group == preset("rloo")
+    assert all(f"| `{name}` |" in page for name in PRESETS)
