@@ -1,5 +1,7 @@
 """Tiny random language models with adapters, and a tokenizer of single characters: what the stages are tested on."""
 
+from typing import ClassVar
+
 import peft
 import torch
 import transformers
@@ -15,13 +17,21 @@ class Letters:
 
     eos_token_id = END
     bos_token_id = None
+    chat_template = "a turn is the first letter of its role, =, what is said, ."
+    added_tokens_decoder: ClassVar[dict] = {}
 
-    def __call__(self, text, add_special_tokens=True):
-        del add_special_tokens
+    def __call__(self, text, add_special_tokens=True, split_special_tokens=False):
+        del add_special_tokens, split_special_tokens
         return {"input_ids": [LETTERS.index(letter) for letter in text]}
 
-    def apply_chat_template(self, turns, *, tokenize, add_generation_prompt):
+    def decode(self, ids, skip_special_tokens, clean_up_tokenization_spaces):
+        assert skip_special_tokens
+        del clean_up_tokenization_spaces
+        return "".join(LETTERS[number] for number in ids if number != END)
+
+    def apply_chat_template(self, turns, *, tokenize, add_generation_prompt, continue_final_message, date_string):
         assert not tokenize
+        del continue_final_message, date_string
         text = "".join(f"{turn['role'][0]}={turn['content']}." for turn in turns)
         return text + ("a=" if add_generation_prompt else "")
 

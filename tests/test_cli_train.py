@@ -68,12 +68,14 @@ def reward_in(tmp_path: Path, base: Path, given: Path) -> Path:
 def chance(folder: Path, text: str) -> float:
     """Mean log-probability that a model answers so."""
     from plaudit.engine.batch import Batch
-    from plaudit.language.texts import encode
+    from plaudit.engine.text import Tokeniser
 
     model = LanguageModel.load(folder)
-    rows = [encode(model.tokenizer, prompt, text) for prompt in PROMPTS]
+    rows = [Tokeniser(model.tokenizer).group(prompt, [text]) for prompt in PROMPTS]
     with torch.no_grad():
-        return float(model.logprobs(Batch.of([p for p, _ in rows], [[c] for _, c in rows])).logprobs.mean())
+        return float(
+            model.logprobs(Batch.of([row.prompt for row in rows], [row.completions for row in rows])).logprobs.mean()
+        )
 
 
 @pytest.mark.parametrize("stage", ["sft", "direct"])

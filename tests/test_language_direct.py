@@ -8,9 +8,10 @@ import torch
 
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
+from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError, RecordError
 from plaudit.language.direct import Alignment, DirectConfig, train
-from plaudit.language.texts import Pair, encode
+from plaudit.language.texts import Pair
 from plaudit.language.update import UpdateConfig
 from plaudit.ops.direct import Direct
 from tests.golden import tiny
@@ -23,11 +24,9 @@ QUICK = DirectConfig(steps=12, batch_size=3, checkpoint_every=4, update=UpdateCo
 
 
 def batch_of(model, pairs):
-    rows = [
-        (encode(model.tokenizer, pair.prompt, pair.chosen), encode(model.tokenizer, pair.prompt, pair.rejected))
-        for pair in pairs
-    ]
-    return Batch.of([chosen[0] for chosen, _ in rows], [[chosen[1], rejected[1]] for chosen, rejected in rows])
+    words = Tokeniser(model.tokenizer)
+    rows = [words.group(pair.prompt, (pair.chosen, pair.rejected)) for pair in pairs]
+    return Batch.of([row.prompt for row in rows], [row.completions for row in rows])
 
 
 @pytest.mark.parametrize("case", GOLDEN["dpo"], ids=lambda case: f"{case['options']['loss']} {case['adapter']}")
@@ -122,6 +121,15 @@ def test_the_reference_stays_where_it_is():
         stage.step(batch)
     assert torch.equal(stage.score(batch), before)
     assert same([x for x in model.module.parameters() if not x.requires_grad], base)
+
+
+def test_a_policy_that_does_not_begin_at_its_reference_is_told(recwarn):
+    model = adapted()
+    train(model, PAIRS, QUICK, seed=0)
+    assert not [one for one in recwarn if "away from its reference" in str(one.message)]
+    leave(model)
+    with pytest.warns(UserWarning, match="away from its reference"):
+        train(model, PAIRS, QUICK, seed=0)
 
 
 def test_a_whole_model_needs_another_as_reference():

@@ -11,14 +11,15 @@ import torch
 
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
+from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError, LearningError, RecordError
 from plaudit.language.sft import Sft, SftConfig, train
-from plaudit.language.texts import Example, Pair, demonstrated, encode, fitting, preferred, prompt_ids
+from plaudit.language.texts import Example, Pair, demonstrated, fitting, preferred
 from plaudit.language.update import UpdateConfig
 from plaudit.records import Choice, Comparison, Demonstration, Message, Query, QueryKind, TextSegment
 from plaudit.run.monitor import Signal
 from tests.golden import tiny
-from tests.language_examples import END, Letters, adapted, parameters, same, whole
+from tests.language_examples import END, adapted, parameters, same, whole
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "trl_end_to_end.json").read_text())
 WORDS = ["cat", "dog", "sun", "tree", "milk"]
@@ -27,8 +28,9 @@ QUICK = SftConfig(steps=12, batch_size=3, checkpoint_every=4, update=UpdateConfi
 
 
 def batch_of(model, examples):
-    rows = [encode(model.tokenizer, example.prompt, example.completion) for example in examples]
-    return Batch.of([prompt for prompt, _ in rows], [[completion] for _, completion in rows])
+    words = Tokeniser(model.tokenizer)
+    rows = [words.group(example.prompt, [example.completion]) for example in examples]
+    return Batch.of([row.prompt for row in rows], [row.completions for row in rows])
 
 
 def test_a_step_equals_trl():
@@ -73,12 +75,16 @@ def test_a_tiny_model_learns_its_lines(make):
     config = SftConfig(steps=50, batch_size=5, update=UpdateConfig(learning_rate=1e-2))
     train(model, EXAMPLES, config, seed=0)
     for example in EXAMPLES:
-        prompt, completion = encode(model.tokenizer, example.prompt, example.completion)
+        row = Tokeniser(model.tokenizer).group(example.prompt, [example.completion])
         with torch.no_grad():
             said = model.module.generate(
-                input_ids=torch.tensor([prompt]), do_sample=False, max_new_tokens=12, eos_token_id=END, pad_token_id=END
+                input_ids=torch.tensor([row.prompt]),
+                do_sample=False,
+                max_new_tokens=12,
+                eos_token_id=END,
+                pad_token_id=END,
             )
-        assert said[0, len(prompt) :].tolist() == completion
+        assert tuple(said[0, len(row.prompt) :].tolist()) == row.completions[0]
 
 
 class Killed(BaseException):
@@ -209,39 +215,21 @@ def test_people_bring_examples_and_pairs():
         preferred([Comparison(id="x", query=mixed, choice=Choice.FIRST, **who)], store)
 
 
-def test_texts_end_as_the_model_is_to_end():
-    letters = Letters()
-    spelled = letters("ab")["input_ids"]
-    assert encode(letters, "ab", "ab") == (spelled, [*spelled, END])
-    asked = (Message("user", "hi"),)
-    prompt, completion = encode(letters, asked, "yo")
-    assert prompt == prompt_ids(letters, asked) == letters("u=hi.a=")["input_ids"]
-    assert completion == [*letters("yo.")["input_ids"], END]
-    assert encode(letters, "hi", (Message("assistant", "yo"),)) == (prompt, completion)
-
-
-def test_a_tokenizer_without_an_end_is_refused():
-    letters = Letters()
-    letters.eos_token_id = None
-    with pytest.raises(ConfigError, match="ends a text"):
-        encode(letters, "a", "b")
-
-
-class Turns(Letters):
-    """Ends turns with its last token, and puts a line behind it."""
-
-    def __call__(self, text, add_special_tokens=True):
-        del add_special_tokens
-        return {"input_ids": [END if letter == "." else 3 for letter in text]}
-
-
-def test_what_a_template_puts_behind_the_end_is_not_learned():
-    _, completion = encode(Turns(), (Message("user", "hi"),), (Message("assistant", "yo.zz"),))
-    assert completion == [3, 3, END, 3, 3, END]
+def test_every_turn_of_the_assistant_is_learned():
+    talk = (Message("assistant", "yo"), Message("user", "so"), Message("assistant", "no"))
+    stages = []
+    for examples in (
+        [Example((Message("user", "hi"),), talk)],
+        [Example((Message("user", "hi"),), talk[:1]), Example((Message("user", "hi"), *talk[:2]), talk[2:])],
+    ):
+        model = whole()
+        train(model, examples, SftConfig(steps=2, batch_size=2), seed=0)
+        stages.append(parameters(model))
+    assert same(*stages)
 
 
 def test_long_texts_are_left_out_whole():
-    rows = [([1, 2], [3, 4]), ([1, 2], [3, 4, 5])]
+    rows = [Group((1, 2), ((3,), (3, 4))), Group((1, 2), ((3, 4, 5), (3,)))]
     with pytest.warns(UserWarning, match="1 of 2 texts"):
         assert fitting(rows, 4) == [0]
     assert fitting(rows, 5) == [0, 1]

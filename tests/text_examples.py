@@ -12,10 +12,14 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     AutoTokenizer,
+    BloomConfig,
+    BloomForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -65,6 +69,10 @@ def model(family: str, seed: int = 0, vocabulary: int = VOCABULARY) -> Any:
             made = Qwen2ForCausalLM(Qwen2Config(**shared, **narrow, **heads))
         case "gpt2":
             made = GPT2LMHeadModel(GPT2Config(**shared, n_embd=32, n_layer=2, n_head=4, n_positions=128))
+        case "bloom":  # no positions at all, and no longest text
+            made = BloomForCausalLM(BloomConfig(**shared, hidden_size=32, n_layer=2, n_head=4))
+        case "mistral":  # sees the last 6 tokens
+            made = MistralForCausalLM(MistralConfig(**shared, **narrow, **heads, sliding_window=6))
         case _:
             raise ValueError(family)
     with torch.no_grad():

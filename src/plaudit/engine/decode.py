@@ -185,11 +185,10 @@ def memory(device: torch.device) -> int:
 
 
 def cost(config: Any, dtype: torch.dtype, device: torch.device) -> Bytes:
-    """What sampling from a model takes, by its configuration."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return Bytes(
-        token=2 * config.num_hidden_layers * heads * size * dtype.itemsize,
-        row=12 * config.vocab_size,
-        most=memory(device),
-    )
+    """What sampling from a model takes, by its configuration; a family without attention keeps no keys and values."""
+    config = config.get_text_config()
+    asking = getattr(config, "num_attention_heads", 0)
+    heads = getattr(config, "num_key_value_heads", None) or asking
+    size = getattr(config, "head_dim", None) or config.hidden_size // max(asking, 1)
+    token = 2 * config.num_hidden_layers * heads * size * dtype.itemsize
+    return Bytes(token=token, row=12 * config.vocab_size, most=memory(device))

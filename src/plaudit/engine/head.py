@@ -48,10 +48,10 @@ class _Score(torch.autograd.Function):
         for piece in chunks(len(hidden), len(weight), hidden.device):
             p, norm, found = _softmax(hidden[piece], weight, targets[piece], temperature, entropies, piece)
             logprobs[piece] = found
-            if unit is not None:
-                p.mul_((-1 / (norm * temperature)).unsqueeze(1))
-                p.scatter_add_(1, targets[piece].unsqueeze(1), torch.full_like(p[:, :1], 1 / temperature))
-                torch.mm(p.to(weight.dtype), weight, out=unit[piece])
+            if unit is not None:  # (onehot - p / norm) @ weight / temperature, without a pass over the logits
+                slope = torch.mm(p.to(weight.dtype), weight, out=unit[piece])
+                slope.mul_((-1 / (norm * temperature)).unsqueeze(1).to(slope.dtype))
+                slope.add_(weight.index_select(0, targets[piece]), alpha=1 / temperature)
         ctx.save_for_backward(hidden, weight, targets, unit, parameter)
         return logprobs, entropies
 

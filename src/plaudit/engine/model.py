@@ -93,7 +93,7 @@ class LanguageModel:
     @property
     def context(self) -> int:
         """The longest text, prompt and completion, in tokens; a very large number where the model sets no limit."""
-        return int(getattr(self.causal.config, "max_position_embeddings", None) or sys.maxsize)
+        return int(getattr(self.causal.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize)
 
     @property
     def device(self) -> torch.device:
@@ -164,7 +164,7 @@ class LanguageModel:
             weights = self.weights
             weights.refresh()
             return decode.rollout(request, partial(FastSteps, weights), size, **where)
-        with fallback.adapted(self.module, self.adapter) as causal:
+        with self._slowly() as causal:
             return decode.rollout(request, lambda texts, counts, _: BorrowedSteps(causal, texts, counts), size, **where)
 
     def parameters(self) -> list[Parameter]:

@@ -26,17 +26,17 @@ class _RootMeanSquare(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
         accurate = torch.promote_types(x.dtype, torch.float32)
         square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=accurate).square_()
-        inverse = square.div_(x.shape[-1]).add_(eps).rsqrt_().to(x.dtype)
+        inverse = square.div_(x.shape[-1]).add_(eps).rsqrt_()  # rounded to bf16 it would shift a whole row
         ctx.save_for_backward(x, weight, inverse)
-        return torch.mul(x, inverse).mul_(weight.to(x.dtype))
+        return torch.mul(x, inverse).mul_(weight).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, inverse = ctx.saved_tensors
         dy = grads[0]
         g = dy * weight.to(x.dtype)
-        slope = torch.linalg.vecdot(g, x).unsqueeze(-1).mul_(inverse.pow(3)).div_(-x.shape[-1])
-        dx = g.mul_(inverse).addcmul_(x, slope)
+        slope = torch.linalg.vecdot(g, x).unsqueeze(-1).mul(inverse.pow(3)).div_(-x.shape[-1])
+        dx = g.mul_(inverse).addcmul_(x, slope.to(x.dtype))
         if not ctx.needs_input_grad[1]:
             return dx, None, None
         whole = (dy * x).mul_(inverse).reshape(-1, x.shape[-1])

@@ -9,6 +9,7 @@ Step by step: stage = Alignment(model, config); metrics = stage.step(batch), who
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,16 @@ from torch import Tensor
 
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
+from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError, RecordError
-from plaudit.language.texts import Pair, encode, fitting
+from plaudit.language.texts import Pair, fitting
 from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_step
 from plaudit.ops.direct import Direct, averaged, implicit, pair_loss
 from plaudit.ops.tokens import segment_sum
 from plaudit.run.monitor import Monitor, Signal, Unwatched
+
+FAR = 1.0
+"""nats that a completion's log-probability may differ from the reference's before the first step; low precision makes some"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,38 +176,42 @@ def train(
         monitor: is told the metrics of each step, and may stop.
     """
     watching = Unwatched() if monitor is None else monitor
-    every = [_encoded(model, pair) for pair in pairs]
+    words = Tokeniser(model.tokenizer)
+    every = [words.group(pair.prompt, (pair.chosen, pair.rejected)) for pair in pairs]
     rows = [every[place] for place in fitting(every, min(config.max_length, model.context))]
-    training = named(config, seed, [[*row] for row in rows])
+    training = named(config, seed, [[row.prompt, *row.completions] for row in rows])
     stage = Alignment(model, config, reference=reference, training=training)
     held = _held(stage, rows) if config.keep_reference else None
     if folder is not None:
         stage.update.resume(folder)
     while stage.update.done < config.steps:
         chosen = rows_of_step(stage.update.done, config.batch_size, count=len(rows), seed=seed, name="direct")
-        metrics = stage.step(
-            _batch([rows[x] for x in chosen]), reference=None if held is None else held[chosen].flatten()
-        )
-        if folder is not None and (
-            stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps
-        ):
+        kept = None if held is None else held[chosen].flatten()
+        metrics = stage.step(_batch([rows[place] for place in chosen]), reference=kept)
+        if stage.update.done == 1:
+            _check_start(metrics, config.beta)
+        if folder is not None and stage.update.due(config.checkpoint_every):
             stage.update.keep(folder)
         if watching.report(1, metrics) is Signal.STOP:
             break
     return stage
 
 
-def _encoded(model: LanguageModel, pair: Pair) -> tuple[list[int], list[int], list[int]]:
-    prompt, chosen = encode(model.tokenizer, pair.prompt, pair.chosen)
-    _, rejected = encode(model.tokenizer, pair.prompt, pair.rejected)
-    return prompt, chosen, rejected
+def _check_start(metrics: dict[str, float], beta: float) -> None:
+    away = max(abs(metrics["rewards/chosen"]), abs(metrics["rewards/rejected"])) / beta
+    if away > FAR:
+        warnings.warn(
+            f"The policy begins {away:.1f} nats a completion away from its reference: was its adapter trained before? "
+            "Merge it first, or give the reference that it began from.",
+            stacklevel=3,
+        )
 
 
-def _batch(rows: Sequence[tuple[list[int], list[int], list[int]]]) -> Batch:
-    return Batch.of([prompt for prompt, *_ in rows], [both for _, *both in rows])
+def _batch(rows: Sequence[Group]) -> Batch:
+    return Batch.of([row.prompt for row in rows], [row.completions for row in rows])
 
 
-def _held(stage: Alignment, rows: Sequence[tuple[list[int], list[int], list[int]]]) -> Tensor:
+def _held(stage: Alignment, rows: Sequence[Group]) -> Tensor:
     """[P, 2] what the reference makes of all pairs; the same for each start of the same training."""
     size = stage.config.batch_size
     scored = [stage.score(_batch(rows[start : start + size])) for start in range(0, len(rows), size)]

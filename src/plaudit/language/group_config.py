@@ -87,6 +87,8 @@ class GroupConfig:
     """reward of a nat of a token's entropy"""
     correction: Correction | None = None
     """how tokens are weighed whose sampler was not quite the policy; none where one engine samples and trains in fp32"""
+    trust_sampler: bool = False
+    """take the sampler's log-probabilities for the policy's before the first step: one pass less, right where one engine samples and trains in fp32"""
     score_limit: float | None = None
     """scores are cut to +- this"""
     missing_end: float = 0.0
@@ -109,6 +111,7 @@ class GroupConfig:
                 got=self,
                 expected="counts >= 1, prices and clips >= 0, clip_low and overlong <= 1, temperature > 0",
             )
+        refuse_both(self.trust_sampler, self.correction)
         if self.samples < 2 and self.baseline is not Baseline.WHITENED:
             raise ConfigError(
                 "A group of one has nothing to be compared with", got="samples = 1", expected="2 or more",
@@ -119,6 +122,17 @@ class GroupConfig:
     def single(self) -> bool:
         """Whether a rollout is one optimiser step, so that the policy that learns is the one before the first step."""
         return self.epochs * self.minibatches == 1
+
+
+def refuse_both(trust: bool, correction: Correction | None) -> None:
+    """Raise ConfigError where the sampler is trusted and corrected at once."""
+    if trust and correction is not None:
+        raise ConfigError(
+            "The sampler's log-probabilities cannot be corrected by themselves",
+            got="trust_sampler with correction",
+            expected="one of them",
+            next_step="correct where another engine samples, trust where it is the same",
+        )
 
 
 PRESETS: dict[str, GroupConfig] = {

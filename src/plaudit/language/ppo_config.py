@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from plaudit.errors import ConfigError
+from plaudit.language.group_config import refuse_both
 from plaudit.language.update import Schedule, UpdateConfig
 from plaudit.ops.policy import Correction
 
@@ -61,6 +62,8 @@ class PPOConfig:
     """reward of a nat of a token's entropy"""
     correction: Correction | None = None
     """how tokens are weighed whose sampler was not quite the policy; none where one engine samples and trains in fp32"""
+    trust_sampler: bool = False
+    """take the sampler's log-probabilities for the policy's before the first step: one pass less, right where one engine samples and trains in fp32"""
     whiten_rewards: bool = False
     """scale tokens' rewards of a rollout to deviation 1, before the advantages"""
     score_scale: bool = False
@@ -82,3 +85,9 @@ class PPOConfig:
                 got=self,
                 expected="counts >= 1, prices >= 0, discount and trace <= 1, 0 < clip < 1, temperature > 0",
             )
+        refuse_both(self.trust_sampler, self.correction)
+
+    @property
+    def single(self) -> bool:
+        """Whether a rollout is one optimiser step, so that the policy that learns is the one before the first step."""
+        return self.epochs * self.minibatches == 1

@@ -30,8 +30,8 @@ def policy_loss(
     found = model.logprobs(piece.batch, temperature=config.temperature, entropy=True)
     logprobs, entropy, row = found.logprobs, found.entropy, piece.batch.row.to(found.logprobs.device)
     assert entropy is not None
-    assert experience.old is not None
-    old, advantages = piece.of(experience.old, logprobs), piece.of(experience.advantages, logprobs)
+    old = logprobs.detach() if experience.old is None else piece.of(experience.old, logprobs)
+    advantages = piece.of(experience.advantages, logprobs)
     weights = piece.of(experience.weights, logprobs)
     share = partial(average, row=row, how=Average.TOKENS, whole=piece.whole, weights=weights)
     ratios = log_ratios(logprobs, old, row, count=len(piece.batch), level=Level.TOKEN)

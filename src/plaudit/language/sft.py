@@ -18,8 +18,9 @@ from torch import Tensor
 
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
+from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError
-from plaudit.language.texts import Example, encode, fitting
+from plaudit.language.texts import Example, fitting
 from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_step
 from plaudit.ops.tokens import negative_log_likelihood, totals
 from plaudit.run.monitor import Monitor, Signal, Unwatched
@@ -88,27 +89,28 @@ def train(
 
     Args:
         model: with a tokenizer; its parameters change.
-        examples: prompts with completions.
+        examples: prompts with completions; of a conversation, every turn of the assistant is learned.
         config: settings.
         seed: of the order of examples.
         folder: for checkpoints.
         monitor: is told the metrics of each step, and may stop.
     """
     watching = Unwatched() if monitor is None else monitor
-    rows = [encode(model.tokenizer, example.prompt, example.completion) for example in examples]
-    kept = fitting(rows, min(config.max_length, model.context))
-    weights = torch.tensor([example.weight for example in examples])
-    stage = Sft(model, config, training=named(config, seed, [[*row] for row in rows], weights.tolist()))
+    words = Tokeniser(model.tokenizer)
+    every = [
+        (group, example.weight) for example in examples for group in words.turns(example.prompt, example.completion)
+    ]
+    kept = fitting([group for group, _ in every], min(config.max_length, model.context))
+    rows, weights = [every[place][0] for place in kept], torch.tensor([every[place][1] for place in kept])
+    listed = [[row.prompt, row.completions[0], weight] for row, weight in zip(rows, weights.tolist(), strict=True)]
+    stage = Sft(model, config, training=named(config, seed, listed))
     if folder is not None:
         stage.update.resume(folder)
     while stage.update.done < config.steps:
-        drawn = rows_of_step(stage.update.done, config.batch_size, count=len(kept), seed=seed, name="sft")
-        chosen = [kept[place] for place in drawn]
-        batch = Batch.of([rows[place][0] for place in chosen], [[rows[place][1]] for place in chosen])
-        metrics = stage.step(batch, weights=weights[chosen])
-        if folder is not None and (
-            stage.update.done % config.checkpoint_every == 0 or stage.update.done == config.steps
-        ):
+        drawn = rows_of_step(stage.update.done, config.batch_size, count=len(rows), seed=seed, name="sft")
+        batch = Batch.of([rows[place].prompt for place in drawn], [rows[place].completions for place in drawn])
+        metrics = stage.step(batch, weights=weights[drawn])
+        if folder is not None and stage.update.due(config.checkpoint_every):
             stage.update.keep(folder)
         if watching.report(1, metrics) is Signal.STOP:
             break

@@ -149,6 +149,10 @@ class Update:
             )  # fmt: skip
         return {"loss": loss, "grad_norm": norm, "learning_rate": pace, "skipped_steps": float(self.skipped)}
 
+    def due(self, every: int) -> bool:
+        """Whether a checkpoint is due: after so many steps each time, and after the last."""
+        return self.done % every == 0 or self.done == self.steps
+
     def save(self, folder: Path) -> None:
         """Write parameters, moments and place into a folder that exists; `load` goes on from them with equal bits."""
         tensors: dict[str, Tensor] = {}
