@@ -69,13 +69,13 @@ KILLER = textwrap.dedent(
     from pathlib import Path
     from plaudit.language import experience, group, reward
     from plaudit.loop import Run
-    from plaudit.store.blobs import BlobStore
+    from plaudit.store.blobs import FolderBlobs
     from plaudit.store.store import Store
     from tests.text_runs import small
     path, model, what, after = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     places = {
         "log": [(Store, name) for name in ("append", "add_segments", "add_queries", "add_feedback")],
-        "blob": [(BlobStore, "put")],
+        "blob": [(FolderBlobs, "put")],
         "fit": [(reward.RewardFitting, "step")],
         "rollout": [(group.Group, "step")],
         "keep": [(experience, "keep")],
