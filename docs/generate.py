@@ -27,6 +27,7 @@ from plaudit.check import diagnose, environment, learned
 from plaudit.cli.main import VERBS
 from plaudit.cli.main import main as plaudit
 from plaudit.loop.config import RunConfig
+from plaudit.run.language_metrics import STAGES
 from plaudit.run.metrics import METRICS
 
 DOCS = Path(__file__).parent
@@ -54,10 +55,19 @@ def _help(verb: str) -> str:
 
 
 def metrics_page() -> str:
-    """Every metric with its meaning."""
-    rows = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in METRICS.items())
+    """Every metric with its meaning: of runs, and of each stage of language models."""
     intro = "Names that the field knows are kept (Stable-Baselines3's). All stand in the event log, in `metrics.jsonl` and in the report."
-    return f"# Metrics\n\n{intro}\n\n| name | meaning |\n|---|---|\n{rows}\n"
+    texts = (
+        'What the stages of language models log, stage by stage; TRL\'s names where TRL has the number. "Over" says what a mean '
+        "divides by. A rollout may be learned from in several optimiser steps: then the mean over these is told."
+    )
+    parts = [f"# Metrics\n\n{intro}\n\n{_meanings(METRICS)}", f"## Language models\n\n{texts}\n"]
+    return "\n".join([*parts, *(f"### {title}\n\n{_meanings(known)}" for title, known in STAGES.values())])
+
+
+def _meanings(known: dict[str, str]) -> str:
+    rows = "\n".join(f"| `{name}` | {_cell(meaning)} |" for name, meaning in known.items())
+    return f"| name | meaning |\n|---|---|\n{rows}\n"
 
 
 def run_file_page() -> str:
