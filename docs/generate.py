@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
-from plaudit.check import diagnose, environment, learned
+from plaudit.check import diagnose, environment, language_model, learned, text_reward
 from plaudit.cli.main import VERBS
 from plaudit.cli.main import main as plaudit
 from plaudit.loop.config import RunConfig
@@ -156,6 +156,8 @@ class Message:
 GROUPS: tuple[tuple[str, ModuleType], ...] = (
     ("Questions and answers", diagnose),
     ("Reward and policy", learned),
+    ("Language model", language_model),
+    ("Reward of texts", text_reward),
     ("Installation", environment),
 )
 
@@ -164,7 +166,8 @@ def troubleshooting_page() -> str:
     """Every check of the doctor: what it asks, what it may say, and what to do then; read from the code of the checks."""
     parts = [
         "# Troubleshooting\n",
-        "`plaudit doctor RUN` looks at a run, `plaudit doctor` at this installation. The report shows the same findings. "
+        "`plaudit doctor RUN` looks at a run, `--model DIRECTORY` at a language model before it is trained, `--reward FOLDER` at a "
+        "reward of texts, `plaudit doctor` alone at this installation. The report shows the findings of its run. "
         "Exit status 1 means that there is a problem. Every check is listed here with all that it can say.\n",
         "For errors there is no list: each says what it got, what it expected and what to do next. What a killed or damaged "
         "run needs is in [Stop, resume, replay](how-to/resume.md).\n",
