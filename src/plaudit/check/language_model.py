@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 CLOSE = 1e-4
 """nats that two ways of computing the same fp32 log-probability may differ by: the order of sums"""
-ROUGH = 0.05
+ROUGH = 0.1
 """mean nats that two ways may differ by in bfloat16; more, and ratios of probabilities tell of rounding rather than learning"""
 SURE = 4.0
 """standard errors beyond which a mean is not below 0 by chance"""
