@@ -17,13 +17,13 @@ SAME = 1e-3
 """share of the scores' deviation that a score may change by with the batch, in float32; rounding changes far less"""
 SAME_ROUGH = 0.2
 """the same in bfloat16, which holds three digits"""
-DRAWN = 3.0
+DRAWN = 4.0
 """standard deviations within which the size of a head, and its angle to the others, look as they were drawn"""
 FLAT = 0.02
 """spread of scores, in units of the texts that answers were about, below which very different answers are all the same to it"""
 COPIES = 0.01
 """disagreement of members, in units of the spread of scores, below which they are one"""
-STRANGERS = 0.2
+STRANGERS = 0.3
 """mean correlation of members below which they learned different things, or nothing"""
 LONG, LONGER = 0.7, 0.9
 """correlation of score and log length that half, or nearly all, of the scores' variance goes with"""
