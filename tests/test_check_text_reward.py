@@ -63,6 +63,11 @@ def test_a_reward_that_was_never_fitted_is_found():
     assert {"random start", "normalisation"} <= bad(findings)
 
 
+def test_drawn_heads_on_a_trained_model_are_a_warning(reward):
+    drawn = TextReward.fresh(reward.model, ["overall"], members=2, seed=3)
+    assert found(drawn)["random start"].severity is Severity.WARNING
+
+
 def test_members_that_are_copies_are_found(reward):
     reward.heads = reward.heads[:, :1].repeat(1, 2, 1)
     reward.offset, reward.scale = reward.offset[:, :1].repeat(1, 2), reward.scale[:, :1].repeat(1, 2)
@@ -124,9 +129,10 @@ def test_drawn_heads_are_known_from_heads_that_moved(width):
     rng = np.random.default_rng(0)
     for _ in range(50):
         drawn = rng.normal(size=(4, width)) / (width + 1) ** 0.5
-        assert checks.random_start(drawn).severity is Severity.PROBLEM
+        assert checks.random_start(drawn, False).severity is Severity.PROBLEM
+        assert checks.random_start(drawn, None).severity is Severity.WARNING
         moved = drawn + 1.5 * rng.normal(size=width) / (width + 1) ** 0.5  # all were pulled the same way
-        assert checks.random_start(moved).severity is Severity.OK
+        assert checks.random_start(moved, None).severity is Severity.OK
 
 
 def test_length_and_sense_of_the_probes_are_unrelated():

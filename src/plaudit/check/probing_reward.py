@@ -47,7 +47,7 @@ def examine_reward(reward: TextReward) -> list[Finding]:
     offset, scale = (one[number].double().cpu().numpy() for one in (reward.offset, reward.scale))
     findings = [
         checks.repeated(scores, again),
-        checks.random_start(reward.heads[number].detach().double().cpu().numpy()),
+        checks.random_start(reward.heads[number].detach().double().cpu().numpy(), _moved(reward.model)),
         checks.normalisation(offset, scale),
     ]
     if not (np.isfinite(scores).all() and np.isfinite(scale).all() and (scale > 0).all()):
@@ -76,3 +76,11 @@ def _probes(model: LanguageModel) -> Batch:
     if not fitting:
         raise ConfigError("No probe fits into the context of the reward's model", got=f"{model.context} tokens")
     return side_by_side(fitting)[0]
+
+
+def _moved(model: LanguageModel) -> bool | None:
+    """Whether the adapter changes the model; of fresh ones, half of the matrices are 0."""
+    if model.adapter is None:
+        return None
+    parameters = model.parameters()
+    return sum(not bool(one.any()) for one in parameters) < len(parameters) / 4

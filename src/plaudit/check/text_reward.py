@@ -64,8 +64,13 @@ def reward_composition(alone: FloatArray, together: FloatArray, exact: bool) -> 
     )
 
 
-def random_start(heads: FloatArray) -> Finding:
-    """Have the heads moved from their draws? `heads` [member, hidden] of a reward; they begin as N(0, 1 / (hidden + 1))."""
+def random_start(heads: FloatArray, trunk_moved: bool | None) -> Finding:
+    """Have the heads moved from their draws, N(0, 1 / (hidden + 1))?
+
+    Args:
+        heads: [member, hidden] of a reward.
+        trunk_moved: whether the adapter of the model changes anything; None where there is none, and nobody can tell.
+    """
     members, width = heads.shape
     sizes = (heads**2).sum(1) * (width + 1) / width
     directions = heads / np.maximum(np.linalg.norm(heads, axis=1, keepdims=True), 1e-12)
@@ -77,12 +82,20 @@ def random_start(heads: FloatArray) -> Finding:
         return Finding(
             Severity.OK, "random start", "The heads are not as they were drawn: something was learned.", evidence
         )
+    if trunk_moved is False:
+        return Finding(
+            Severity.PROBLEM,
+            "random start",
+            "The heads look as they were drawn, and the adapter changes nothing: the reward was never fitted.",
+            evidence,
+            "Fit it with `plaudit train reward`; what is saved before the first step is chance.",
+        )
     return Finding(
-        Severity.PROBLEM,
+        Severity.WARNING,
         "random start",
-        "The heads look as they were drawn: the reward was never fitted, hardly, or its heads are not those of its model.",
+        "The heads still look as they were drawn: they learned little, or they are not those of this model.",
         evidence,
-        "Fit it with `plaudit train reward`, with more epochs or a higher learning rate; save only when all steps are done.",
+        "Look at reward/accuracy_heldout of the fit. If it is low, fit with more answers, more epochs or a higher head_gain.",
     )
 
 
