@@ -73,8 +73,8 @@ GROUP = (
         "clip_ratio/low_mean": f"share of tokens whose ratio is held back below; {_SAMPLED}",
         "clip_ratio/high_mean": f"share of tokens whose ratio is held back above; {_SAMPLED}",
         "clip_ratio/region_mean": f"share of tokens whose ratio is held back on either side; {_SAMPLED}",
-        "sampling/sampling_logp_difference/mean": "absolute difference of the sampler's recorded log-probabilities and the "
-        f"trainer's, in nats; {_SAMPLED}",
+        "sampling/sampling_logp_difference/mean": "absolute difference of the sampler's recorded log-probabilities and those "
+        f"that ratios begin from, in nats; {_SAMPLED}",
         "reward": "what completions are paid, after limits and fines; over completions with a score",
         "reward_std": "standard deviation within a group; over groups",
         "frac_reward_zero_std": "share of groups in which all completions are paid the same, which teaches nothing; over groups",
