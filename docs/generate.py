@@ -23,10 +23,11 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
-from plaudit.check import diagnose, environment, language_model, learned, text_reward
+from plaudit.check import diagnose, environment, language_model, learned, text_reward, texts
 from plaudit.cli.main import VERBS
 from plaudit.cli.main import main as plaudit
 from plaudit.loop.config import RunConfig
+from plaudit.loop.texts.config import TextRunConfig
 from plaudit.run.language_metrics import STAGES
 from plaudit.run.metrics import METRICS
 
@@ -77,6 +78,17 @@ def run_file_page() -> str:
         "TOML. Every setting can be given on the command line as well: `--ask.labels 20`. An unknown key names the nearest known one.\n",
     ]
     _table(RunConfig, "", parts)
+    return "\n".join(parts)
+
+
+def text_run_file_page() -> str:
+    """The same of runs that teach a language model."""
+    parts = [
+        "# Run file of a language model\n",
+        "A run file with `[model]` or `[prompts]` teaches a language model. Every setting can be given on the command line as well: "
+        "`--ask.labels 20`. An unknown key names the nearest known one.\n",
+    ]
+    _table(TextRunConfig, "", parts)
     return "\n".join(parts)
 
 
@@ -134,6 +146,8 @@ def field_texts(cls: type) -> dict[str, str]:
     body = ast.parse(inspect.getsource(cls)).body[0]
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}
+    for base in cls.__bases__:
+        found |= field_texts(base) if dataclasses.is_dataclass(base) else {}
     for before, after in zip(body.body, body.body[1:], strict=False):
         is_text = (
             isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str)
@@ -156,8 +170,9 @@ class Message:
 GROUPS: tuple[tuple[str, ModuleType], ...] = (
     ("Questions and answers", diagnose),
     ("Reward and policy", learned),
-    ("Language model", language_model),
+    ("Language model, before it is trained", language_model),
     ("Reward of texts", text_reward),
+    ("Runs on texts", texts),
     ("Installation", environment),
 )
 
@@ -340,6 +355,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/cli.md": cli_page,
     "reference/metrics.md": metrics_page,
     "reference/run-file.md": run_file_page,
+    "reference/text-run-file.md": text_run_file_page,
     "results.md": results_page,
     "troubleshooting.md": troubleshooting_page,
 }

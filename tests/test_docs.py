@@ -12,6 +12,7 @@ import pytest
 from plaudit.cli.main import VERBS
 from plaudit.loop.config import RunConfig
 from plaudit.loop.run import Run
+from plaudit.loop.texts.config import TextRunConfig
 from plaudit.run.language_metrics import STAGES
 from plaudit.run.metrics import METRICS
 from plaudit.store.store import Store
@@ -85,11 +86,12 @@ def test_every_verb_is_documented():
 
 
 def test_every_setting_has_a_sentence(generate):
-    page = (DOCS / "reference" / "run-file.md").read_text()
-    for cls, name in settings(RunConfig):
-        text = generate.field_texts(cls).get(name.rsplit(".", 1)[-1])
-        assert text, f"{name} has no sentence"
-        assert text in page
+    for config, file in ((RunConfig, "run-file.md"), (TextRunConfig, "text-run-file.md")):
+        page = (DOCS / "reference" / file).read_text()
+        for cls, name in settings(config):
+            text = generate.field_texts(cls).get(name.rsplit(".", 1)[-1])
+            assert text, f"{name} has no sentence"
+            assert text in page
 
 
 def test_every_check_of_the_doctor_is_listed(generate):

@@ -1,23 +1,28 @@
 """Policy gradients on groups: against slow twins, on a world with a known optimum, through kills."""
 
 import math
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout
-from plaudit.errors import ConfigError, LearningError
+from plaudit.errors import ConfigError, LearningError, RunError
 from plaudit.language.experience import order, pieces, together
 from plaudit.language.group import Group, train
 from plaudit.language.group_config import PRESETS, Baseline, GroupConfig, Paid, preset
 from plaudit.language.group_loss import group_loss
+from plaudit.language.training import GroupTraining
 from plaudit.language.update import Schedule, UpdateConfig
 from plaudit.ops.advantages import Scale
 from plaudit.ops.kl import Penalty
 from plaudit.ops.policy import Beyond, Correction, Level
 from plaudit.ops.tokens import Average
-from tests.language_examples import parameters, same
+from plaudit.run.config import from_table
+from tests.language_examples import Letters, parameters, same, whole
 from tests.language_rollouts import close, gradients, moved, policy, rollout, scores, slow_logprobs
 
 LONGEST, TEMPERATURE = 11, 0.7
@@ -307,6 +312,11 @@ def follows(rolled):
     return (torch.stack([row[0] for row in batch.rows]) == last + 1).double()
 
 
+def late(rolled):
+    """The later in the alphabet the first letter, the better: scores that differ from the first rollout on."""
+    return torch.stack([row[0] for row in rolled.batch.rows]).double()
+
+
 def quick(name, **changes):
     sizes = {"prompts": 8, "samples": 8, "max_tokens": 2, "kl": min(preset(name).kl, 0.002), "overlong": 0.0}
     return replace(preset(name), **({"update": QUICK} | sizes | changes))
@@ -336,6 +346,30 @@ def test_a_policy_learns_what_is_rewarded(name):
     train(group, PROMPTS, follows, each=told.append)
     assert told[0].experience.scores.mean() < 0.2
     assert mean([float(one.experience.scores.mean()) for one in told[-3:]]) >= 0.95
+    for one in told:
+        asked = [prompt.tolist() for prompt in one.experience.rollout.batch.prompts]
+        assert asked == [PROMPTS[place] for place in one.prompts]
+
+
+def test_a_model_that_is_trained_whole_is_held_to_another_one():
+    model, reference = whole(), whole()
+    with pytest.raises(ConfigError, match="the policy itself"):
+        Group(model, quick("grpo"), 0)
+    before, told = parameters(reference), []
+    train(Group(model, quick("grpo", steps=2, prompts=2), 0, reference=reference), PROMPTS, late, each=told.append)
+    assert abs(told[0].metrics["objective/kl"]) < 1e-5 < told[1].metrics["objective/kl"]
+    assert same(before, parameters(reference))
+
+
+def test_in_bfloat16_the_sampler_is_corrected_for():
+    module = policy(dtype=torch.float32, fresh=True).module
+    model = LanguageModel(module, Letters(), dtype=torch.bfloat16, adapter="policy")
+    told, before = [], parameters(model)
+    config = quick("grpo", steps=2, prompts=4, correction=Correction(beyond=Beyond.MASK, lowest=0.5))
+    train(Group(model, config, 0), PROMPTS, late, each=told.append)
+    assert 0 < told[0].metrics["sampling/sampling_logp_difference/mean"] < 0.1
+    assert math.isfinite(told[1].metrics["loss"])
+    assert not same(before, parameters(model))
 
 
 def test_a_dear_distance_keeps_the_policy_near():
@@ -382,6 +416,8 @@ def test_killed_and_resumed_gives_equal_bits(name, tmp_path):
     assert broken[3:] == straight[2:]
     assert same(parameters(first.model), parameters(second.model))
     assert (first.controller, first.asked) == (second.controller, second.asked)
+    with pytest.raises(RunError, match="another training"):
+        run(replace(config, samples=3), tmp_path)
 
 
 def test_prompts_that_tell_nothing_are_replaced():
@@ -472,3 +508,11 @@ def test_published_settings():
     assert preset("rloo").kl_paid is Paid.REWARD
     assert preset("reinforce++-baseline").kl_penalty is Penalty.K2
     assert preset("gspo").level is Level.GEOMETRIC
+
+
+def test_the_file_in_the_documentation_is_the_preset():
+    page = (Path(__file__).parents[1] / "docs/how-to/language-rl.md").read_text()
+    table = page.split("```toml")[1].split("```")[0]
+    found = from_table(GroupTraining, tomllib.loads(table), where="documentation")
+    assert found.group == preset("rloo")
+    assert all(f"| `{name}` |" in page for name in PRESETS)

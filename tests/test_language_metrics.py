@@ -15,6 +15,7 @@ from plaudit.language.ppo import PPO
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import RewardFitting, TextRewardConfig
 from plaudit.language.sft import Sft, SftConfig
+from plaudit.ops.policy import Correction
 from plaudit.run.language_metrics import STAGES
 from plaudit.store.store import Store
 from tests.language_examples import adapted
@@ -45,16 +46,16 @@ def reward(folder):
 
 
 def group(folder):
-    def learn(epochs):
-        stage = Group(policy(), replace(preset("grpo"), epochs=epochs, kl=0.1), 0)
+    def learn(**changes):
+        stage = Group(policy(), replace(preset("grpo"), kl=0.1, **changes), 0)
         return set(stage.step(stage.experience(rollout(), scores(9))))
 
-    return learn(1) | learn(2)
+    return learn(epochs=1) | learn(epochs=2, correction=Correction())
 
 
 def ppo(folder):
     model = policy("policy", "critic")
-    stage = PPO(model, Critic.fresh(model.view("critic")), PPOConfig(), 0)
+    stage = PPO(model, Critic.fresh(model.view("critic")), PPOConfig(correction=Correction()), 0)
     return set(stage.step(stage.experience(rollout(), scores(9))))
 
 

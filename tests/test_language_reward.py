@@ -211,16 +211,22 @@ def test_one_batch_is_the_likelihood_by_hand(store):
     assert told["loss"] == pytest.approx(expected + 0.1 * np.mean(squares), rel=1e-5)
 
 
-def test_texts_that_are_too_long_leave_their_answers_out(store):
+def test_texts_that_are_too_long_or_empty_leave_their_answers_out(store):
     answers = answered(store, "comparison", 20)
     long = TextSegment("say so .", "so " * 500)
     query = Query(QueryKind.COMPARISON, (long.id, store.queries()[0].segments[0]), (0, 1), 0, 99, "uniform")
     store.add_segments([long])
     store.add_queries([query])
     more = Comparison(id="long", query=query.id, annotator="ann", choice=Choice.FIRST)
-    fitting = RewardFitting(language_model(), [*answers, more], store, config=CONFIG, seed=1)
-    assert fitting.too_long == {long.id}
-    assert fitting.measures()["reward/texts_too_long"] == 1
+    empty = TextSegment("say so .", "")
+    silent = Query(QueryKind.COMPARISON, (empty.id, store.queries()[0].segments[0]), (0, 1), 0, 100, "uniform")
+    store.add_segments([empty])
+    store.add_queries([silent])
+    nothing = Comparison(id="empty", query=silent.id, annotator="ann", choice=Choice.SECOND)
+    fitting = RewardFitting(language_model(), [*answers, more, nothing], store, config=CONFIG, seed=1)
+    assert (fitting.too_long, fitting.empty) == ({long.id}, {empty.id})
+    told = fitting.measures()
+    assert (told["reward/texts_too_long"], told["reward/texts_empty"], told["reward/labels"]) == (1, 1, 20)
     with pytest.raises(LearningError, match="longer than"):
         RewardFitting(language_model(), [more], store, config=CONFIG, seed=1)
 

@@ -260,7 +260,7 @@ class TestPages:
 def said_by_the_doctor() -> set[str]:
     """Sentences and names of numbers in the checks; f-strings stand in the test."""
     found: set[str] = set()
-    for name in ("diagnose", "learned"):
+    for name in ("diagnose", "learned", "texts"):
         tree = ast.parse((Path(plaudit.__file__).parent / "check" / f"{name}.py").read_text())
         notes = {
             ast.get_docstring(one, clean=False)

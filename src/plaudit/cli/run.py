@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     given, rest = tyro.cli(Arguments, args=arguments, prog="plaudit run", return_unknown_args=True)
     settings = read(given.file)
     config = tyro.cli(
-        tyro.conf.AvoidSubcommands[type(settings)],
+        tyro.conf.AvoidSubcommands[tyro.conf.EnumChoicesFromValues[type(settings)]],
         default=settings,
         args=rest,
         prog=f"plaudit run {given.file}",

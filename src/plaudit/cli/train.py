@@ -82,10 +82,9 @@ def prompts(files: tuple[str, ...], tokeniser: Tokeniser) -> list[tuple[int, ...
 
 def _given(stage: Stage, name: str, words: list[str]) -> Any:
     """Settings from a file, if the first word names one, and from flags."""
+    shape = tyro.conf.AvoidSubcommands[tyro.conf.EnumChoicesFromValues[stage.settings]]
     prog = f"plaudit train {name}"
     if words and words[0].endswith(".toml"):
         path, *words = words
-        return tyro.cli(
-            tyro.conf.AvoidSubcommands[stage.settings], default=load(stage.settings, Path(path)), args=words, prog=prog
-        )
-    return tyro.cli(tyro.conf.AvoidSubcommands[stage.settings], args=words, prog=prog)
+        return tyro.cli(shape, default=load(stage.settings, Path(path)), args=words, prog=prog)
+    return tyro.cli(shape, args=words, prog=prog)

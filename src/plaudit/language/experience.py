@@ -16,6 +16,7 @@ from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout
 from plaudit.errors import ConfigError, LearningError, RunError
 from plaudit.language.update import LATEST, parts
+from plaudit.ops.policy import Correction, sampler_weights
 from plaudit.ops.tokens import Average, Totals, average, totals
 from plaudit.records import canonical_json
 from plaudit.run.checkpoint import commit, locate, remove_others, replace
@@ -183,6 +184,27 @@ def about_completions(rollout: Rollout) -> dict[str, float]:
         found = {"mean": some.mean(), "min": some.min(), "max": some.max()}
         metrics |= {f"completions/{kind}_{name}": float(value) for kind, value in found.items()}
     return metrics
+
+
+def corrected(old: Tensor, rollout: Rollout, correction: Correction | None) -> Tensor | None:
+    """[T] importance weights of the policy before its first step against the sampler, where they are asked for."""
+    if correction is None:
+        return None
+    batch = rollout.batch
+    return sampler_weights(old, rollout.logprobs.to(old), batch.row, count=len(batch), correction=correction)
+
+
+def about_sampler(old: Tensor, rollout: Rollout, correction: Tensor | None) -> dict[str, float]:
+    """How far the sampler's log-probabilities are from the policy's before its first step, and what is made of it; as TRL names it."""
+    apart = (old - rollout.logprobs.to(old)).abs().nan_to_num(0.0)
+    weights = (
+        {} if correction is None else {"min": correction.min(), "mean": correction.mean(), "max": correction.max()}
+    )
+    return {
+        "sampling/sampling_logp_difference/mean": float(apart.mean()),
+        "sampling/sampling_logp_difference/max": float(apart.max()),
+        **{f"sampling/importance_sampling_ratio/{name}": float(value) for name, value in weights.items()},
+    }
 
 
 def per_completion(k1: Tensor, row: Tensor, whole: Totals, weights: Tensor) -> Tensor:

@@ -34,8 +34,10 @@ from plaudit.language.experience import (
     Sums,
     Told,
     about_completions,
+    about_sampler,
     checked,
     chosen,
+    corrected,
     keep,
     mean_of,
     order,
@@ -50,10 +52,9 @@ from plaudit.language.experience import (
 )
 from plaudit.language.group_config import Baseline, GroupConfig, Paid
 from plaudit.language.group_loss import group_loss
-from plaudit.language.update import Update
+from plaudit.language.update import Update, named
 from plaudit.ops.advantages import from_group_means, groups_of, leave_one_out, reinforce_plus_plus
 from plaudit.ops.kl import Controller, Estimator, estimate
-from plaudit.ops.policy import sampler_weights
 from plaudit.ops.scores import clipped, informative, overlong, token_rewards, without_end
 from plaudit.ops.tokens import segment_sum, totals
 from plaudit.run.seeds import derive
@@ -99,7 +100,7 @@ class Group:
         self.rollouts, self.asked = 0, 0
         self.controller = Controller(config.kl, config.kl_target or math.inf, config.kl_horizon)
         steps = config.steps * config.epochs * config.minibatches
-        self.update = Update(model.parameters(), config.update, steps=steps)
+        self.update = Update(model.parameters(), config.update, steps=steps, training=named(config, seed))
 
     def collect(self, prompts: Prompts, score: Score) -> Asked:
         """Ask the next prompts, and more in place of those whose scores are all the same, as often as `redraws` says.
@@ -153,10 +154,10 @@ class Group:
             distance = estimate(old, reference, Estimator.K1).double()
             whole = totals(batch.row, len(batch), weights=weights)
             metrics["objective/kl"] = float(per_completion(distance, batch.row, whole, weights))
-        correction = None
-        if old is not None and config.correction is not None:
-            sampler = rollout.logprobs.to(old)
-            correction = sampler_weights(old, sampler, batch.row, count=len(batch), correction=config.correction)
+        correction: Tensor | None = None
+        if old is not None:
+            correction = corrected(old, rollout, config.correction)
+            metrics |= about_sampler(old, rollout, correction)
         price = self.controller.coefficient if paid else 0.0
         advantages = self._advantages(rewards, price * distance, batch, weights)
         old = None if config.single else old

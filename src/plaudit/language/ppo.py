@@ -36,7 +36,9 @@ from plaudit.language.experience import (
     Sums,
     Told,
     about_completions,
+    about_sampler,
     checked,
+    corrected,
     keep,
     mean_of,
     order,
@@ -50,10 +52,10 @@ from plaudit.language.experience import (
 )
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.ppo_loss import critic_loss, policy_loss
-from plaudit.language.update import Update, parts
+from plaudit.language.update import Update, named, parts
 from plaudit.ops.advantages import gae, whiten
 from plaudit.ops.kl import Controller, Estimator, estimate
-from plaudit.ops.policy import explained_variance, sampler_weights
+from plaudit.ops.policy import explained_variance
 from plaudit.ops.scores import RunningScale, clipped, token_rewards, without_end
 from plaudit.ops.tokens import totals
 from plaudit.run.seeds import derive
@@ -101,11 +103,10 @@ class PPO:
         self.rollouts = 0
         self.controller = Controller(config.kl, config.kl_target or math.inf, config.kl_horizon)
         self.scale = RunningScale()
-        steps = config.epochs * config.minibatches
-        self.update = Update(
-            model.parameters(), config.update, steps=steps * max(1, config.steps - config.critic_warmup)
-        )
-        self.critic_update = Update(critic.parameters(), config.critic_update, steps=steps * config.steps)
+        each, name = config.epochs * config.minibatches, named(config, seed)
+        steps = each * max(1, config.steps - config.critic_warmup)
+        self.update = Update(model.parameters(), config.update, steps=steps, training=name)
+        self.critic_update = Update(critic.parameters(), config.critic_update, steps=each * config.steps, training=name)
 
     def generate(self, prompts: Prompts) -> Rollout:
         """Completions of each prompt, drawn from (seed, number of the rollout) and the prompt."""
@@ -121,7 +122,7 @@ class PPO:
 
         Raises LearningError for scores that do not fit.
         """
-        config, batch, price = self.config, rollout.batch, self.controller.coefficient
+        config, batch = self.config, rollout.batch
         scores = checked(scores, batch)
         rewards = self._rewards(scores, rollout)
         assert self.reference is not None
@@ -130,34 +131,39 @@ class PPO:
         values = self._values(batch)
         weights = (~rewards.isnan()).double()[batch.row]
         distance = estimate(old, reference, Estimator.K1).double()
-        paid = token_rewards(rewards, distance, batch.lengths, beta=price)
+        paid = token_rewards(rewards, distance, batch.lengths, beta=self.controller.coefficient)
         if config.whiten_rewards:
             paid = whiten(paid, weights=weights, shift=False)
         advantages = gae(paid, values.double(), batch.lengths, trace=config.trace, discount=config.discount)
         returns = advantages + values
         whitened = whiten(advantages, weights=weights)
-        correction = None
-        if config.correction is not None:
-            sampler = rollout.logprobs.to(old)
-            correction = sampler_weights(old, sampler, batch.row, count=len(batch), correction=config.correction)
-        per = partial(
-            per_completion, row=batch.row, whole=totals(batch.row, len(batch), weights=weights), weights=weights
+        correction = corrected(old, rollout, config.correction)
+        whole = totals(batch.row, len(batch), weights=weights)
+        per = partial(per_completion, row=batch.row, whole=whole, weights=weights)
+        metrics = (
+            about_completions(rollout)
+            | about_sampler(old, rollout, correction)
+            | self._about(scores, rewards, float(per(distance)))
         )
-        kl, surprise = float(per(distance)), float(per(-old.double()))
-        metrics = about_completions(rollout) | {
+        known, found = weights > 0, values.double()
+        metrics["objective/entropy"] = float(per(-old.double()))
+        metrics["val/num_eos_tokens"] = float(rollout.finished.sum())
+        metrics["critic/vf_explained_var"] = float(explained_variance(found[known], returns[known]))
+        before = None if config.single else old
+        return Experience(
+            rollout, scores, rewards, whitened, weights, before, reference, metrics, correction, values, returns
+        )  # fmt: skip
+
+    def _about(self, scores: Tensor, rewards: Tensor, kl: float) -> dict[str, float]:
+        """Named as TRL's PPO did; KL in nats per completion."""
+        price = self.controller.coefficient
+        return {
             "objective/kl": kl,
             "objective/kl_coef": price,
-            "objective/entropy": surprise,
             "objective/non_score_reward": -price * kl,
             "objective/rlhf_reward": float(rewards.nanmean()) - price * kl,
             "objective/scores": float(scores.nanmean()),
-            "val/num_eos_tokens": float(rollout.finished.sum()),
-            "critic/vf_explained_var": float(explained_variance(values[weights > 0].double(), returns[weights > 0])),
         }
-        old = None if config.single else old
-        return Experience(
-            rollout, scores, rewards, whitened, weights, old, reference, metrics, correction, values, returns
-        )  # fmt: skip
 
     def _logprobs(self, model: LanguageModel, batch: Batch) -> Tensor:
         return scored(model, batch, temperature=self.config.temperature, max_tokens=self.config.update.max_tokens)

@@ -117,6 +117,7 @@ class RewardFitting:
         reward: as it is now.
         update: the optimiser and its place; `keep` and `resume` make and take checkpoints.
         too_long: texts that do not fit into the model's context; answers about them are left out.
+        empty: texts that say nothing; there is no token to read a reward at, so answers about them are left out too.
 
     Raises:
         LearningError: there is nothing to learn from.
@@ -133,11 +134,11 @@ class RewardFitting:
         texts = _Tokens(self.store, self.model)
         told = [answer for answer in self.answers if informs(answer)]
         kept = texts.fitting(told)
-        self.too_long = texts.too_long
+        self.too_long, self.empty = texts.too_long, texts.empty
         if not kept:
             raise LearningError(
                 "There are no answers to learn from",
-                got=f"{len(told)} answers, {len(texts.too_long)} texts longer than {self.model.context} tokens",
+                got=f"{len(told)} answers; {len(texts.too_long)} texts longer than {self.model.context} tokens, {len(texts.empty)} empty",
                 next_step="ask for some, or take a model with a longer context",
             )
         learned, unseen = _split(kept, texts, self.config.held_out, self.seed)
@@ -196,7 +197,11 @@ class RewardFitting:
         """`reward/...`: agreement with answers about held-out prompts and how well confidence fits it, or with some of those
         that were learned from (`reward/accuracy_train`) where none are held out.
         """
-        told = {"reward/labels": float(self._count), "reward/texts_too_long": float(len(self.too_long))}
+        told = {
+            "reward/labels": float(self._count),
+            "reward/texts_too_long": float(len(self.too_long)),
+            "reward/texts_empty": float(len(self.empty)),
+        }
         if found := self._found(self._watched, OVERALL):
             said = measures(found, self.reward.annotators[OVERALL])
             told = said | told
@@ -322,6 +327,7 @@ class _Tokens:
         self._sizes: dict[str, float] = {}
         self._ends: dict[str, list[int]] = {}
         self.too_long: set[str] = set()
+        self.empty: set[str] = set()
 
     def queries(self) -> list[Any]:
         return self._store.queries()
@@ -330,6 +336,9 @@ class _Tokens:
         found = self._store.texts(ids)
         for name, text in found.items():
             if name not in self._known:
+                if text.characters == 0:
+                    self.empty.add(name)
+                    continue
                 group = self._known[name] = self._tokeniser.group(text.prompt, [text.completion])
                 said = text.completion
                 self._texts[name] = said if isinstance(said, str) else said[-1].content
@@ -362,7 +371,8 @@ class _Tokens:
         queries = {one.id: one for one in self._store.queries()}
         about = {one.id: [*brought(one), *queries[one.query].segments] for one in answers if one.query in queries}
         self.segments(list(dict.fromkeys(name for names in about.values() for name in names)))
-        return [one for one in answers if not self.too_long.intersection(about.get(one.id, ()))]
+        out = self.too_long | self.empty
+        return [one for one in answers if not out.intersection(about.get(one.id, ()))]
 
     def batch(self, names: Sequence[str]) -> tuple[Batch, NDArray[np.intp]]:
         """Texts with equal prompts side by side, and [text] which completion of the batch each is."""

@@ -47,7 +47,9 @@ def demonstrated(answers: Sequence[Feedback], store: TextStore) -> list[Example]
     """What people wrote when they were asked to show how it is done; skips are left out."""
     shown = [answer.segment for answer in answers if isinstance(answer, Demonstration) and answer.segment is not None]
     texts = store.texts(shown)
-    return [Example(texts[name].prompt, texts[name].completion) for name in shown]
+    said = [texts[name] for name in shown if texts[name].characters]
+    _tell_empty(len(shown) - len(said), "demonstrations")
+    return [Example(text.prompt, text.completion) for text in said]
 
 
 def preferred(answers: Sequence[Feedback], store: TextStore) -> list[Pair]:
@@ -62,7 +64,16 @@ def preferred(answers: Sequence[Feedback], store: TextStore) -> list[Pair]:
             first, second = query.segments
             found.append((first, second) if answer.choice is Choice.FIRST else (second, first))
     texts = store.texts(sorted({name for pair in found for name in pair}))
-    return [_pair(texts[chosen], texts[rejected]) for chosen, rejected in found]
+    said = [pair for pair in found if all(texts[name].characters for name in pair)]
+    _tell_empty(len(found) - len(said), "comparisons")
+    return [_pair(texts[chosen], texts[rejected]) for chosen, rejected in said]
+
+
+def _tell_empty(count: int, what: str) -> None:
+    if count:
+        warnings.warn(
+            f"{count} {what} with an empty text are left out: there is nothing to learn to write", stacklevel=3
+        )
 
 
 def _pair(chosen: TextSegment, rejected: TextSegment) -> Pair:

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.check import diagnose as answers
-from plaudit.check import learned
+from plaudit.check import learned, texts
 from plaudit.check.diagnose import Finding, Severity, worst_first
 from plaudit.records import Query, SegmentData
 from plaudit.report.source import TEXT, Source
 from plaudit.report.stage_log import last_metric
-from plaudit.report.summary import Summary
+from plaudit.report.summary import Summary, TextsSummary
 
 FloatArray = NDArray[np.float64]
 NEWEST = 300
@@ -20,7 +20,12 @@ NEWEST = 300
 
 def diagnose(summary: Summary, source: Source) -> list[Finding]:
     """Findings about a run, worst first; checks that had nothing to look at are named in one note."""
-    found = _of_answers(summary, source) | _of_reward(summary, source) | _of_policy(summary)
+    policy = _of_policy(summary) if summary.texts is None else _of_texts(summary.texts, source)
+    found = _of_answers(summary, source) | _of_reward(summary, source) | policy
+    if summary.texts is not None:  # of an agent's episodes and clips
+        found = {
+            name: finding for name, finding in found.items() if name not in ("episode length", "crowding", "ensemble")
+        }
     findings = [finding for finding in found.values() if finding is not None]
     blind = [name for name, finding in found.items() if finding is None]
     if blind:
@@ -73,6 +78,21 @@ def _of_policy(summary: Summary) -> dict[str, Finding | None]:
     return {
         "over-optimisation": None if praised is None else learned.over_optimisation(returns, praised),
         "better than random": None if random is None or not rounds else learned.better_than_random(returns[-1], random),
+    }
+
+
+def _of_texts(found: TextsSummary, source: Source) -> dict[str, Finding | None]:
+    rows, last = source.rows, found.measures[-1] if len(found.measures) > 1 else None
+    start = found.measures[0] if found.measures else None
+    improved = [row for row in rows if row.stage == "improve"]
+    return {
+        "sampler and trainer": texts.one_engine(last_metric(improved, "train/sampling/sampling_logp_difference/mean")),
+        "groups": texts.differences(last_metric(improved, "train/frac_reward_zero_std")),
+        "distance": texts.distance(last and last.kl),
+        "ends": texts.ends(last and last.missing_end, start and start.missing_end),
+        "repetition": texts.repetition(last and last.repetition, start and start.repetition),
+        "length": texts.length(last and last.win_rate_reward, last and last.win_rate_reward_length_matched),
+        "pleasing the reward": texts.pleased(last and last.win_rate_reward, last and last.win_rate_gold),
     }
 
 

@@ -50,6 +50,7 @@ REWARD = UPDATE | {
     "reward/center": "mean square of scores, which the price `center` holds near 0; over members and texts of the batch",
     "reward/labels": "answers that the fit used",
     "reward/texts_too_long": "texts that do not fit into the model's context; answers about them are left out",
+    "reward/texts_empty": "texts of no token; answers about them are left out",
     "reward/accuracy_heldout": "share that the members' mean orders right; over decided comparisons about held-out prompts",
     "reward/accuracy_train": "the same over some of the answers that were learned from; only where no prompts are held out",
     "reward/log_likelihood": "of an answer, in nats; over the same answers",
@@ -57,11 +58,23 @@ REWARD = UPDATE | {
     "reward/lapse": "share of answers taken to be given at random",
 }
 
+_WEIGHTS = (
+    "weight that corrects for a sampler that is not quite the policy, with `correction`; over all completion tokens"
+)
+_SAMPLER = {
+    "sampling/sampling_logp_difference/mean": "absolute difference of the sampler's recorded log-probabilities and those that "
+    "ratios begin from, in nats; over all completion tokens",
+    "sampling/sampling_logp_difference/max": "the largest such difference",
+    "sampling/importance_sampling_ratio/min": f"least {_WEIGHTS}",
+    "sampling/importance_sampling_ratio/mean": f"mean {_WEIGHTS}",
+    "sampling/importance_sampling_ratio/max": f"largest {_WEIGHTS}",
+}
 _SAMPLED = "over all completion tokens that have a score"
 
 GROUP = (
     UPDATE
     | COMPLETIONS
+    | _SAMPLER
     | {
         "loss": "what was minimised: `policy_loss`, with the prices of distance and entropy where these are part of the loss",
         "policy_loss": "the surrogate's part; over what the setting `average` says",
@@ -84,34 +97,38 @@ GROUP = (
     }
 )
 
-PPO = COMPLETIONS | {
-    "objective/kl": "k1 estimate of KL(policy || reference) in nats per completion, summed over tokens; over completions with a "
-    "score. May be negative",
-    "objective/kl_coef": "price of a nat of distance",
-    "objective/entropy": "-log-probability of the sampled tokens in nats per completion, summed; over completions with a score",
-    "objective/non_score_reward": "what the distance costs a completion: -`objective/kl_coef` times `objective/kl`",
-    "objective/rlhf_reward": "what completions are paid, less what the distance costs; over completions with a score",
-    "objective/scores": "score as it came, before scaling, limits and fines; over completions with a score",
-    "loss/policy_avg": f"clipped surrogate; {_SAMPLED}",
-    "loss/value_avg": f"loss of the critic; {_SAMPLED}",
-    "policy/loss": "what was minimised for the policy: `loss/policy_avg`, with the entropy's price",
-    "policy/grad_norm": UPDATE["grad_norm"],
-    "policy/skipped_steps": UPDATE["skipped_steps"],
-    "policy/approxkl_avg": f"half the squared log ratio of new and old policy; {_SAMPLED}",
-    "policy/clipfrac_avg": f"share of tokens whose ratio is held back; {_SAMPLED}",
-    "policy/entropy_avg": f"of the next token's distribution, in nats; {_SAMPLED}",
-    "lr": "step size that the schedule gave the policy",
-    "critic/loss": "what was minimised for the critic, equal to `loss/value_avg`",
-    "critic/grad_norm": UPDATE["grad_norm"],
-    "critic/learning_rate": UPDATE["learning_rate"],
-    "critic/skipped_steps": UPDATE["skipped_steps"],
-    "critic/vf_explained_var": f"share of the returns' variance that values explain before the step; {_SAMPLED}",
-    "val/clipfrac_avg": f"share of tokens whose value is held back; {_SAMPLED}",
-    "val/ratio": f"probability under the new policy over that under the old one; {_SAMPLED}",
-    "val/ratio_var": f"its variance; {_SAMPLED}",
-    "val/num_eos_tokens": "completions that ended by themselves",
-    "episode": "completions learned from so far",
-}
+PPO = (
+    COMPLETIONS
+    | _SAMPLER
+    | {
+        "objective/kl": "k1 estimate of KL(policy || reference) in nats per completion, summed over tokens; over completions with a "
+        "score. May be negative",
+        "objective/kl_coef": "price of a nat of distance",
+        "objective/entropy": "-log-probability of the sampled tokens in nats per completion, summed; over completions with a score",
+        "objective/non_score_reward": "what the distance costs a completion: -`objective/kl_coef` times `objective/kl`",
+        "objective/rlhf_reward": "what completions are paid, less what the distance costs; over completions with a score",
+        "objective/scores": "score as it came, before scaling, limits and fines; over completions with a score",
+        "loss/policy_avg": f"clipped surrogate; {_SAMPLED}",
+        "loss/value_avg": f"loss of the critic; {_SAMPLED}",
+        "policy/loss": "what was minimised for the policy: `loss/policy_avg`, with the entropy's price",
+        "policy/grad_norm": UPDATE["grad_norm"],
+        "policy/skipped_steps": UPDATE["skipped_steps"],
+        "policy/approxkl_avg": f"half the squared log ratio of new and old policy; {_SAMPLED}",
+        "policy/clipfrac_avg": f"share of tokens whose ratio is held back; {_SAMPLED}",
+        "policy/entropy_avg": f"of the next token's distribution, in nats; {_SAMPLED}",
+        "lr": "step size that the schedule gave the policy",
+        "critic/loss": "what was minimised for the critic, equal to `loss/value_avg`",
+        "critic/grad_norm": UPDATE["grad_norm"],
+        "critic/learning_rate": UPDATE["learning_rate"],
+        "critic/skipped_steps": UPDATE["skipped_steps"],
+        "critic/vf_explained_var": f"share of the returns' variance that values explain before the step; {_SAMPLED}",
+        "val/clipfrac_avg": f"share of tokens whose value is held back; {_SAMPLED}",
+        "val/ratio": f"probability under the new policy over that under the old one; {_SAMPLED}",
+        "val/ratio_var": f"its variance; {_SAMPLED}",
+        "val/num_eos_tokens": "completions that ended by themselves",
+        "episode": "completions learned from so far",
+    }
+)
 
 BEST_OF_N = COMPLETIONS | {
     "best_of_n/n": "completions drawn for each prompt",

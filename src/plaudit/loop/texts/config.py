@@ -11,6 +11,7 @@ from plaudit.ask.teachers import TeacherConfig
 from plaudit.engine.load import LoraConfig, ModelConfig
 from plaudit.errors import ConfigError
 from plaudit.language.group_config import GroupConfig
+from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import TextRewardConfig
 from plaudit.language.sft import SftConfig
 from plaudit.records import QueryKind
@@ -183,6 +184,8 @@ class ImproveConfig:
     reinforce++-baseline, gspo, cispo"""
     group: GroupConfig = field(default_factory=GroupConfig)
     """its settings; steps are those of a round"""
+    ppo: PPOConfig | None = None
+    """PPO instead, whose critic begins as the reward in each round; steps are those of a round"""
     pessimism: float = 0.0
     """of the members' standard deviation, taken off their mean score: what they disagree about is worth less"""
 

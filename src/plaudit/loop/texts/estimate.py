@@ -10,6 +10,7 @@ import torch
 from plaudit.ask.mix import draw_kind
 from plaudit.ask.teachers import SECONDS_PER_ANSWER
 from plaudit.engine.decode import Sampling
+from plaudit.engine.gemm import Gemm
 from plaudit.loop.texts.config import TextRunConfig, questions_per_round
 from plaudit.loop.texts.models import Cast
 from plaudit.run.seeds import derive
@@ -39,16 +40,17 @@ class TextEstimate:
         return (
             f"labels:  {self.labels} in {self.rounds} rounds\n"
             f"human:   about {self.human_minutes:.0f} minutes {who}\n"
-            f"compute: about {self.minutes:.1f} minutes on this machine for {self.rollouts} rollouts, questions, fits and checks\n"
+            f"compute: about {self.minutes:.1f} CPU minutes on this machine for {self.rollouts} rollouts, questions, fits and checks\n"
             f"disk:    about {self.disk_megabytes:.0f} MB"
         )
 
 
 def estimate(config: TextRunConfig) -> TextEstimate:
     """Sample from the model and learn from a few tokens, and extrapolate. Raises as the run itself would."""
+    Gemm(config.model.dtype.value, threads=config.loop.threads).apply()
     cast = Cast(config)
     sampled, read, learned = _rates(cast)
-    ask, check, group, rounds = config.ask, config.check, config.improve.group, config.loop.rounds
+    ask, check, group, rounds = config.ask, config.check, config.improve.ppo or config.improve.group, config.loop.rounds
     asked = sum(questions_per_round(config)) * ask.pool * ask.samples * ask.max_tokens
     looked = (2 * check.prompts + (rounds - 1) * check.prompts_between) * check.samples * check.max_tokens
     taught = rounds * group.steps * group.prompts * group.samples * group.max_tokens
@@ -79,16 +81,16 @@ def estimate(config: TextRunConfig) -> TextEstimate:
 
 
 def _rates(cast: Cast) -> tuple[float, float, float]:
-    """Tokens per second of sampling, of reading, and of learning."""
+    """Tokens per second of one core's time: of sampling, of reading, and of learning."""
     sampling = Sampling(max_tokens=TOKENS, stop=(-1,))
     cast.policy.generate([PROMPT], samples=1, sampling=Sampling(max_tokens=2, stop=(-1,)), seed=0)  # warms up
-    began = time.perf_counter()
+    began = time.process_time()
     rollout = cast.policy.generate([PROMPT], samples=SAMPLES, sampling=sampling, seed=0)
-    sampled = time.perf_counter()
+    sampled = time.process_time()
     with torch.no_grad():
         cast.policy.logprobs(rollout.batch)
-    read = time.perf_counter()
+    read = time.process_time()
     cast.policy.logprobs(rollout.batch).logprobs.sum().backward()
-    learned = time.perf_counter()
+    learned = time.process_time()
     count = TOKENS * SAMPLES
     return count / (sampled - began), count / (read - sampled), count / (learned - read)

@@ -14,6 +14,7 @@ from plaudit.engine.decode import Rollout
 from plaudit.language import experience as kept
 from plaudit.language.experience import Told
 from plaudit.language.group import Group
+from plaudit.language.ppo import PPO
 from plaudit.loop.context import Outcome
 from plaudit.loop.texts.context import TextContext
 from plaudit.loop.texts.judging import FloatArray, Judged, golden, samples_of
@@ -42,22 +43,40 @@ def improve(context: TextContext, round_: int) -> Outcome:
 
 def _train(context: TextContext, round_: int) -> Diary:
     """All rollouts of the stage, from where a run that was killed in it had got to."""
-    config, cast = context.config.improve.group, context.cast
     prompts = context.prompts[Part.POLICY]
     ids, folder = context.ids(prompts), folder_of(context, round_, "improve")
-    group = Group(cast.policy, config, context.seed(round_, "improve"), reference=cast.start)
-    diary, paid = Diary(group), _Paid(context, dict(zip(ids, prompts, strict=True)))
+    learner = _learner(context, context.seed(round_, "improve"))
+    config, paid = learner.config, _Paid(context, dict(zip(ids, prompts, strict=True)))
+    diary = Diary(learner)
     kept.resume(diary, folder)
-    while group.rollouts < config.steps:
-        places, rollout, scores = group.collect(ids, paid.scores)
-        experience = group.experience(rollout, scores)
-        metrics = group.step(experience)
+    while learner.rollouts < config.steps:
+        places, rollout, scores = _collect(learner, ids, paid.scores)
+        experience = learner.experience(rollout, scores)
+        metrics = learner.step(experience)
         asked = tuple(prompts[place] for place in places)
-        diary.note(metrics, _keep(context, asked, Told(group.rollouts, places, experience, metrics)))
-        context.progress.advance(group.rollouts, config.steps, "rollouts")
-        if group.rollouts % config.checkpoint_every == 0 and group.rollouts < config.steps:
+        diary.note(metrics, _keep(context, asked, Told(learner.rollouts, places, experience, metrics)))
+        context.progress.advance(learner.rollouts, config.steps, "rollouts")
+        if learner.rollouts % config.checkpoint_every == 0 and learner.rollouts < config.steps:
             kept.keep(diary, folder)
     return diary
+
+
+def _learner(context: TextContext, seed: int) -> Group | PPO:
+    """The algorithm that the run file asks for; its optimiser begins anew in each round."""
+    settings, cast = context.config.improve, context.cast
+    if settings.ppo is None:
+        return Group(cast.policy, settings.group, seed, reference=cast.start)
+    return PPO(cast.policy, cast.critic_of(context.reward), settings.ppo, seed, reference=cast.start)
+
+
+def _collect(learner: Group | PPO, ids: kept.Prompts, score: kept.Score) -> tuple[tuple[int, ...], Rollout, Tensor]:
+    """Which prompts were asked next, what was said, and what it was worth."""
+    if isinstance(learner, Group):
+        return learner.collect(ids, score)
+    size = learner.config.prompts
+    places = tuple(kept.order(learner.seed, len(ids), start=learner.rollouts * size, size=size))
+    rollout = learner.generate([ids[place] for place in places])
+    return places, rollout, score(rollout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +113,7 @@ def _keep(context: TextContext, prompts: tuple[Prompt, ...], told: Told) -> str:
 class Diary:
     """A stage's learner and what its rollouts came to; kept together, so that a run that is killed loses neither."""
 
-    group: Group
+    learner: Group | PPO
     metrics: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
     rollouts: list[str] = field(default_factory=list[str])
     """digests of what was sampled"""
@@ -120,13 +139,13 @@ class Diary:
 
     def save(self, folder: Path) -> None:
         """Write everything into a folder that exists."""
-        self.group.save(folder)
+        self.learner.save(folder)
         rows = [{name: value.hex() for name, value in one.items()} for one in self.metrics]
         (folder / DIARY).write_bytes(canonical_json({"metrics": rows, "rollouts": self.rollouts}))
 
     def load(self, folder: Path) -> None:
         """Inverse of `save`."""
-        self.group.load(folder)
+        self.learner.load(folder)
         said = json.loads((folder / DIARY).read_bytes())
         self.metrics = [{name: float.fromhex(value) for name, value in one.items()} for one in said["metrics"]]
         self.rollouts = list(said["rollouts"])

@@ -16,13 +16,15 @@ from plaudit.engine.importing import SMOLLM2, import_model
 from plaudit.engine.load import Dtype, add_lora, load
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.text import Tokeniser, stop_ids
-from plaudit.errors import IntegrityError
+from plaudit.errors import ConfigError, IntegrityError
+from plaudit.language.critic import Critic
+from plaudit.language.scorer import TextReward
 from plaudit.loop.texts.config import TextRunConfig
 from plaudit.run.seeds import derive
 
 NAMED = "PLAUDIT_SMOLLM2"
 """environment variable that names a directory of SmolLM2"""
-POLICY, START, REWARD = "policy", "start", "reward"
+POLICY, START, REWARD, CRITIC = "policy", "start", "reward", "critic"
 """adapters, and files of checkpoints"""
 
 
@@ -44,7 +46,7 @@ class Cast:
         dtype = {Dtype.FLOAT32: torch.float32, Dtype.BFLOAT16: torch.bfloat16}[settings.dtype]
         lora = None if settings.full else settings.lora
         self.tokeniser = Tokeniser(loaded.tokenizer, stop=stop_ids(loaded.module, loaded.tokenizer))
-        imitates = config.sft is not None
+        imitates, values = config.sft is not None, config.improve.ppo is not None
 
         def model(module: Any, adapter: str | None) -> LanguageModel:
             return LanguageModel(module, loaded.tokenizer, dtype=dtype, adapter=adapter)
@@ -52,19 +54,30 @@ class Cast:
         if lora is None:
             self.policy = model(loaded.module, None)
             self.start, self.reward = (model(copy.deepcopy(loaded.module), None) for _ in range(2))
+            self.critic = model(copy.deepcopy(loaded.module), None) if values else None
         else:
             module = loaded.module
-            for name in (POLICY, *((START,) if imitates else ()), REWARD):
+            for name in (POLICY, *((START,) if imitates else ()), REWARD, *((CRITIC,) if values else ())):
                 module = add_lora(module, lora, seed=seed, name=name)
             self.policy = model(module, POLICY)
             self.start = self.policy.view(START if imitates else None)
             self.reward = self.policy.view(REWARD)
+            self.critic = self.policy.view(CRITIC) if values else None
         self._keeps_start = imitates
         self._fresh = [parameter.detach().clone() for parameter in self.reward.parameters()]
 
     def forget_reward(self) -> None:
         """Bring the reward's body to where it began: every fit starts from the same."""
         _fill(self.reward, self._fresh)
+
+    def critic_of(self, reward: TextReward | None) -> Critic:
+        """PPO's critic, as the reward, or knowing nothing where there is none. Raises ConfigError where the run has no PPO."""
+        if self.critic is None:
+            raise ConfigError("There is no critic", got="no improve.ppo", expected="a run that learns by PPO")
+        if reward is not None:
+            return Critic.from_reward(reward, self.critic)
+        _fill(self.critic, self._fresh)
+        return Critic.fresh(self.critic)
 
     def begin_here(self) -> None:
         """From now on the policy is held against what it is now."""

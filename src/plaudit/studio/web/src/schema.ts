@@ -2126,6 +2126,32 @@ export interface components {
             ties?: number | null;
         };
         /**
+         * SampleSummary
+         * @description One completion, with what was thought of it.
+         */
+        SampleSummary: {
+            /** Advantage */
+            advantage?: number | null;
+            /** Completion */
+            completion: string;
+            /** Finished */
+            finished: boolean;
+            /** Gold */
+            gold?: number | null;
+            /** Kl */
+            kl?: number | null;
+            /** Label */
+            label: string;
+            /** Prompt */
+            prompt: string;
+            /** Reward */
+            reward?: number | null;
+            /** Spread */
+            spread?: number | null;
+            /** Tokens */
+            tokens: number;
+        };
+        /**
          * Seen
          * @description What a piece of behaviour looks like: a clip (url), one that cannot be drawn (error) or waits to be, or a text.
          */
@@ -2349,6 +2375,7 @@ export interface components {
             rounds_planned?: number | null;
             /** Seed */
             seed?: number | null;
+            texts?: components["schemas"]["TextsSummary"] | null;
             /** Verdict */
             verdict: string;
         };
@@ -2377,6 +2404,53 @@ export interface components {
             completion: components["schemas"]["plaudit__studio__view__Turn"][];
             /** Prompt */
             prompt: components["schemas"]["plaudit__studio__view__Turn"][];
+        };
+        /**
+         * TextMeasures
+         * @description A language model on held-out prompts; means over completions.
+         */
+        TextMeasures: {
+            gold?: components["schemas"]["Estimate"] | null;
+            /** Kl */
+            kl?: number | null;
+            /** Length */
+            length?: number | null;
+            /** Length Matched */
+            length_matched?: number | null;
+            /** Missing End */
+            missing_end?: number | null;
+            /** Number */
+            number: number;
+            /** Policy */
+            policy?: string | null;
+            /** Repetition */
+            repetition?: number | null;
+            /** Win Rate Gold */
+            win_rate_gold?: number | null;
+            /** Win Rate Gold Length Matched */
+            win_rate_gold_length_matched?: number | null;
+            /** Win Rate Reward */
+            win_rate_reward?: number | null;
+            /** Win Rate Reward Length Matched */
+            win_rate_reward_length_matched?: number | null;
+        };
+        /**
+         * TextsSummary
+         * @description What only runs have that teach a language model.
+         */
+        TextsSummary: {
+            /** Algorithm */
+            algorithm: string;
+            /** Measures */
+            measures: components["schemas"]["TextMeasures"][];
+            /** Model */
+            model: string;
+            /** Rollout */
+            rollout: components["schemas"]["SampleSummary"][];
+            /** Rollouts */
+            rollouts: number;
+            /** Samples */
+            samples: components["schemas"]["SampleSummary"][];
         };
         /**
          * Together
@@ -2484,6 +2558,8 @@ export interface components {
         plaudit__report__summary__Clip: {
             /** Blob */
             blob?: string | null;
+            /** Completion */
+            completion?: string | null;
             /** Episode */
             episode: string;
             /** Label */
@@ -2494,6 +2570,8 @@ export interface components {
             missing?: string | null;
             /** Policy */
             policy: string;
+            /** Prompt */
+            prompt?: string | null;
             /** Segment */
             segment: string;
             /** Start */

@@ -4,9 +4,11 @@ import type { BehaviourPage, BehaviourRow, ReportClip, Seen, Summary } from "./c
 import { Fact, Figure, Figures, Num, Version } from "./facts";
 import { usePages } from "./more";
 import { named } from "./question";
+import { Model } from "./texts";
 import { t } from "./words";
 
 export function Act({ run }: { run: Summary }) {
+  if (run.texts) return <><Model run={run} /><Behaviours version={run.act.segments + run.ask.answered} /></>;
   return (
     <>
       <Figures>

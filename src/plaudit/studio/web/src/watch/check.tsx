@@ -6,11 +6,32 @@ import { Fact, Figure, Figures, Interval, Version } from "./facts";
 import { translated } from "./findings";
 import { Others } from "./others";
 import { named } from "./question";
+import { Measures } from "./texts";
 import { t } from "./words";
 
 const SHOWN = ["act/env_steps", "check/return_mean", "check/learned_return_mean", "check/return_oracle"];
 
 export function Check({ run }: { run: Summary }) {
+  const { check } = run;
+  return (
+    <>
+      {run.texts ? <Measures run={run} /> : <Returns run={run} />}
+      {run.texts ? <div class="charts"><Others run={run} stage="check" /></div> : null}
+      <section>
+        <h2>{t("findings")}</h2>
+        <ul class="findings">{check.findings.map((one, index) => <Found key={one.name} finding={one} index={index} />)}</ul>
+      </section>
+      <Rounds run={run} />
+      <div class="row">
+        <a class="button" href="/api/watch/metrics.csv" download="metrics.csv">{t("metrics-csv")}</a>
+        <a class="button" href="/api/watch/summary" download="report.json">{t("report-json")}</a>
+        <span class="muted">{t("log-head")} <code title={run.provenance.head}>{run.provenance.head.slice(0, 12)}</code> · <Fact path="provenance.events" style="count" /> {t("events")}</span>
+      </div>
+    </>
+  );
+}
+
+function Returns({ run }: { run: Summary }) {
   const { check, rounds } = run;
   const last = [...rounds].reverse().find((one) => one.returns.length > 1);
   const praised = rounds.some((one) => one.learned_return_mean !== undefined);
@@ -34,16 +55,6 @@ export function Check({ run }: { run: Summary }) {
         {praised ? <LineChart title={t("praise")} caption={t("praise.text")} file="learned-return" xLabel={t("round")} yLabel={t("learned-return-unit")} style="return"
           lines={[{ name: t("learned-return"), points: rounds.map((one, index) => ({ x: one.number, y: one.learned_return_mean ?? null, path: `rounds.${index}.learned_return_mean` })) }]} /> : null}
         <Others run={run} stage="check" shown={SHOWN} />
-      </div>
-      <section>
-        <h2>{t("findings")}</h2>
-        <ul class="findings">{check.findings.map((one, index) => <Found key={one.name} finding={one} index={index} />)}</ul>
-      </section>
-      <Rounds run={run} />
-      <div class="row">
-        <a class="button" href="/api/watch/metrics.csv" download="metrics.csv">{t("metrics-csv")}</a>
-        <a class="button" href="/api/watch/summary" download="report.json">{t("report-json")}</a>
-        <span class="muted">{t("log-head")} <code title={run.provenance.head}>{run.provenance.head.slice(0, 12)}</code> · <Fact path="provenance.events" style="count" /> {t("events")}</span>
       </div>
     </>
   );

@@ -71,7 +71,30 @@ export interface Finding {
   advice: string;
 }
 
+export interface Sample {
+  label: string;
+  prompt: string;
+  completion: string;
+  tokens: number;
+  finished: boolean;
+  gold?: number;
+  reward?: number;
+  spread?: number;
+  advantage?: number;
+  kl?: number;
+}
+
+export interface Texts {
+  model: string;
+  algorithm: string;
+  measures: { number: number; policy?: string; gold?: Estimate; win_rate_gold?: number; win_rate_reward?: number; kl?: number }[];
+  samples: Sample[];
+  rollouts: number;
+  rollout: Sample[];
+}
+
 export interface Summary {
+  texts?: Texts;
   name: string;
   seed?: number;
   verdict: string;
