@@ -23,11 +23,12 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
-from plaudit.check import diagnose, environment, learned, texts
+from plaudit.check import diagnose, environment, language_model, learned, text_reward, texts
 from plaudit.cli.main import VERBS
 from plaudit.cli.main import main as plaudit
 from plaudit.loop.config import RunConfig
 from plaudit.loop.texts.config import TextRunConfig
+from plaudit.run.language_metrics import STAGES
 from plaudit.run.metrics import METRICS
 
 DOCS = Path(__file__).parent
@@ -55,10 +56,19 @@ def _help(verb: str) -> str:
 
 
 def metrics_page() -> str:
-    """Every metric with its meaning."""
-    rows = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in METRICS.items())
+    """Every metric with its meaning: of runs, and of each stage of language models."""
     intro = "Names that the field knows are kept (Stable-Baselines3's). All stand in the event log, in `metrics.jsonl` and in the report."
-    return f"# Metrics\n\n{intro}\n\n| name | meaning |\n|---|---|\n{rows}\n"
+    texts = (
+        'What the stages of language models log, stage by stage; TRL\'s names where TRL has the number. "Over" says what a mean '
+        "divides by. A rollout may be learned from in several optimiser steps: then the mean over these is told."
+    )
+    parts = [f"# Metrics\n\n{intro}\n\n{_meanings(METRICS)}", f"## Language models\n\n{texts}\n"]
+    return "\n".join([*parts, *(f"### {title}\n\n{_meanings(known)}" for title, known in STAGES.values())])
+
+
+def _meanings(known: dict[str, str]) -> str:
+    rows = "\n".join(f"| `{name}` | {_cell(meaning)} |" for name, meaning in known.items())
+    return f"| name | meaning |\n|---|---|\n{rows}\n"
 
 
 def run_file_page() -> str:
@@ -160,7 +170,9 @@ class Message:
 GROUPS: tuple[tuple[str, ModuleType], ...] = (
     ("Questions and answers", diagnose),
     ("Reward and policy", learned),
-    ("Language models", texts),
+    ("Language model, before it is trained", language_model),
+    ("Reward of texts", text_reward),
+    ("Runs on texts", texts),
     ("Installation", environment),
 )
 
@@ -169,7 +181,8 @@ def troubleshooting_page() -> str:
     """Every check of the doctor: what it asks, what it may say, and what to do then; read from the code of the checks."""
     parts = [
         "# Troubleshooting\n",
-        "`plaudit doctor RUN` looks at a run, `plaudit doctor` at this installation. The report shows the same findings. "
+        "`plaudit doctor RUN` looks at a run, `--model DIRECTORY` at a language model before it is trained, `--reward FOLDER` at a "
+        "reward of texts, `plaudit doctor` alone at this installation. The report shows the findings of its run. "
         "Exit status 1 means that there is a problem. Every check is listed here with all that it can say.\n",
         "For errors there is no list: each says what it got, what it expected and what to do next. What a killed or damaged "
         "run needs is in [Stop, resume, replay](how-to/resume.md).\n",

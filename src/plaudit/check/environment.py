@@ -18,11 +18,24 @@ from plaudit.check.diagnose import Evidence, Finding, Severity
 from plaudit.errors import PlauditError
 from plaudit.run.optional import require
 
-PACKAGES = ("plaudit", "numpy", "scipy", "sqlalchemy", "torch", "gymnasium", "stable-baselines3", "mujoco", "sbx-rl")
+PACKAGES = (
+    "plaudit",
+    "numpy",
+    "scipy",
+    "sqlalchemy",
+    "torch",
+    "gymnasium",
+    "stable-baselines3",
+    "mujoco",
+    "sbx-rl",
+    "transformers",
+    "peft",
+)
 EXTRAS = {
     "control": (("torch", "gymnasium", "stable_baselines3", "PIL"), "train agents and render clips"),
     "mujoco": (("mujoco", "imageio"), "MuJoCo worlds"),
     "box2d": (("Box2D",), "Box2D worlds"),
+    "language": (("torch", "transformers", "peft"), "language models"),
     "fast": (("sbx", "jax"), "SAC and PPO on JAX"),
 }
 """extra, modules that it brings, what it is good for"""

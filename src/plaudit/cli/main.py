@@ -18,7 +18,7 @@ VERBS = {
     "study": "put questions about imported texts to people",
     "studio": "label in the browser for a run",
     "report": "write the report of a run as HTML and JSON",
-    "doctor": "say in plain words what is wrong with a run, or with this installation",
+    "doctor": "say in plain words what is wrong with a run, this installation, a language model or a reward",
     "audit": "check the event log, its projections and all stored behaviour",
     "where": "show what lies where, and how big it is",
     "gc": "delete checkpoints that are no longer needed",

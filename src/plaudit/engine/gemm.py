@@ -78,12 +78,20 @@ def probe(dtype: str = "float32", *, threads: int | None = None, repeats: int = 
     counts = [threads] if threads is not None else sorted({1, torch.get_num_threads()})
     before, count_before = _switched(), torch.get_num_threads()
     try:
-        exact = dtype == "float32" and torch.backends.mkldnn.is_available() and _error("bf16") <= SAME * _error("none")
-        backends: list[Backend] = ["default", "onednn"] if exact else ["default"]
+        backends: list[Backend] = ["default", "onednn"] if dtype == "float32" and onednn_exact() else ["default"]
         choices = [Gemm(dtype, backend, count) for count in counts for backend in backends]
         return min(choices, key=lambda choice: _seconds(choice, repeats))
     finally:
         torch.set_num_threads(count_before)
+        _switch(before)
+
+
+def onednn_exact() -> bool:
+    """Whether oneDNN's fp32 products err no more than torch's default on this machine, but for the order of sums."""
+    before = _switched()
+    try:
+        return torch.backends.mkldnn.is_available() and _error("bf16") <= SAME * _error("none")
+    finally:
         _switch(before)
 
 

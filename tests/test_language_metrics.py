@@ -1,0 +1,74 @@
+"""Everything that a stage of language models logs is explained, and nothing is explained that no stage logs."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from plaudit.engine.batch import Batch
+from plaudit.language.best_of_n import Candidates
+from plaudit.language.critic import Critic
+from plaudit.language.direct import Alignment, DirectConfig
+from plaudit.language.group import Group
+from plaudit.language.group_config import preset
+from plaudit.language.ppo import PPO
+from plaudit.language.ppo_config import PPOConfig
+from plaudit.language.reward import RewardFitting, TextRewardConfig
+from plaudit.language.sft import Sft, SftConfig
+from plaudit.ops.policy import Correction
+from plaudit.run.language_metrics import STAGES
+from plaudit.store.store import Store
+from tests.language_examples import adapted
+from tests.language_rollouts import policy, rollout, scores
+from tests.language_words import language_model
+from tests.store_examples import RUN
+from tests.test_language_reward import answered
+
+PAIRS = Batch.of([[1, 2], [3]], [[[4, 5], [6]], [[7], [8, 9]]])
+
+
+def sft(folder):
+    return set(Sft(adapted(), SftConfig(steps=1)).step(PAIRS))
+
+
+def direct(folder):
+    return set(Alignment(adapted(), DirectConfig(steps=1)).step(PAIRS))
+
+
+def reward(folder):
+    config = TextRewardConfig(members=2, epochs=1, batch_size=8)
+    with Store.create(folder / "store.sqlite", RUN) as store:
+        answers, logged = answered(store, "comparison", 60), set()
+        for held_out in (0.0, 0.5):
+            fitting = RewardFitting(language_model(), answers, store, config=replace(config, held_out=held_out), seed=1)
+            logged |= set(fitting.step()) | set(fitting.measures())
+    return logged
+
+
+def group(folder):
+    def learn(**changes):
+        stage = Group(policy(), replace(preset("grpo"), kl=0.1, **changes), 0)
+        return set(stage.step(stage.experience(rollout(), scores(9))))
+
+    return learn(epochs=1) | learn(epochs=2, correction=Correction())
+
+
+def ppo(folder):
+    model = policy("policy", "critic")
+    stage = PPO(model, Critic.fresh(model.view("critic")), PPOConfig(correction=Correction()), 0)
+    return set(stage.step(stage.experience(rollout(), scores(9))))
+
+
+def best_of_n(folder):
+    some = rollout(((3, (4, 1, 2)), (1, (2, 3, 2)), (5, (6, 3, 1))))
+    return set(Candidates(some, torch.arange(9.0), 3).metrics())
+
+
+@pytest.mark.parametrize("stage", [sft, direct, reward, group, ppo, best_of_n], ids=lambda stage: stage.__name__)
+def test_what_a_stage_logs_is_explained(stage, tmp_path):
+    assert stage(tmp_path) == set(STAGES[stage.__name__][1])
+
+
+def test_every_stage_says_how_its_completions_went():
+    for name in ("group", "ppo", "best_of_n"):
+        assert {"num_tokens", "completions/clipped_ratio"} <= set(STAGES[name][1])
