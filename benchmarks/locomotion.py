@@ -214,7 +214,7 @@ def main() -> int:
             asked="Do 200 comparisons teach to run, and 100 to walk, what the true reward does?",
             rows=summary(),
             note="noisy teacher; fractions with 90 % intervals over seeds, returns with worst and best seed; walker with noisy "
-            "answers: two seeds of three so far, hopper at 50,000 steps: one; "
+            "answers: two seeds of three so far; "
             "imitation with one seed, and more steps than it was asked for, since it plays on when it asks",
         )
     return 0
