@@ -13,6 +13,7 @@ from plaudit.cli.main import main
 from plaudit.engine.gemm import Gemm
 from plaudit.engine.load import LoraConfig, add_lora
 from plaudit.engine.model import LanguageModel
+from plaudit.errors import RecordError
 from tests.text_examples import model, tokenizer
 
 ALWAYS = {
@@ -135,6 +136,20 @@ def test_a_template_that_writes_the_begin_token_too_is_named():
     speaks = words(bos=True)
     speaks.chat_template = "<s>" + speaks.chat_template
     assert found(fresh(speaks=speaks))["begin token"].severity is Severity.NOTE
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{{ raise_exception('no assistants') }}", "no assistants"),
+        ("{{ messages[0]['content'] }}<|im_end|>", "leaves out"),
+    ],
+)
+def test_a_template_that_takes_no_answers_is_refused(template, why):
+    speaks = words()
+    speaks.chat_template = template
+    with pytest.raises(RecordError, match=why):
+        found(fresh(speaks=speaks))
 
 
 def test_a_model_without_template_takes_plain_prompts():

@@ -20,7 +20,7 @@ from plaudit.engine.load import Dtype, LoraConfig, ModelConfig
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout, Sampling
 from plaudit.engine.text import DATE, Ids, Tokeniser, stop_ids
-from plaudit.errors import ConfigError
+from plaudit.errors import ConfigError, RecordError
 from plaudit.language.training import policy
 from plaudit.ops.kl import Estimator, estimate
 from plaudit.records import Message, Text
@@ -96,20 +96,29 @@ def _asked(question: str, model: LanguageModel) -> Text:
 
 def _of_tokens(model: LanguageModel, words: Tokeniser, prompts: Sequence[Ids]) -> list[Finding]:
     tokenizer = model.tokenizer
-    template, after, naive = tokenizer.chat_template, None, 0
-    if template:
-        turns = [{"role": "user", "content": QUESTIONS[0]}, {"role": "assistant", "content": ANSWER}]
-        filled: str = tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=False, date_string=DATE
-        )
-        behind = filled[filled.rindex(ANSWER) + len(ANSWER) :]
-        after = tuple(tokenizer(behind, add_special_tokens=False)["input_ids"]) if behind else ()
-        naive = _leading(tokenizer(filled)["input_ids"], tokenizer)
+    after, naive = _behind_an_answer(tokenizer, words) if tokenizer.chat_template else (None, 0)
     return [
         checks.pad_token(tokenizer.pad_token_id, tokenizer.eos_token_id, words.stop),
         checks.turn_end(after, words.stop),
         checks.begin_token(max(_leading(prompt, tokenizer) for prompt in prompts), naive),
     ]
+
+
+def _behind_an_answer(tokenizer: Any, words: Tokeniser) -> tuple[Ids, int]:
+    """What the template writes behind an answer, and how many begin tokens its text gets when it is tokenised as usual."""
+    words.group(QUESTIONS[0], [(Message("assistant", ANSWER),)])  # says why, if the template refuses
+    turns = [{"role": "user", "content": QUESTIONS[0]}, {"role": "assistant", "content": ANSWER}]
+    filled: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False, date_string=DATE)
+    _, found, behind = filled.rpartition(ANSWER)
+    if not found:
+        raise RecordError(
+            "The chat template changes or leaves out what the assistant said",
+            got=filled,
+            expected=f"{ANSWER!r} in it",
+            next_step="correct tokenizer.chat_template: as it is, no answer can be learned",
+        )
+    after = tuple(tokenizer(behind, add_special_tokens=False)["input_ids"]) if behind else ()
+    return after, _leading(tokenizer(filled)["input_ids"], tokenizer)
 
 
 def _leading(ids: Sequence[int], tokenizer: Any) -> int:
