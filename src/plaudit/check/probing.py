@@ -1,4 +1,4 @@
-"""Loads a language model as a training would, samples a little, and measures what the checks of `language_model` judge."""
+"""Loads a language model as a training would, samples a little, and measures what `language_model` and `model_files` judge."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plaudit.check import language_model as checks
+from plaudit.check import model_files
 from plaudit.check.diagnose import Finding, Severity
 from plaudit.engine.batch import Batch
 from plaudit.engine.gemm import onednn_exact, probe
@@ -45,7 +46,7 @@ def model_report(path: str, *, dtype: Dtype = Dtype.FLOAT32, seed: int = 0) -> l
     choice = probe(dtype.value)
     choice.apply()
     model = policy(ModelConfig(path, dtype=dtype, lora=LoraConfig()), seed=seed)
-    about = checks.products(choice.dtype, choice.backend, choice.threads, onednn_exact())
+    about = model_files.products(choice.dtype, choice.backend, choice.threads, onednn_exact())
     return [*examine_model(model, seed=seed), about]
 
 
@@ -54,16 +55,16 @@ def examine_model(model: LanguageModel, *, seed: int = 0) -> list[Finding]:
 
     What would have to be sampled is left out where weights, vocabulary, end or context make that impossible.
     """
-    still = [*_of_files(model), checks.fast_path(model.why_slow)]
+    still = [*_of_files(model), model_files.fast_path(model.why_slow)]
     ends = _ends(model)
-    still += [checks.end_token(ends)]
+    still += [model_files.end_token(ends)]
     if not ends:
         return still
     words = Tokeniser(model.tokenizer, stop=ends)
     prompts = [words.prompt(_asked(question, model)) for question in QUESTIONS]
     still += _of_tokens(model, words, prompts)
     room = min(model.context - max(map(len, prompts)), sys.maxsize)
-    still.append(checks.context(None if model.context == sys.maxsize else model.context, room))
+    still.append(model_files.context(None if model.context == sys.maxsize else model.context, room))
     if any(one.severity is Severity.PROBLEM and one.name in ("weights", "vocabulary", "context") for one in still):
         return still
     allowed = min(LONGEST, room)
@@ -77,9 +78,9 @@ def _of_files(model: LanguageModel) -> list[Finding]:
     settings = getattr(model.causal, "generation_config", None)
     known = 1 + max(cast("dict[str, int]", model.tokenizer.get_vocab()).values(), default=-1)
     return [
-        checks.weights(broken),
-        checks.vocabulary(known, int(model.causal.get_input_embeddings().weight.shape[0])),
-        checks.cut_sampling({name: getattr(settings, name, None) for name in checks.USUAL}),
+        model_files.weights(broken),
+        model_files.vocabulary(known, int(model.causal.get_input_embeddings().weight.shape[0])),
+        model_files.cut_sampling({name: getattr(settings, name, None) for name in model_files.USUAL}),
     ]
 
 
@@ -98,9 +99,9 @@ def _of_tokens(model: LanguageModel, words: Tokeniser, prompts: Sequence[Ids]) -
     tokenizer = model.tokenizer
     after, naive = _behind_an_answer(tokenizer, words) if tokenizer.chat_template else (None, 0)
     return [
-        checks.pad_token(tokenizer.pad_token_id, tokenizer.eos_token_id, words.stop),
-        checks.turn_end(after, words.stop),
-        checks.begin_token(max(_leading(prompt, tokenizer) for prompt in prompts), naive),
+        model_files.pad_token(tokenizer.pad_token_id, tokenizer.eos_token_id, words.stop),
+        model_files.turn_end(after, words.stop),
+        model_files.begin_token(max(_leading(prompt, tokenizer) for prompt in prompts), naive),
     ]
 
 
