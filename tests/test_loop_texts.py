@@ -1,23 +1,33 @@
 """A run that teaches a language model: all stages, stopped and killed anywhere, replayed, with people who answer."""
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 
+from plaudit.cli.main import main as plaudit
 from plaudit.errors import ConfigError, IntegrityError, WorldError
-from plaudit.loop import Run
-from plaudit.records import Choice, Comparison
+from plaudit.language.group_config import preset
+from plaudit.loop import Run, RunConfig
+from plaudit.loop.kinds import read, settings_of
+from plaudit.loop.texts.config import TextRunConfig
+from plaudit.records import Choice, Comparison, to_json
 from plaudit.report import samples
+from plaudit.report.write import write_report
+from plaudit.run.metrics import METRICS
 from plaudit.store.store import Store
 from tests.loop_examples import LatePeople, fingerprint
 from tests.text_runs import small, tiny, write_model
+from tests.watch_examples import watching
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -59,13 +69,13 @@ KILLER = textwrap.dedent(
     from pathlib import Path
     from plaudit.language import experience, group, reward
     from plaudit.loop import Run
-    from plaudit.store.blobs import BlobStore
+    from plaudit.store.blobs import FolderBlobs
     from plaudit.store.store import Store
     from tests.text_runs import small
     path, model, what, after = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     places = {
         "log": [(Store, name) for name in ("append", "add_segments", "add_queries", "add_feedback")],
-        "blob": [(BlobStore, "put")],
+        "blob": [(FolderBlobs, "put")],
         "fit": [(reward.RewardFitting, "step")],
         "rollout": [(group.Group, "step")],
         "keep": [(experience, "keep")],
@@ -263,3 +273,94 @@ def test_a_teacher_needs_something_to_judge_by(tmp_path):
     config = small(prompts={"instructions": 0, "files": [str(tmp_path / "a.jsonl")]})
     with pytest.raises(ConfigError, match="nothing to judge by"):
         Run.create(config, tmp_path / "run")
+
+
+def test_the_report_shows_completions_with_their_scores_and_what_they_were_worth(finished):
+    summary = write_report(Store.open(finished / "store.sqlite"), finished)
+    texts = summary.texts
+    assert [one.number for one in texts.measures] == [0, 1, 2]
+    last, logged = texts.measures[-1], [one for one in stages(finished) if one["stage"] == "check"][-1]["metrics"]
+    assert last.gold.value == pytest.approx(logged["check/gold_mean"])
+    assert (last.kl, last.win_rate_gold) == (logged["check/kl"], logged["check/win_rate_gold"])
+    assert (texts.algorithm, texts.rollouts, len(texts.rollout)) == ("GRPO", 6, 6)
+    assert len(texts.samples) == 8
+    assert all(one.gold in (0.0, 1.0) and one.reward is not None and one.kl is not None for one in texts.samples)
+    page = (finished / "report.html").read_text()
+    assert "The newest rollout" in page
+    for one in (*texts.samples, *texts.rollout):
+        assert escape(one.completion, quote=False) in unescape_quotes(page)
+    assert {one.name for one in summary.check.findings} >= {"sampler and trainer", "distance", "ends", "repetition"}
+    assert "episode length" not in {one.name for one in summary.check.findings}
+
+
+def unescape_quotes(page: str) -> str:
+    return page.replace("&quot;", '"').replace("&#x27;", "'").replace("&#39;", "'")
+
+
+def test_the_watch_shows_texts(finished):
+    with Store.open(finished / "store.sqlite") as store:
+        client = TestClient(watching(store), base_url="http://127.0.0.1")
+        assert client.get("/api/watch/summary").json()["texts"]["rollouts"] == 6
+        listed = client.get("/api/watch/behaviours").json()
+        assert listed["behaviours"]["total"] > 12
+        assert any(row["opinion"] is not None for row in listed["behaviours"]["rows"])
+        asked = client.get("/api/watch/questions").json()["asked"]
+        assert len(asked) == 12
+        found = client.get(f"/api/watch/questions/{asked[0]['query']}").json()
+        assert found["asked"]["odds"] is not None  # of the model that chose it
+        assert all(one["completion"] for one in found["seen"])
+        assert client.get("/api/watch/metrics").status_code == 200
+
+
+def test_every_metric_is_explained(finished):
+    logged = {name for stage in stages(finished) for name in stage["metrics"]}
+    assert {"train/reward", "check/win_rate_gold", "act/gold_mean"} <= logged
+    assert logged <= set(METRICS)
+
+
+def test_ppo_learns_from_the_same_reward(tmp_path):
+    ppo = {"steps": 2, "prompts": 3, "max_tokens": 8, "epochs": 2, "checkpoint_every": 1}
+    with Run.create(small(improve={"ppo": ppo}, loop={"rounds": 1}), tmp_path / "run") as run:
+        run.finish()
+        (row,) = [one for one in stages(tmp_path / "run") if one["stage"] == "improve"]
+        assert row["metrics"]["train/critic/loss"] > 0
+        assert set(row["metrics"]) <= set(METRICS)
+        assert sorted(row["artefacts"]) == ["course", "rollout/1", "rollout/2"]
+
+
+def test_a_run_file_is_of_a_language_model_by_its_tables(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text(
+        "[model]\npath = 'x'\n[improve]\npreset = 'rloo'\ngroup = { steps = 7, update = { learning_rate = 1e-6 } }\n"
+    )
+    config = read(file)
+    assert isinstance(config, TextRunConfig)
+    usual = preset("rloo")
+    update = dataclasses.replace(usual.update, learning_rate=1e-6)
+    assert config.improve.group == dataclasses.replace(usual, steps=7, update=update)
+    assert settings_of(json.loads(json.dumps(to_json(config)))) == config
+    file.write_text("[prompts]\ninstrutcions = 5\n")
+    with pytest.raises(ConfigError, match="did you mean `instructions`"):
+        read(file)
+    file.write_text("[model]\npath = 'x'\n[policy.sac]\n")
+    with pytest.raises(ConfigError, match="unknown key"):
+        read(file)
+    file.write_text("[world]\nid = 'Pendulum-v1'\n")
+    assert isinstance(read(file), RunConfig)
+
+
+def test_an_unknown_algorithm_is_named(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("[model]\npath = 'x'\n[improve]\npreset = 'gpro'\n")
+    with pytest.raises(ConfigError, match="no such algorithm"):
+        read(file)
+
+
+def test_an_estimate_says_what_a_run_costs_and_starts_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text(f"[model]\npath = '{tiny()}'\n")
+    assert plaudit(["run", "run.toml", "--estimate", "--ask.labels", "20"]) == 0
+    said = capsys.readouterr().out
+    assert "20 in 2 rounds" in said
+    assert "200 rollouts" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]

@@ -72,6 +72,7 @@ METRICS: dict[str, str] = {
     "sft/loss_before": "mean negative log-likelihood of their tokens before, in nats",
     "sft/loss": "the same afterwards",
     "reward/texts_too_long": "texts that answers were about and that do not fit into the model's context; these answers are left out",
+    "reward/texts_empty": "texts that answers were about and that hold no token to read; these answers are left out",
     "check/gold_mean": "mean true reward of completions of held-out prompts (language models)",
     "check/gold_std": "its standard deviation over completions",
     "check/reward_mean": "mean learned reward of the same, in deviations of the texts that answers were about",
