@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
-from plaudit.check import diagnose, environment, language_model, learned, text_reward, texts
+from plaudit.check import diagnose, environment, language_model, learned, model_files, text_reward, texts
 from plaudit.cli.main import VERBS
 from plaudit.cli.main import main as plaudit
 from plaudit.loop.config import RunConfig
@@ -170,6 +170,7 @@ class Message:
 GROUPS: tuple[tuple[str, ModuleType], ...] = (
     ("Questions and answers", diagnose),
     ("Reward and policy", learned),
+    ("Directory of a language model", model_files),
     ("Language model, before it is trained", language_model),
     ("Reward of texts", text_reward),
     ("Runs on texts", texts),

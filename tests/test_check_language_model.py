@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from plaudit.check import language_model as checks
-from plaudit.check import probing
+from plaudit.check import model_files, probing
 from plaudit.check.diagnose import Severity
 from plaudit.cli.main import main
 from plaudit.engine.gemm import Gemm
 from plaudit.engine.load import LoraConfig, add_lora
 from plaudit.engine.model import LanguageModel
+from plaudit.errors import RecordError
 from tests.text_examples import model, tokenizer
 
 ALWAYS = {
@@ -137,6 +138,20 @@ def test_a_template_that_writes_the_begin_token_too_is_named():
     assert found(fresh(speaks=speaks))["begin token"].severity is Severity.NOTE
 
 
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{{ raise_exception('no assistants') }}", "no assistants"),
+        ("{{ messages[0]['content'] }}<|im_end|>", "leaves out"),
+    ],
+)
+def test_a_template_that_takes_no_answers_is_refused(template, why):
+    speaks = words()
+    speaks.chat_template = template
+    with pytest.raises(RecordError, match=why):
+        found(fresh(speaks=speaks))
+
+
 def test_a_model_without_template_takes_plain_prompts():
     findings = found(fresh(speaks=words(template=None)))
     assert bad(findings) == set()
@@ -169,15 +184,15 @@ def test_a_swapped_reference_has_the_wrong_sign(monkeypatch):
 
 
 def test_sampling_that_the_directory_asks_for_is_named():
-    finding = checks.cut_sampling({"top_p": 0.9, "top_k": 50, "temperature": None, "repetition_penalty": 1.0})
+    finding = model_files.cut_sampling({"top_p": 0.9, "top_k": 50, "temperature": None, "repetition_penalty": 1.0})
     assert finding.severity is Severity.NOTE
     assert "top_p 0.9, top_k 50" in finding.message
-    assert checks.cut_sampling({"top_p": 1.0, "top_k": None}).severity is Severity.OK
+    assert model_files.cut_sampling({"top_p": 1.0, "top_k": None}).severity is Severity.OK
 
 
 def test_an_end_among_others_that_pads_is_a_warning():
-    assert checks.pad_token(0, 2, (2, 0)).severity is Severity.WARNING
-    assert checks.pad_token(None, 2, (2,)).severity is Severity.NOTE
+    assert model_files.pad_token(0, 2, (2, 0)).severity is Severity.WARNING
+    assert model_files.pad_token(None, 2, (2,)).severity is Severity.NOTE
 
 
 def test_in_bf16_the_mean_counts_and_in_fp32_the_worst():

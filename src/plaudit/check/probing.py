@@ -1,4 +1,4 @@
-"""Loads a language model as a training would, samples a little, and measures what the checks of `language_model` judge."""
+"""Loads a language model as a training would, samples a little, and measures what `language_model` and `model_files` judge."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plaudit.check import language_model as checks
+from plaudit.check import model_files
 from plaudit.check.diagnose import Finding, Severity
 from plaudit.engine.batch import Batch
 from plaudit.engine.gemm import onednn_exact, probe
@@ -20,7 +21,7 @@ from plaudit.engine.load import Dtype, LoraConfig, ModelConfig
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout, Sampling
 from plaudit.engine.text import DATE, Ids, Tokeniser, stop_ids
-from plaudit.errors import ConfigError
+from plaudit.errors import ConfigError, RecordError
 from plaudit.language.training import policy
 from plaudit.ops.kl import Estimator, estimate
 from plaudit.records import Message, Text
@@ -45,7 +46,7 @@ def model_report(path: str, *, dtype: Dtype = Dtype.FLOAT32, seed: int = 0) -> l
     choice = probe(dtype.value)
     choice.apply()
     model = policy(ModelConfig(path, dtype=dtype, lora=LoraConfig()), seed=seed)
-    about = checks.products(choice.dtype, choice.backend, choice.threads, onednn_exact())
+    about = model_files.products(choice.dtype, choice.backend, choice.threads, onednn_exact())
     return [*examine_model(model, seed=seed), about]
 
 
@@ -54,16 +55,16 @@ def examine_model(model: LanguageModel, *, seed: int = 0) -> list[Finding]:
 
     What would have to be sampled is left out where weights, vocabulary, end or context make that impossible.
     """
-    still = [*_of_files(model), checks.fast_path(model.why_slow)]
+    still = [*_of_files(model), model_files.fast_path(model.why_slow)]
     ends = _ends(model)
-    still += [checks.end_token(ends)]
+    still += [model_files.end_token(ends)]
     if not ends:
         return still
     words = Tokeniser(model.tokenizer, stop=ends)
     prompts = [words.prompt(_asked(question, model)) for question in QUESTIONS]
     still += _of_tokens(model, words, prompts)
     room = min(model.context - max(map(len, prompts)), sys.maxsize)
-    still.append(checks.context(None if model.context == sys.maxsize else model.context, room))
+    still.append(model_files.context(None if model.context == sys.maxsize else model.context, room))
     if any(one.severity is Severity.PROBLEM and one.name in ("weights", "vocabulary", "context") for one in still):
         return still
     allowed = min(LONGEST, room)
@@ -77,9 +78,9 @@ def _of_files(model: LanguageModel) -> list[Finding]:
     settings = getattr(model.causal, "generation_config", None)
     known = 1 + max(cast("dict[str, int]", model.tokenizer.get_vocab()).values(), default=-1)
     return [
-        checks.weights(broken),
-        checks.vocabulary(known, int(model.causal.get_input_embeddings().weight.shape[0])),
-        checks.cut_sampling({name: getattr(settings, name, None) for name in checks.USUAL}),
+        model_files.weights(broken),
+        model_files.vocabulary(known, int(model.causal.get_input_embeddings().weight.shape[0])),
+        model_files.cut_sampling({name: getattr(settings, name, None) for name in model_files.USUAL}),
     ]
 
 
@@ -96,20 +97,29 @@ def _asked(question: str, model: LanguageModel) -> Text:
 
 def _of_tokens(model: LanguageModel, words: Tokeniser, prompts: Sequence[Ids]) -> list[Finding]:
     tokenizer = model.tokenizer
-    template, after, naive = tokenizer.chat_template, None, 0
-    if template:
-        turns = [{"role": "user", "content": QUESTIONS[0]}, {"role": "assistant", "content": ANSWER}]
-        filled: str = tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=False, date_string=DATE
-        )
-        behind = filled[filled.rindex(ANSWER) + len(ANSWER) :]
-        after = tuple(tokenizer(behind, add_special_tokens=False)["input_ids"]) if behind else ()
-        naive = _leading(tokenizer(filled)["input_ids"], tokenizer)
+    after, naive = _behind_an_answer(tokenizer, words) if tokenizer.chat_template else (None, 0)
     return [
-        checks.pad_token(tokenizer.pad_token_id, tokenizer.eos_token_id, words.stop),
-        checks.turn_end(after, words.stop),
-        checks.begin_token(max(_leading(prompt, tokenizer) for prompt in prompts), naive),
+        model_files.pad_token(tokenizer.pad_token_id, tokenizer.eos_token_id, words.stop),
+        model_files.turn_end(after, words.stop),
+        model_files.begin_token(max(_leading(prompt, tokenizer) for prompt in prompts), naive),
     ]
+
+
+def _behind_an_answer(tokenizer: Any, words: Tokeniser) -> tuple[Ids, int]:
+    """What the template writes behind an answer, and how many begin tokens its text gets when it is tokenised as usual."""
+    words.group(QUESTIONS[0], [(Message("assistant", ANSWER),)])  # says why, if the template refuses
+    turns = [{"role": "user", "content": QUESTIONS[0]}, {"role": "assistant", "content": ANSWER}]
+    filled: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False, date_string=DATE)
+    _, found, behind = filled.rpartition(ANSWER)
+    if not found:
+        raise RecordError(
+            "The chat template changes or leaves out what the assistant said",
+            got=filled,
+            expected=f"{ANSWER!r} in it",
+            next_step="correct tokenizer.chat_template: as it is, no answer can be learned",
+        )
+    after = tuple(tokenizer(behind, add_special_tokens=False)["input_ids"]) if behind else ()
+    return after, _leading(tokenizer(filled)["input_ids"], tokenizer)
 
 
 def _leading(ids: Sequence[int], tokenizer: Any) -> int:
