@@ -131,7 +131,7 @@ class TextReward:
                 expected=f"format {FORMAT}, heads for hidden states of {width_of(model)}",
             )
         annotators = {name: from_json(AnswerModel, one) for name, one in facts["annotators"].items()}
-        heads = tensors["heads"].to(model.device)
+        heads = tensors["heads"].clone().to(model.device)  # a file's tensors lie elsewhere in memory, which moves last bits
         return cls(model, tuple(facts["names"]), heads, tensors["offset"], tensors["scale"], annotators)
 
 
