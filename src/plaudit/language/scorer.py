@@ -131,7 +131,8 @@ class TextReward:
                 expected=f"format {FORMAT}, heads for hidden states of {width_of(model)}",
             )
         annotators = {name: from_json(AnswerModel, one) for name, one in facts["annotators"].items()}
-        heads = tensors["heads"].clone().to(model.device)  # a file's tensors lie elsewhere in memory, which moves last bits
+        # a file's tensors lie elsewhere in memory than fitted ones, which would move last bits
+        heads = tensors["heads"].clone().to(model.device)
         return cls(model, tuple(facts["names"]), heads, tensors["offset"], tensors["scale"], annotators)
 
 
