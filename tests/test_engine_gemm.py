@@ -42,11 +42,9 @@ def test_oneDNN_is_refused_where_it_is_not_exact(monkeypatch):  # noqa: N802
     assert probe(repeats=1).backend == "default"
 
 
-def test_what_is_applied_and_left_for_few_rows():
+def test_what_is_applied():
     Gemm("float32", "onednn", threads=1).apply()
     assert torch.get_num_threads() == 1
-    switched = torch.backends.mkldnn.matmul.fp32_precision
-    assert switched == "bf16"
-    with Gemm("float32", "onednn").few_rows():
-        assert torch.backends.mkldnn.matmul.fp32_precision == "none"
-    assert torch.backends.mkldnn.matmul.fp32_precision == switched
+    assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    Gemm("float32", "default", threads=1).apply()
+    assert torch.backends.mkldnn.matmul.fp32_precision == "none"

@@ -14,7 +14,18 @@ from plaudit.engine.batch import Batch
 from plaudit.errors import ConfigError, IntegrityError, LearningError, RunError
 from plaudit.language.direct import DirectConfig
 from plaudit.language.sft import SftConfig
-from plaudit.language.update import PATIENCE, Schedule, Update, UpdateConfig, named, parts, rate, rows_of_step
+from plaudit.language.update import (
+    PATIENCE,
+    Schedule,
+    Update,
+    UpdateConfig,
+    keep,
+    named,
+    parts,
+    rate,
+    resume,
+    rows_of_step,
+)
 from tests.ops_examples import SEEDS, examples
 
 
@@ -107,8 +118,8 @@ def test_a_checkpoint_goes_on_with_equal_bits(stop, tmp_path):
     straight, first, second = toy(), toy(), toy()
     expected = [straight.step([loss_of(straight)]) for _ in range(8)]
     found = [first.step([loss_of(first)]) for _ in range(stop)]
-    first.keep(tmp_path)
-    second.resume(tmp_path)
+    keep(first, tmp_path)
+    resume(second, tmp_path)
     found += [second.step([loss_of(second)]) for _ in range(8 - stop)]
     assert repr(found) == repr(expected)  # NaN is not equal to itself
     assert all(torch.equal(a, b) for a, b in zip(second.parameters, straight.parameters, strict=True))
@@ -117,14 +128,14 @@ def test_a_checkpoint_goes_on_with_equal_bits(stop, tmp_path):
 
 def test_only_the_newest_checkpoint_stays(tmp_path):
     update = toy()
-    update.resume(tmp_path)  # there is none yet
+    resume(update, tmp_path)  # there is none yet
     assert update.done == 0
     for _ in range(3):
         update.step([loss_of(update)])
-        update.keep(tmp_path)
+        keep(update, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     other = toy()
-    other.resume(tmp_path)
+    resume(other, tmp_path)
     assert other.done == 3
 
 
@@ -148,17 +159,17 @@ def test_every_setting_is_explained(config):
 def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(tmp_path):
     update = toy()
     update.step([loss_of(update)])
-    update.keep(tmp_path)
+    keep(update, tmp_path)
     with pytest.raises(RunError, match="other parameters"):
-        Update([Parameter(torch.ones(3))], UpdateConfig(), steps=8).resume(tmp_path)
+        resume(Update([Parameter(torch.ones(3))], UpdateConfig(), steps=8), tmp_path)
     with pytest.raises(RunError, match="other settings"):
-        Update(update.parameters, UpdateConfig(), steps=8, training="another").resume(tmp_path)
+        resume(Update(update.parameters, UpdateConfig(), steps=8, training="another"), tmp_path)
     file = tmp_path / (tmp_path / "latest").read_text() / "update.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
     with pytest.raises(IntegrityError):
-        toy().resume(tmp_path)
+        resume(toy(), tmp_path)
 
 
 @examples(st.integers(1, 9), st.integers(1, 7), SEEDS)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -51,16 +49,6 @@ class Gemm:
         """Set it for this process, once, before the first product. Backward passes run under it as well."""
         torch.set_num_threads(self.threads)
         _switch("bf16" if self.backend == "onednn" else "none")
-
-    @contextmanager
-    def few_rows(self) -> Generator[None]:
-        """Products of few rows, as in decoding: torch's default is faster there."""
-        before = _switched()
-        _switch("none")
-        try:
-            yield
-        finally:
-            _switch(before)
 
 
 def probe(dtype: str = "float32", *, threads: int | None = None, repeats: int = 5) -> Gemm:

@@ -22,7 +22,7 @@ from plaudit.engine.model import LanguageModel
 from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError, RecordError
 from plaudit.language.texts import Pair, fitting
-from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_step
+from plaudit.language.update import Update, UpdateConfig, keep, named, parts, resume, rows_of_step
 from plaudit.ops.direct import Direct, averaged, implicit, pair_loss
 from plaudit.ops.tokens import segment_sum
 from plaudit.run.monitor import Monitor, Signal, Unwatched
@@ -65,7 +65,7 @@ class DirectConfig:
 
 
 class Alignment:
-    """One policy under training. What is kept of it: `update.keep(folder)`, `update.resume(folder)`.
+    """One policy under training. What is kept of it: `keep(stage.update, folder)`, `resume(stage.update, folder)` of `plaudit.language.update`.
 
     Args:
         model: the policy.
@@ -183,7 +183,7 @@ def train(
     stage = Alignment(model, config, reference=reference, training=training)
     held = _held(stage, rows) if config.keep_reference else None
     if folder is not None:
-        stage.update.resume(folder)
+        resume(stage.update, folder)
     while stage.update.done < config.steps:
         chosen = rows_of_step(stage.update.done, config.batch_size, count=len(rows), seed=seed, name="direct")
         kept = None if held is None else held[chosen].flatten()
@@ -191,7 +191,7 @@ def train(
         if stage.update.done == 1:
             _check_start(metrics, config.beta)
         if folder is not None and stage.update.due(config.checkpoint_every):
-            stage.update.keep(folder)
+            keep(stage.update, folder)
         if watching.report(1, metrics) is Signal.STOP:
             break
     return stage

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,11 +15,10 @@ from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout
 from plaudit.errors import ConfigError, LearningError, RunError
-from plaudit.language.update import LATEST, parts
+from plaudit.language.update import parts
 from plaudit.ops.policy import Correction, sampler_weights
 from plaudit.ops.tokens import Average, Totals, average, totals
 from plaudit.records import canonical_json
-from plaudit.run.checkpoint import commit, locate, remove_others, replace
 from plaudit.run.seeds import generator
 
 Prompts = Sequence[Sequence[int]]
@@ -231,33 +230,6 @@ class Sums:
 def mean_of(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Means of what several optimiser steps returned."""
     return {name: sum(one[name] for one in found) / len(found) for name in (found[0] if found else ())}
-
-
-class Kept(Protocol):
-    """What can be written into a folder and read from it."""
-
-    def save(self, folder: Path) -> None:
-        """Write everything into a folder that exists."""
-        ...
-
-    def load(self, folder: Path) -> None:
-        """Inverse of `save`."""
-        ...
-
-
-def keep(stage: Kept, root: Path) -> None:
-    """Make the newest checkpoint under `root`, durable and in one step, and remove those before it."""
-    name = commit(root, stage.save)
-    temporary = root / f"{LATEST}.new"
-    temporary.write_text(name)
-    replace(temporary, root / LATEST)
-    remove_others(root, [name, LATEST])
-
-
-def resume(stage: Kept, root: Path) -> None:
-    """Go on from the newest checkpoint under `root`, if there is one. Raises IntegrityError if it is damaged."""
-    if (root / LATEST).exists():
-        stage.load(locate(root, (root / LATEST).read_text()))
 
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -38,21 +38,19 @@ from plaudit.language.experience import (
     checked,
     chosen,
     corrected,
-    keep,
     mean_of,
     order,
     per_completion,
     pieces,
     read_facts,
     reference_of,
-    resume,
     scored,
     together,
     write_facts,
 )
 from plaudit.language.group_config import Baseline, GroupConfig, Paid
 from plaudit.language.group_loss import group_loss
-from plaudit.language.update import Update, named
+from plaudit.language.update import Update, keep, named, resume
 from plaudit.ops.advantages import from_group_means, groups_of, leave_one_out, reinforce_plus_plus
 from plaudit.ops.kl import Controller, Estimator, estimate
 from plaudit.ops.scores import clipped, informative, overlong, token_rewards, without_end

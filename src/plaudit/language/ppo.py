@@ -39,20 +39,18 @@ from plaudit.language.experience import (
     about_sampler,
     checked,
     corrected,
-    keep,
     mean_of,
     order,
     per_completion,
     pieces,
     read_facts,
     reference_of,
-    resume,
     scored,
     write_facts,
 )
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.ppo_loss import critic_loss, policy_loss
-from plaudit.language.update import Update, named, parts
+from plaudit.language.update import Update, keep, named, parts, resume
 from plaudit.ops.advantages import gae, whiten
 from plaudit.ops.kl import Controller, Estimator, estimate
 from plaudit.ops.policy import explained_variance

@@ -21,7 +21,7 @@ from plaudit.engine.model import LanguageModel
 from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError
 from plaudit.language.texts import Example, fitting
-from plaudit.language.update import Update, UpdateConfig, named, parts, rows_of_step
+from plaudit.language.update import Update, UpdateConfig, keep, named, parts, resume, rows_of_step
 from plaudit.ops.tokens import negative_log_likelihood, totals
 from plaudit.run.monitor import Monitor, Signal, Unwatched
 
@@ -47,7 +47,7 @@ class SftConfig:
 
 
 class Sft:
-    """One model under training. What is kept of it: `update.keep(folder)`, `update.resume(folder)`."""
+    """One model under training. What is kept of it: `keep(stage.update, folder)`, `resume(stage.update, folder)` of `plaudit.language.update`."""
 
     def __init__(self, model: LanguageModel, config: SftConfig, *, training: str = "") -> None:
         self.model, self.config = model, config
@@ -105,13 +105,13 @@ def train(
     listed = [[row.prompt, row.completions[0], weight] for row, weight in zip(rows, weights.tolist(), strict=True)]
     stage = Sft(model, config, training=named(config, seed, listed))
     if folder is not None:
-        stage.update.resume(folder)
+        resume(stage.update, folder)
     while stage.update.done < config.steps:
         drawn = rows_of_step(stage.update.done, config.batch_size, count=len(rows), seed=seed, name="sft")
         batch = Batch.of([rows[place].prompt for place in drawn], [rows[place].completions for place in drawn])
         metrics = stage.step(batch, weights=weights[drawn])
         if folder is not None and stage.update.due(config.checkpoint_every):
-            stage.update.keep(folder)
+            keep(stage.update, folder)
         if watching.report(1, metrics) is Signal.STOP:
             break
     return stage

@@ -20,13 +20,13 @@ from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError, RunError
 from plaudit.language import direct, group, ppo, sft
 from plaudit.language.critic import Critic, paid_by
-from plaudit.language.experience import Told, keep, resume
+from plaudit.language.experience import Told
 from plaudit.language.group_config import GroupConfig
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import RewardFitting, TextRewardConfig
 from plaudit.language.scorer import TextReward, export
 from plaudit.language.texts import demonstrated, preferred
-from plaudit.language.update import done_at
+from plaudit.language.update import done_at, keep, resume
 from plaudit.records.codec import canonical_json, to_json
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.monitor import Signal

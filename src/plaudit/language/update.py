@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -191,18 +192,30 @@ class Update:
                 self._optimiser.state[parameter] = {name: x.to(parameter.device) for name, x in found.items()}
         self.done, self.skipped, self._in_a_row = place["done"], place["skipped"], place["in_a_row"]
 
-    def keep(self, root: Path) -> None:
-        """Make the newest checkpoint under `root`, durable and in one step, and remove those before it."""
-        name = commit(root, self.save)
-        temporary = root / f"{LATEST}.new"
-        temporary.write_text(name)
-        replace(temporary, root / LATEST)
-        remove_others(root, [name, LATEST])
 
-    def resume(self, root: Path) -> None:
-        """Go on from the newest checkpoint under `root`, if there is one. Raises IntegrityError if it is damaged."""
-        if (root / LATEST).exists():
-            self.load(locate(root, (root / LATEST).read_text()))
+class Kept(Protocol):
+    """What can be written into a folder and read from it."""
+
+    def save(self, folder: Path) -> None:
+        """Write everything into a folder that exists."""
+
+    def load(self, folder: Path) -> None:
+        """Inverse of `save`."""
+
+
+def keep(stage: Kept, root: Path) -> None:
+    """Make the newest checkpoint under `root`, durable and in one step, and remove those before it."""
+    name = commit(root, stage.save)
+    temporary = root / f"{LATEST}.new"
+    temporary.write_text(name)
+    replace(temporary, root / LATEST)
+    remove_others(root, [name, LATEST])
+
+
+def resume(stage: Kept, root: Path) -> None:
+    """Go on from the newest checkpoint under `root`, if there is one. Raises IntegrityError if it is damaged."""
+    if (root / LATEST).exists():
+        stage.load(locate(root, (root / LATEST).read_text()))
 
 
 def done_at(root: Path) -> int:

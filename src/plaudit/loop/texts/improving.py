@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from plaudit.engine.decode import Rollout
-from plaudit.language import experience as kept
-from plaudit.language.experience import Told
+from plaudit.language import update as kept
+from plaudit.language.experience import Prompts, Score, Told, order
 from plaudit.language.group import Group
 from plaudit.language.ppo import PPO
 from plaudit.loop.context import Outcome
@@ -69,12 +69,12 @@ def _learner(context: TextContext, seed: int) -> Group | PPO:
     return PPO(cast.policy, cast.critic_of(context.reward), settings.ppo, seed, reference=cast.start)
 
 
-def _collect(learner: Group | PPO, ids: kept.Prompts, score: kept.Score) -> tuple[tuple[int, ...], Rollout, Tensor]:
+def _collect(learner: Group | PPO, ids: Prompts, score: Score) -> tuple[tuple[int, ...], Rollout, Tensor]:
     """Which prompts were asked next, what was said, and what it was worth."""
     if isinstance(learner, Group):
         return learner.collect(ids, score)
     size = learner.config.prompts
-    places = tuple(kept.order(learner.seed, len(ids), start=learner.rollouts * size, size=size))
+    places = tuple(order(learner.seed, len(ids), start=learner.rollouts * size, size=size))
     rollout = learner.generate([ids[place] for place in places])
     return places, rollout, score(rollout)
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from plaudit.language import experience as kept
+from plaudit.language import update as kept
 from plaudit.language.reward import RewardFitting
 from plaudit.language.scorer import FACTS, HEADS, TextReward
 from plaudit.loop.context import Outcome, stage_key
