@@ -213,7 +213,7 @@ def keys_to_next(chromium: Any, served: Studio, keys: int) -> list[float]:
     for number in range(keys):
         page.wait_for_timeout(THINK)
         page.keyboard.press("ArrowLeft" if number % 2 else "ArrowRight")
-        page.wait_for_function(f"window.took.length > {number}")
+        page.wait_for_function("(number) => window.took.length > number", arg=number)
     took = page.evaluate("window.took")
     context.close()
     return [float(one) for one in took]
