@@ -10,7 +10,7 @@ import torch
 from plaudit.engine.load import LoraConfig, add_lora
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Sampler, Sampling
-from plaudit.engine.vllm_sampler import VllmSampler, merged
+from plaudit.engine.vllm_sampler import VllmSampler
 from plaudit.errors import ConfigError, MissingExtra
 from tests.text_examples import model, tokenizer
 
@@ -87,7 +87,7 @@ def test_new_weights_reach_it_with_the_adapter_merged():
     with torch.no_grad():
         torch.testing.assert_close(engine.speaker.logprobs(batch).logprobs, policy.logprobs(batch).logprobs)
     assert engine.forgot == 1
-    assert dict(merged(policy.view(None))).keys() == model("llama").state_dict().keys()
+    assert policy.view(None).merged().keys() == model("llama").state_dict().keys()
 
 
 def test_an_empty_prompt_needs_a_begin_token():

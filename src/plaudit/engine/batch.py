@@ -96,19 +96,20 @@ class Batch:
             chosen.setdefault(group[row], []).append(everything[row])
         return Batch(tuple(self.prompts[i] for i in chosen), tuple(tuple(ones) for ones in chosen.values()))
 
-    def parts(self, max_tokens: int) -> Iterator[list[int]]:
+    def parts(self, max_tokens: int, *, whole: bool = False) -> Iterator[list[int]]:
         """Rows in micro-batches of at most `max_tokens` tokens, shared prompts counted once.
 
-        Rows that answer the same prompt stay together where they fit; a row that is longer by itself stands alone.
+        Rows that answer the same prompt stay together where they fit, or with `whole` in any case; what is longer by itself
+        stands alone.
         """
         part: list[int] = []
         spent, last = 0, -1
         for row, (group, length) in enumerate(zip(self.group.tolist(), self.lengths.tolist(), strict=True)):
             prompt = len(self.prompts[group])
-            whole = prompt + sum(len(one) for one in self.completions[group])
+            together = prompt + sum(len(one) for one in self.completions[group])
             cost = length if group == last else length + prompt
-            begins_group = group != last and spent + whole > max_tokens >= whole
-            if part and (spent + cost > max_tokens or begins_group):
+            begins_group = group != last and spent + together > max_tokens and (whole or together <= max_tokens)
+            if part and (begins_group or (spent + cost > max_tokens and not whole)):
                 yield part
                 part, spent, cost = [], 0, length + prompt
             part.append(row)

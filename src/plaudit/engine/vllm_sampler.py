@@ -6,7 +6,7 @@ exp(log p - recorded log p), cut off above (truncated importance sampling). vLLM
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class VllmSampler:
     def refresh(self, model: LanguageModel) -> None:
         """Give vLLM the policy's weights, adapter merged, and let it forget what it cached with older ones."""
         inner = self._engine.llm_engine.model_executor.driver_worker.model_runner.model
-        inner.load_weights(merged(model))
+        inner.load_weights(model.merged().items())
         self._engine.reset_prefix_cache()
 
     def _setting(self, sampling: Sampling, stop: Iterable[int], key: int) -> Any:
@@ -99,23 +99,3 @@ class VllmSampler:
             seed=key,
             detokenize=False,
         )
-
-
-@torch.no_grad()
-def merged(model: LanguageModel) -> Iterator[tuple[str, Tensor]]:
-    """Names and weights of the plain causal model that computes what this view does."""
-    causal = model.causal
-    adapted = {
-        name: module
-        for name, module in causal.named_modules()
-        if hasattr(module, "base_layer")
-        and model.adapter is not None
-        and model.adapter in getattr(module, "lora_A", {})
-    }
-    for name, value in causal.state_dict().items():
-        if ".lora_" in name:
-            continue
-        owner, _, kind = name.rpartition(".base_layer.")
-        if owner in adapted and kind == "weight":
-            value = value + adapted[owner].get_delta_weight(model.adapter).to(value.dtype)
-        yield name.replace(".base_layer.", "."), value

@@ -5,23 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from plaudit.engine.text import Group
 from plaudit.errors import LearningError, RecordError
-from plaudit.records import Choice, Comparison, Demonstration, Feedback, Query, Text, TextSegment
-
-
-class TextStore(Protocol):
-    """Where records are looked up; `plaudit.store.Store` is one."""
-
-    def queries(self) -> list[Query]:
-        """All queries."""
-        ...
-
-    def texts(self, ids: Sequence[str]) -> dict[str, TextSegment]:
-        """Texts by id. Raises StoreError when one is missing, or is no text."""
-        ...
+from plaudit.records import Choice, Comparison, Demonstration, Feedback, Text, TextSegment
+from plaudit.reward.texts import TextStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,21 +243,8 @@ class Part:
 
 def parts(batch: Batch, max_tokens: int) -> Iterator[Part]:
     """Micro-batches of whole groups, of at most so many tokens where a group allows it."""
-    waiting: list[int] = []
-    spent = row = 0
-    for prompt, group in zip(batch.prompts, batch.completions, strict=True):
-        cost = len(prompt) + sum(len(completion) for completion in group)
-        if waiting and spent + cost > max_tokens:
-            yield _part(batch, waiting)
-            waiting, spent = [], 0
-        waiting, spent = [*waiting, *range(row, row + len(group))], spent + cost
-        row += len(group)
-    if waiting:
-        yield _part(batch, waiting)
-
-
-def _part(batch: Batch, rows: list[int]) -> Part:
-    return Part(batch.take(rows), torch.tensor(rows), batch.where(rows))
+    for rows in batch.parts(max_tokens, whole=True):
+        yield Part(batch.take(rows), torch.tensor(rows), batch.where(rows))
 
 
 def rows_of_step(step: int, size: int, *, count: int, seed: int, name: str) -> list[int]:

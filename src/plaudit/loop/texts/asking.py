@@ -9,12 +9,11 @@ import numpy as np
 
 from plaudit.ask.acquisition import disagreement, entropy
 from plaudit.ask.mix import draw_kind
-from plaudit.language.scorer import TextReward
+from plaudit.language.scorer import TextReward, side_by_side
 from plaudit.loop.context import Outcome, stage_key
 from plaudit.loop.desk import Desk
 from plaudit.loop.texts.config import TextStrategy, questions_per_round
 from plaudit.loop.texts.context import TextContext
-from plaudit.loop.texts.encoding import batch_of
 from plaudit.records import Feedback, Query, QueryKind, TextSegment
 from plaudit.report.samples import load
 from plaudit.run.seeds import generator
@@ -139,5 +138,5 @@ def _scores(context: TextContext, groups: Sequence[Sequence[TextSegment]]) -> np
 
 def _members(context: TextContext, reward: TextReward, texts: Sequence[TextSegment]) -> np.ndarray:
     """[member, text] scores in log-odds units."""
-    batch, place = batch_of(texts, context.encode)
+    batch, place = side_by_side([context.group(text) for text in texts])
     return reward.score(batch).members[:, place]

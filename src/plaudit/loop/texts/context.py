@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plaudit.engine.decode import Rollout, Sampling
+from plaudit.engine.text import Group
 from plaudit.language.scorer import TextReward
 from plaudit.loop.context import Shared
 from plaudit.loop.texts.config import TextRunConfig
@@ -45,14 +46,12 @@ class TextContext(Shared[TextRunConfig]):
             for number, row in zip(group, rollout.batch.rows, strict=True)
         ]
 
-    def encode(self, text: TextSegment) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
-        """Tokens of a text's prompt and completion for the reward, and where it is judged: at its last token."""
+    def group(self, text: TextSegment) -> Group:
+        """Tokens of a text's prompt and completion, as the reward reads them; an empty completion is its end alone."""
         tokeniser = self.cast.tokeniser
         if not text.characters:
-            return tokeniser.prompt(text.prompt), tokeniser.stop[:1], (0,)
-        group = tokeniser.group(text.prompt, [text.completion])
-        (completion,) = group.completions
-        return group.prompt, completion, (len(completion) - 1,)
+            return Group(tokeniser.prompt(text.prompt), (tokeniser.stop[:1],))
+        return tokeniser.group(text.prompt, [text.completion])
 
     def held_out(self, count: int) -> tuple[Prompt, ...]:
         """The first held-out prompts."""

@@ -14,10 +14,9 @@ import numpy as np
 
 from plaudit.language import update as kept
 from plaudit.language.reward import RewardFitting
-from plaudit.language.scorer import FACTS, HEADS, TextReward
+from plaudit.language.scorer import FACTS, HEADS, TextReward, side_by_side
 from plaudit.loop.context import Outcome, stage_key
 from plaudit.loop.texts.context import TextContext
-from plaudit.loop.texts.encoding import batch_of
 from plaudit.loop.texts.judging import FloatArray
 from plaudit.loop.texts.models import keep, take, version_of
 from plaudit.loop.texts.training import folder_of
@@ -135,7 +134,7 @@ def _keep_opinions(context: TextContext, round_: int, when: When, texts: Sequenc
     short = [one for one in texts if fits(context, one)]
     if not short:
         return
-    batch, place = batch_of(short, context.encode)
+    batch, place = side_by_side([context.group(text) for text in short])
     members = reward.score(batch).members[:, place]
     keep_scores(
         context.journal.store, round_, when, reward=version, segments=[one.id for one in short], members=members
@@ -144,8 +143,8 @@ def _keep_opinions(context: TextContext, round_: int, when: When, texts: Sequenc
 
 def fits(context: TextContext, text: TextSegment) -> bool:
     """Whether a text is within the model's context; people may write what is not."""
-    prompt, completion, _ = context.encode(text)
-    return len(prompt) + len(completion) <= context.cast.reward.context
+    group = context.group(text)
+    return len(group.prompt) + len(group.completions[0]) <= context.cast.reward.context
 
 
 def _learned_and_true(context: TextContext, round_: int) -> tuple[FloatArray, FloatArray]:
@@ -156,6 +155,6 @@ def _learned_and_true(context: TextContext, round_: int) -> tuple[FloatArray, Fl
     known = [one for one in ([] if digest is None else load(store.blobs, digest)) if one.gold is not None]
     if reward is None or not known:
         return np.zeros(0), np.zeros(0)
-    batch, place = batch_of([TextSegment(one.prompt, one.completion) for one in known], context.encode)
+    batch, place = side_by_side([context.group(TextSegment(one.prompt, one.completion)) for one in known])
     learned = reward.normalised(batch)[:, place].mean(axis=0)
     return learned, np.array([one.gold for one in known], dtype=np.float64)
