@@ -35,8 +35,12 @@ KINDS: dict[str, dict[str, int]] = {
     "reward": {"rows": 8, "samples": 2},
     "grpo": {"rows": 16, "samples": 4},
     "rloo": {"rows": 16, "samples": 4},
+    "ppo": {"rows": 16, "samples": 4},
+    "rollout": {"rows": 16, "samples": 4},
 }
 """completions of a step (pairs for dpo and reward), and those of a prompt"""
+ALONE = ("ppo",)
+"""what TRL has no more: beside our own GRPO"""
 LONG = {"rows": 16, "samples": 8, "prompt": 256, "completion": 64}
 STEPS = {"float32": 2, "bfloat16": 3}
 WARMUP = 1
@@ -60,7 +64,7 @@ def cells(rounds: int, threads: int) -> Iterator[dict[str, Any]]:
     for number in range(rounds):
         for shape in shapes:
             for dtype in ("float32", "bfloat16"):
-                for side in ("trl", "plaudit"):
+                for side in ("trl", "plaudit") if shape["kind"] not in ALONE else ("plaudit",):
                     yield {"side": side, "dtype": dtype, **shape, "threads": threads, "round": number}
 
 
@@ -140,7 +144,7 @@ def _reward(model: Any, s: dict[str, Any]) -> Callable[[int], Any]:
         return "".join(text([rng.choice(known)]) for _ in range(length))
 
     texts, queries, answers = [], [], []
-    for number in range(s["rows"] * (WARMUP + s["steps"])):
+    for number in range(s["rows"] * (WARMUP + s["steps"] + 1)):  # the last step, which is not taken, ends the fit
         prompt = words(s["prompt"])
         pair = [TextSegment(prompt, words(_length(rng, s))) for _ in range(2)]
         query = Query(QueryKind.COMPARISON, tuple(one.id for one in pair), (0, 1), 0, number, "uniform")
@@ -195,7 +199,52 @@ def _group(name: str) -> Callable[[Any, dict[str, Any]], Callable[[int], Any]]:
     return begin
 
 
-STAGES = {"sft": _sft, "dpo": _dpo, "reward": _reward, "grpo": _group("grpo"), "rloo": _group("rloo")}
+def _ppo(model: Any, s: dict[str, Any]) -> Callable[[int], Any]:
+    """Four models on one base: the policy's, the reward's and the critic's adapters, and the base as the reference."""
+    from plaudit.engine.load import LoraConfig, add_lora
+    from plaudit.language.critic import Critic, paid_by
+    from plaudit.language.ppo import PPO
+    from plaudit.language.ppo_config import PPOConfig
+    from plaudit.language.scorer import TextReward
+
+    for name in ("reward", "critic"):
+        add_lora(model.module, LoraConfig(16, 32.0), seed=0, name=name)
+    policy = model.view("default")
+    reward = TextReward.fresh(model.view("reward"), ("overall",), 1, 0)
+    count = s["rows"] // s["samples"]
+    config = PPOConfig(
+        prompts=count, samples=s["samples"], max_tokens=s["completion"], epochs=1, steps=100, trust_sampler=True
+    )
+    ppo, score = (
+        PPO(policy, Critic.from_reward(reward, model.view("critic")), config, 0, sampler=_Endless(policy)),
+        paid_by(reward),
+    )
+
+    def step(number: int) -> None:
+        rng = random.Random(number)
+        rollout = ppo.generate([_ids(rng, s["prompt"]) for _ in range(count)])
+        ppo.step(ppo.experience(rollout, score(rollout)))
+
+    return step
+
+
+def _rollout(model: Any, s: dict[str, Any]) -> Callable[[int], Any]:
+    from plaudit.engine.sampling import Sampling
+
+    sampler, sampling = _Endless(model), Sampling(max_tokens=s["completion"])
+
+    def step(number: int) -> None:
+        rng = random.Random(number)
+        prompts = [_ids(rng, s["prompt"]) for _ in range(s["rows"] // s["samples"])]
+        sampler.generate(prompts, samples=s["samples"], sampling=sampling, seed=number)
+
+    return step
+
+
+STAGES = {
+    "sft": _sft, "dpo": _dpo, "reward": _reward, "grpo": _group("grpo"), "rloo": _group("rloo"), "ppo": _ppo,
+    "rollout": _rollout,
+}  # fmt: skip
 """by kind, what makes the function that is timed, from the number of a step"""
 
 

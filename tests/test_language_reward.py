@@ -211,6 +211,22 @@ def test_one_batch_is_the_likelihood_by_hand(store):
     assert told["loss"] == pytest.approx(expected + 0.1 * np.mean(squares), rel=1e-5)
 
 
+def test_micro_batches_add_up_to_the_whole_step(store):
+    answers = [one for kind in KINDS for one in answered(store, kind, 8)]
+
+    def after(most):
+        update = UpdateConfig(learning_rate=1e-2, epsilon=1.0, max_grad_norm=1e9, max_tokens=most)
+        config = TextRewardConfig(members=2, epochs=1, batch_size=len(answers), held_out=0.0, update=update)
+        fitting = RewardFitting(language_model(), answers, store, config=config, seed=1)
+        told = fitting.step()
+        return [one.detach().clone() for one in fitting.update.parameters], told
+
+    (whole, told), (cut, told_cut) = after(100_000), after(40)
+    for one, other in zip(whole, cut, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+    assert told_cut == pytest.approx(told, rel=1e-5)
+
+
 def test_texts_that_are_too_long_or_empty_leave_their_answers_out(store):
     answers = answered(store, "comparison", 20)
     long = TextSegment("say so .", "so " * 500)

@@ -181,6 +181,10 @@ def test_every_epoch_takes_every_row_once(count, size, seed):
         assert sorted(flat[start : start + count]) == list(range(count))
 
 
+def cost(batch):
+    return sum(map(len, batch.prompts)) + len(batch.tokens)
+
+
 @examples(st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=3), min_size=1, max_size=6), st.integers(1, 20))
 def test_parts_keep_groups_together_and_leave_nothing_out(groups, most):
     batch = Batch.of([[1, 2]] * len(groups), [[[7] * length for length in group] for group in groups])
@@ -190,5 +194,7 @@ def test_parts_keep_groups_together_and_leave_nothing_out(groups, most):
     held = [group for part in found for group in part.batch.completions]
     assert [len(group) for group in held] == [len(group) for group in groups]
     for part in found:
-        cost = sum(map(len, part.batch.prompts)) + len(part.batch.tokens)
-        assert cost <= most or len(part.batch.prompts) == 1
+        assert cost(part.batch) <= most or len(part.batch.prompts) == 1
+    greedy = [batch.take(rows) for rows in batch.parts(most, whole=True)]
+    assert len(found) == len(greedy)
+    assert max(cost(part.batch) for part in found) <= max(map(cost, greedy))

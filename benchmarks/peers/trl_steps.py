@@ -73,11 +73,41 @@ def lengths(rng: random.Random, longest: int, ragged: bool) -> int:
     return rng.randint(longest // 4, longest) if ragged else longest
 
 
+def rollouts(model: Any, steps: int) -> list[float]:
+    """Seconds of Transformers' own sampling of a step's completions."""
+    s = SETTINGS
+    found: list[float] = []
+    for number in range(steps):
+        rng = random.Random(number)
+        prompts = [[rng.randrange(1000, 20_000) for _ in range(s["prompt"])] for _ in range(s["rows"] // s["samples"])]
+        ids = torch.tensor([prompt for prompt in prompts for _ in range(s["samples"])])
+        began = time.perf_counter()
+        model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, temperature=1.0,
+            min_new_tokens=s["completion"], max_new_tokens=s["completion"], pad_token_id=0,
+        )  # fmt: skip
+        found.append(time.perf_counter() - began)
+    return found
+
+
+def told(seconds: list[float]) -> None:
+    """Print what was measured."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    rounded = [round(value, 3) for value in seconds[WARMUP:]]
+    print(
+        json.dumps({"seconds": rounded, "peak_gib": round(peak, 2), "load": round(os.getloadavg()[0], 2)}), flush=True
+    )
+
+
 def main() -> None:
     """One trainer, one configuration."""
     s = SETTINGS
     torch.set_num_threads(s["threads"])
     torch.manual_seed(0)
+    if s["kind"] == "rollout":
+        dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[s["dtype"]]
+        told(rollouts(AutoModelForCausalLM.from_pretrained(s["model"], dtype=dtype).eval(), WARMUP + s["steps"]))
+        return
     rng = random.Random(0)
     tokenizer = AutoTokenizer.from_pretrained(s["model"])
     known = words(tokenizer)
@@ -185,12 +215,7 @@ def main() -> None:
                 callbacks=[clock],
             )
         trainer.train()
-    told = {
-        "seconds": [round(value, 3) for value in clock.seconds[WARMUP:]],
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        "load": round(os.getloadavg()[0], 2),
-    }
-    print(json.dumps(told), flush=True)
+    told(clock.seconds)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,8 @@ def load(config: ModelConfig) -> Loaded:
     if adapter.is_file():
         peft: Any = require("peft", EXTRA)
         module = peft.PeftModel.from_pretrained(module, config.path, is_trainable=True)
-    return Loaded(without_dropout(module.to(config.device)), _tokenizer(transformers, config.path, base))
+    module = _off_the_file(module).to(config.device)
+    return Loaded(without_dropout(module), _tokenizer(transformers, config.path, base))
 
 
 def add_lora(module: Any, lora: LoraConfig, *, seed: int, name: str = "default") -> Any:
@@ -130,6 +131,15 @@ def add_lora(module: Any, lora: LoraConfig, *, seed: int, name: str = "default")
                 expected="names of linear layers",
                 next_step="leave `targets` empty for all linear layers",
             ) from error
+    return module
+
+
+def _off_the_file(module: Any) -> Any:
+    """The module with weights in memory of its own. Transformers leaves them mapped to the file: what is written over it would
+    change or kill a training, and mapped pages stay in memory beside the copies that fused matrices are.
+    """
+    for parameter in module.parameters():
+        parameter.data = parameter.data.clone()
     return module
 
 

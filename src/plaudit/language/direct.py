@@ -111,14 +111,14 @@ class Alignment:
         """[N] log-probability of each completion under the reference, to be kept."""
         found: list[Tensor] = []
         with torch.no_grad():
-            for part in parts(batch, self.config.update.max_tokens):
+            for part in parts(batch, self.config.update.tokens(self.model.device)):
                 scores = self.reference.logprobs(part.batch)
                 found.append(segment_sum(scores.logprobs, part.batch.row.to(scores.logprobs.device), len(part.batch)))
         return torch.cat(found)
 
     def _shares(self, batch: Batch, reference: Tensor | None, seen: _Seen) -> Iterator[Tensor]:
         how = self.config.loss
-        for part in parts(batch, self.config.update.max_tokens):
+        for part in parts(batch, self.config.update.tokens(self.model.device)):
             scores = self.model.logprobs(part.batch, entropy=True)
             row = part.batch.row.to(scores.logprobs.device)
             held = self.score(part.batch) if reference is None else reference[part.rows].to(scores.logprobs)

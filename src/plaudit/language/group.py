@@ -165,7 +165,9 @@ class Group:
         return rollout.logprobs.cpu() if self.config.trust_sampler else self._logprobs(self.model, rollout.batch)
 
     def _logprobs(self, model: LanguageModel, batch: Batch) -> Tensor:
-        return scored(model, batch, temperature=self.config.temperature, max_tokens=self.config.update.max_tokens)
+        return scored(
+            model, batch, temperature=self.config.temperature, max_tokens=self.config.update.tokens(self.model.device)
+        )
 
     def _rewards(self, scores: Tensor, rollout: Rollout) -> Tensor:
         config = self.config
@@ -209,7 +211,7 @@ class Group:
                 config.minibatches,
                 self.seed,
                 names=(self.rollouts, epoch),
-                max_tokens=config.update.max_tokens,
+                max_tokens=config.update.tokens(self.model.device),
             ):
                 moved.append(self.update.step(self._shares(experience, step, sums)))
         metrics = {"kl_coef": self.controller.coefficient, **experience.metrics, **mean_of(moved)}

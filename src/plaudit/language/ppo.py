@@ -164,12 +164,17 @@ class PPO:
         }
 
     def _logprobs(self, model: LanguageModel, batch: Batch) -> Tensor:
-        return scored(model, batch, temperature=self.config.temperature, max_tokens=self.config.update.max_tokens)
+        return scored(
+            model, batch, temperature=self.config.temperature, max_tokens=self.config.update.tokens(self.model.device)
+        )
 
     def _values(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             return torch.cat(
-                [self.critic.values(part.batch).cpu() for part in parts(batch, self.config.update.max_tokens)]
+                [
+                    self.critic.values(part.batch).cpu()
+                    for part in parts(batch, self.config.update.tokens(self.model.device))
+                ]
             )
 
     def _rewards(self, scores: Tensor, rollout: Rollout) -> Tensor:
@@ -190,7 +195,7 @@ class PPO:
         moved: list[dict[str, float]] = []
         valued: list[dict[str, float]] = []
         for epoch in range(config.epochs):
-            names, tokens = (self.rollouts, epoch), config.update.max_tokens
+            names, tokens = (self.rollouts, epoch), config.update.tokens(self.model.device)
             for step in pieces(experience, config.minibatches, self.seed, names=names, max_tokens=tokens):
                 if self.rollouts >= config.critic_warmup:
                     moved.append(self.update.step(self._policy_shares(experience, step, sums)))

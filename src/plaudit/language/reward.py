@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -177,8 +177,9 @@ class RewardFitting:
         chosen = rows_of_step(
             self.update.done, self.config.batch_size, count=self._count, seed=self.seed, name="reward"
         )
-        loss, metrics = self._loss(np.sort(np.array(chosen)))
-        metrics |= self.update.step([loss])
+        squares: list[float] = []
+        metrics = self.update.step(self._shares(np.sort(np.array(chosen)), squares))
+        metrics["reward/center"] = sum(squares)
         self._heads()
         if self.update.done == self.update.steps:
             self._finish()
@@ -224,24 +225,39 @@ class RewardFitting:
         if self.update.done == self.update.steps:
             self._finish()
 
-    def _loss(self, chosen: NDArray[np.intp]) -> tuple[Tensor, dict[str, float]]:
-        rows, first = list[tuple[_Part, NDArray[np.intp]]](), 0
+    def _shares(self, chosen: NDArray[np.intp], squares: list[float]) -> Iterator[Tensor]:
+        """The loss of these answers in micro-batches; notes their shares of the mean squared score."""
+        whole = self._taken(chosen)
+        learned = {id(part): max(1, int(part.learns[:, rows].sum())) / len(rows) for part, rows in whole}
+        judged = self.config.members * sum(_judgements(part.evidence, rows) for part, rows in whole)
+        texts = np.unique(np.concatenate([part.evidence.segments[rows].ravel() for part, rows in whole]))
+        batch, _ = self._texts.batch([self._data.names[number] for number in texts.tolist()])
+        tokens = len(batch.tokens) + sum(len(prompt) for prompt in batch.prompts)
+        count = min(len(chosen), math.ceil(tokens / self.config.update.tokens(self.model.device)))
+        for some in np.array_split(chosen, count):
+            self._heads()  # a graph of its own for each share
+            asked = self._taken(some)
+            values = self._values([(part.head, part.evidence, rows) for part, rows in asked], self._data)
+            loss = torch.zeros(())
+            for (part, rows), (raw, value) in zip(asked, values, strict=True):
+                annotators = self.reward.annotators[self._names[part.head]]
+                said = smoothed(part.evidence, value, rows, annotators, self.config.label_smoothing)
+                learns = torch.from_numpy(part.learns[:, rows].astype(np.float32)).to(said.device)
+                square = raw.square().sum() / judged
+                loss = loss - (said * learns).sum() / learned[id(part)] / len(chosen) + self.config.center * square
+                squares.append(float(square.detach()))
+            yield loss
+
+    def _taken(self, chosen: NDArray[np.intp]) -> list[tuple[_Part, NDArray[np.intp]]]:
+        """Which answers of which part these are, of all parts' answers one after the other."""
+        found, first = list[tuple[_Part, NDArray[np.intp]]](), 0
         for part in self._parts:
             count = len(part.evidence.segments)
-            mine = chosen[(chosen >= first) & (chosen < first + count)] - first
+            rows = chosen[(chosen >= first) & (chosen < first + count)] - first
             first += count
-            if len(mine):
-                rows.append((part, mine))
-        values = self._values([(part.head, part.evidence, mine) for part, mine in rows], self._data)
-        total, squares, judged = torch.zeros(()), torch.zeros(()), 0
-        for (part, mine), (raw, value) in zip(rows, values, strict=True):
-            annotators = self.reward.annotators[self._names[part.head]]
-            said = smoothed(part.evidence, value, mine, annotators, self.config.label_smoothing)
-            learns = torch.from_numpy(part.learns[:, mine].astype(np.float32)).to(said.device)
-            total = total - (said * learns).sum() / learns.sum().clamp(min=1) * len(mine)
-            squares, judged = squares + raw.square().sum(), judged + raw.numel()
-        loss = total / len(chosen) + self.config.center * squares / judged
-        return loss, {"reward/center": float(squares.detach()) / judged}
+            if len(rows):
+                found.append((part, rows))
+        return found
 
     def _values(
         self, asked: Sequence[tuple[int, Evidence, NDArray[np.intp]]], data: FeedbackData
@@ -403,6 +419,11 @@ def _single(parts: Sequence[Evidence]) -> list[Evidence]:
         else:
             found.append(replace(part, lengths=np.ones_like(part.lengths)))  # pyright: ignore
     return found
+
+
+def _judgements(part: Evidence, rows: NDArray[np.intp]) -> int:
+    """How many scores of a member these answers are about."""
+    return part.positions[rows].size if isinstance(part, StepScores) else part.segments[rows].size
 
 
 def _questions(data: FeedbackData) -> list[int]:

@@ -67,7 +67,7 @@ class Sft:
 
     def _shares(self, batch: Batch, weights: Tensor | None, seen: list[Tensor]) -> Iterator[Tensor]:
         whole = totals(batch.row, len(batch), weights=weights)
-        for part in parts(batch, self.config.update.max_tokens):
+        for part in parts(batch, self.config.update.tokens(self.model.device)):
             scores = self.model.logprobs(part.batch, entropy=True)
             here = None if weights is None else weights[part.tokens].to(scores.logprobs)
             if scores.entropy is not None:

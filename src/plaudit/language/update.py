@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ from plaudit.run.seeds import generator
 
 STATE, ABOUT, LATEST = "update.safetensors", "update.json", "latest"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+MAX_TOKENS = {"cpu": 768}
+"""of a micro-batch by device: on the CPU products of more rows are hardly faster, and what they leave behind fits no cache"""
+ELSEWHERE = 16_384
 PATIENCE = 10
 """steps in a row that may be skipped before it is an error"""
 
@@ -61,16 +65,21 @@ class UpdateConfig:
     """share of each matrix taken away per step, times the learning rate; vectors keep theirs"""
     max_grad_norm: float = 1.0
     """length that a gradient is cut down to"""
-    max_tokens: int = 8192
-    """tokens of a micro-batch, prompts included; fewer need less memory and change nothing else"""
+    max_tokens: int | None = None
+    """tokens of a micro-batch, prompts included; fewer need less memory and change nothing else. None: 768 on the CPU, where
+    more are not faster, and 16384 elsewhere"""
 
     def __post_init__(self) -> None:
         numbers = (self.learning_rate, self.epsilon, self.max_grad_norm, self.max_tokens)
-        if not all(number > 0 for number in numbers) or self.warmup < 0 or self.weight_decay < 0:
+        if not all(number is None or number > 0 for number in numbers) or self.warmup < 0 or self.weight_decay < 0:
             raise ConfigError(
                 "The settings of an update are out of range", got=self,
                 expected="learning_rate, epsilon, max_grad_norm, max_tokens > 0; warmup, weight_decay >= 0",
             )  # fmt: skip
+
+    def tokens(self, device: torch.device) -> int:
+        """Most tokens of a micro-batch there."""
+        return self.max_tokens or MAX_TOKENS.get(device.type, ELSEWHERE)
 
 
 def rate(config: UpdateConfig, step: int, steps: int) -> float:
@@ -242,8 +251,10 @@ class Part:
 
 
 def parts(batch: Batch, max_tokens: int) -> Iterator[Part]:
-    """Micro-batches of whole groups, of at most so many tokens where a group allows it."""
-    for rows in batch.parts(max_tokens, whole=True):
+    """Micro-batches of whole groups, of at most so many tokens where a group allows it: as few as can be, and as even."""
+    fewest = len(list(batch.parts(max_tokens, whole=True)))
+    enough = bisect_left(range(max_tokens), True, key=lambda size: len(list(batch.parts(size, whole=True))) <= fewest)
+    for rows in batch.parts(enough, whole=True):
         yield Part(batch.take(rows), torch.tensor(rows), batch.where(rows))
 
 
