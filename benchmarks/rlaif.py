@@ -1,14 +1,15 @@
 """What are the labels of a judge worth beside those of people, if the likelihood knows how reliable it is, and if not?
 
-    python -m benchmarks.rlaif              results/rlaif.json, a few minutes of one core
+    python -m benchmarks.rlaif              results/rlaif.json, about ten minutes of one core
     python -m benchmarks.rlaif 2            the same with so many seeds
 
 Made-up texts of twelve numbers and a length; what they are worth (gold) is linear in the numbers, with one product of two. People
 answer with logistic noise and are right about nine times in ten. A judge is right in 65, 70 or 75 %: because of noise, because it
 answers a share of the questions at random, or because it likes length. It goes through the same `Judge` as a language model does:
 both orders are asked, it leans to the place A, and that cancels. Each reward is fitted to 50 or 300 answers of people, or to 50 of
-people and 1,000 of the judge: `pooled` takes all alike, `reliability` fits how rational each annotator is (`reward.traits`),
-`lapses` what share each answers at random, `both` both. `gold` is the mean worth of the best of 16 texts by the reward, in
+people and 1,000 of the judge: `pooled` takes all alike, `reliability` fits how rational each annotator is (`reward.traits`), `and
+lapses` also what share each answers at random, `and length` also what length is worth to annotators (`reward.nuisance`), and with `a
+tenth each` an answer of the judge counts a tenth of one of people. `gold` is the mean worth of the best of 16 texts by the reward, in
 standard deviations.
 """
 
@@ -26,7 +27,7 @@ from benchmarks.common import Row, interval_row, write
 from plaudit.ask.judge import Judge, JudgeConfig
 from plaudit.records import Choice, Comparison, Feedback, Query, QueryKind, TextSegment
 from plaudit.reward.collate import collate
-from plaudit.reward.config import RewardConfig, Trait
+from plaudit.reward.config import Nuisance, RewardConfig, Trait
 from plaudit.reward.fit import fit
 from plaudit.reward.texts import Texts
 from plaudit.run.seeds import generator
@@ -41,12 +42,15 @@ LEAN = 1.5
 """log-odds by which the judge likes the place A"""
 ACCURACIES = (0.65, 0.7, 0.75)
 FAULTS = ("noise", "random", "length")
-CONFIGS = {
+ARMS = {
     "pooled": RewardConfig(),
     "reliability": RewardConfig(traits=(Trait.RATIONALITY,)),
-    "lapses": RewardConfig(traits=(Trait.LAPSE,), fit_lapse=True),
-    "both": RewardConfig(traits=(Trait.RATIONALITY, Trait.LAPSE), fit_lapse=True),
+    "reliability and lapses": RewardConfig(traits=(Trait.RATIONALITY, Trait.LAPSE), fit_lapse=True),
+    "reliability and length": RewardConfig(traits=(Trait.RATIONALITY,), nuisance=(Nuisance.LENGTH,)),
+    "a tenth each": RewardConfig(),
 }
+"""how 50 answers of people and 1,000 of the judge are fitted"""
+WEIGHTS = {"a tenth each": {"judge": 0.1}}
 Floats = NDArray[np.float64]
 
 
@@ -84,6 +88,10 @@ class World:
         ]
         self.asked += new
         return new
+
+    def length(self, name: str) -> float:
+        """What a text shows of its length."""
+        return float(str(self.known[name].completion).split()[-1])
 
     def gold(self, texts: Sequence[TextSegment]) -> Floats:
         """Worth [text], of about one standard deviation."""
@@ -164,12 +172,13 @@ def right(world: World, answers: Sequence[Feedback]) -> float:
     return float(np.mean(hits))
 
 
-def measured(world: World, answers: Sequence[Feedback], config: RewardConfig) -> dict[str, float]:
+def measured(world: World, answers: Sequence[Feedback], arm: str) -> dict[str, float]:
     """A reward fitted to answers: how it orders fresh pairs, and the best of 16 by it."""
     texts = Texts(world, numbers)
     rng = generator(world.seed, "fresh")
     reference = texts.batch([one.id for one in world.draw(rng, 400)])
-    model = fit(collate(answers, texts), config=config, seed=world.seed, reference=reference).model
+    data = collate(answers, texts, size=world.length, weights=WEIGHTS.get(arm))
+    model = fit(data, config=ARMS[arm], seed=world.seed, reference=reference).model
     fresh = world.draw(rng, max(2 * FRESH, GROUPS * BEST_OF))
     score, gold = model.score(texts.batch([one.id for one in fresh])).mean, world.gold(fresh)
     pairs = (score[: 2 * FRESH : 2] > score[1 : 2 * FRESH : 2]) == (gold[: 2 * FRESH : 2] > gold[1 : 2 * FRESH : 2])
@@ -183,10 +192,10 @@ def run(seed: int, fault: str, accuracy: float) -> dict[str, dict[str, float]]:
     world = World(seed)
     rng = generator(seed, "people")
     human = people(world, world.ask(world.draw(rng, 2 * MORE_PEOPLE)), rng)
-    found = {f"{count} people": measured(world, human[:count], CONFIGS["pooled"]) for count in (PEOPLE, MORE_PEOPLE)}
+    found = {f"{count} people": measured(world, human[:count], "pooled") for count in (PEOPLE, MORE_PEOPLE)}
     machine = judged(world, fault, accuracy, generator(seed, "judge", fault, str(accuracy)))
-    for name, config in CONFIGS.items():
-        found[f"50 people + 1,000 judge, {name}"] = measured(world, [*human[:PEOPLE], *machine], config)
+    for arm in ARMS:
+        found[f"50 people + 1,000 judge, {arm}"] = measured(world, [*human[:PEOPLE], *machine], arm)
     found["labels"] = {"people": right(world, human), "judge": right(world, machine)}
     return found
 
@@ -205,7 +214,7 @@ def main(arguments: Sequence[str]) -> int:
                 for metric in each[0][arm]
             ]
             pooled = "50 people + 1,000 judge, pooled"
-            for name in ("reliability", "lapses", "both"):
+            for name in list(ARMS)[1:]:
                 arm = f"50 people + 1,000 judge, {name}"
                 for metric in ("accuracy", "gold"):
                     gains = [one[arm][metric] - one[pooled][metric] for one in each]

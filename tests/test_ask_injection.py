@@ -10,8 +10,8 @@ from plaudit.records import Message
 from plaudit.stats.undefined import Undefined
 from tests.judge_examples import Habit, Obedient
 
-PAIRS = [Pair(f"request {n}", "a long answer " * (n + 2), "short") for n in range(6)]
-PAIRS += [Pair(f"again {n}", "short", "a long answer " * (n + 2)) for n in range(6)]
+PAIRS = [Pair(f"request {n}", "a long answer " * (n + 12), "short") for n in range(6)]
+PAIRS += [Pair(f"again {n}", "short", "a long answer " * (n + 12)) for n in range(6)]
 
 
 def test_the_set_covers_prompt_completion_and_quotes_in_both_languages():

@@ -21,7 +21,7 @@ from plaudit.language.judge import LetterReader, LocalWriter, RewardJudge
 from plaudit.language.scorer import TextReward
 from plaudit.records import TextSegment
 from plaudit.stats.undefined import Undefined
-from tests.engine_examples import tokenizer
+from tests.text_examples import tokenizer
 
 PAIRS = [
     Pair("what is it?", "the cat", "a dog that ran"),
@@ -68,7 +68,7 @@ def test_letters_as_transformers_has_them(template):
             with torch.no_grad():
                 logits = model.module(torch.tensor([ids + letter])).logits[0].log_softmax(-1)
             said.append(sum(float(logits[len(ids) - 1 + n, token]) for n, token in enumerate(letter)))
-        assert odds == pytest.approx(said[0] - said[1], abs=1e-9)
+        assert odds == pytest.approx(said[0] - said[1], abs=1e-4)  # angles of positions are float32 in Transformers
 
 
 def test_how_questions_are_cut_does_not_matter():
@@ -85,7 +85,7 @@ def test_how_questions_are_cut_does_not_matter():
 
 
 def test_what_is_too_long_gets_no_answer():
-    found = Judge(LetterReader(language_model(context=1400), "m")).odds([PAIRS[0], Pair("p", "cat " * 900, "dog")])
+    found = Judge(LetterReader(language_model(context=1400), "m")).odds([PAIRS[0], Pair("p", "zq " * 900, "dog")])
     assert np.isfinite(found[0]).all()
     assert np.isnan(found[1]).all()
 
