@@ -155,14 +155,14 @@ def keep(store: Store, revisions: Sequence[Revision], profile: AnnotatorProfile)
         asked = Query(QueryKind.CORRECTION, (one.original.id,), (0,), 0, one.round, STRATEGY)
         queries += [shown, asked]
         said = tuple([Note(one.critique, aspect=one.principle.name)] if one.critique else [])
-        head = {"annotator": profile.id}
+        who = profile.id
         answers += [
-            Critique(id=feedback_id(shown.id, profile.id), query=shown.id, notes=said, **head),
+            Critique(id=feedback_id(shown.id, who), query=shown.id, annotator=who, notes=said),
             Correction(
-                id=feedback_id(asked.id, profile.id),
+                id=feedback_id(asked.id, who),
                 query=asked.id,
+                annotator=who,
                 segment=one.revised.id if one.revised else None,
-                **head,
             ),
         ]
     store.add_segments(texts)
