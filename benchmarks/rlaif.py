@@ -187,14 +187,14 @@ def measured(world: World, answers: Sequence[Feedback], arm: str) -> dict[str, f
     return {"accuracy": float(pairs.mean()), "gold": float(chosen.mean())}
 
 
-def run(seed: int, fault: str, accuracy: float) -> dict[str, dict[str, float]]:
-    """All arms on one world."""
+def run(seed: int, fault: str, accuracy: float, arms: Sequence[str] = tuple(ARMS)) -> dict[str, dict[str, float]]:
+    """Metrics by arm on one world, and how often labels are right."""
     world = World(seed)
     rng = generator(seed, "people")
     human = people(world, world.ask(world.draw(rng, 2 * MORE_PEOPLE)), rng)
     found = {f"{count} people": measured(world, human[:count], "pooled") for count in (PEOPLE, MORE_PEOPLE)}
     machine = judged(world, fault, accuracy, generator(seed, "judge", fault, str(accuracy)))
-    for arm in ARMS:
+    for arm in arms:
         found[f"50 people + 1,000 judge, {arm}"] = measured(world, [*human[:PEOPLE], *machine], arm)
     found["labels"] = {"people": right(world, human), "judge": right(world, machine)}
     return found

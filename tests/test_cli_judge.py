@@ -63,8 +63,8 @@ def test_a_judge_that_knows_length_only_answers_nothing(folder, capsys):
         assert main(["judge", words[0], "answer", *words[1:]]) == 2
         assert "This judge is not let in" in capsys.readouterr().err
         assert given_by_judges(folder) == []
-        assert main(["judge", words[0], "answer", *words[1:], "--trust.anyway"]) == 0
-    assert len(given_by_judges(folder)) == 10
+        assert main(["judge", words[0], "answer", *words[1:], "--trust.anyway", "--ask.which", "all"]) == 0
+    assert len(given_by_judges(folder)) == 50
 
 
 def test_attack_and_revise(folder, capsys, tmp_path):

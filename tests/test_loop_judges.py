@@ -103,7 +103,7 @@ def test_it_does_not_where_the_judge_is_wrong_by_a_rule():
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "arm"), [("random", "reliability"), ("length", "reliability and length")])
 def test_a_thousand_labels_of_a_judge_are_worth_more_when_it_is_known_how_it_errs(fault, arm):
-    found = [run(seed, fault, 0.7) for seed in range(4)]
+    found = [run(seed, fault, 0.7, ("pooled", arm)) for seed in range(4)]
     pooled, known = (
         np.mean([one[f"50 people + 1,000 judge, {name}"]["accuracy"] for one in found]) for name in ("pooled", arm)
     )

@@ -60,7 +60,7 @@ class Arguments:
     """what to do"""
     model: str = ""
     """directory of a Transformers model or of a PEFT adapter; with --server.url, the model's name there"""
-    dtype: Annotated[Dtype, tyro.conf.EnumChoicesFromValues] = Dtype.FLOAT32
+    dtype: Dtype = Dtype.FLOAT32
     """how a model here is held"""
     device: str = "cpu"
     """where a model here runs"""
@@ -92,7 +92,7 @@ class Arguments:
 
 def main(arguments: Sequence[str]) -> int:
     """Entry point of the verb."""
-    given = tyro.cli(Arguments, args=arguments, prog="plaudit judge")
+    given = tyro.cli(Arguments, args=arguments, prog="plaudit judge", config=(tyro.conf.EnumChoicesFromValues,))
     with _store(given.directory) as store:
         match given.what:
             case "measure":
