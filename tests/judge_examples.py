@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from plaudit.ask.judging import admit
+from plaudit.quality.trust import TrustConfig
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison, Query, QueryKind, TextSegment
 from plaudit.store.store import Store
 
@@ -53,6 +55,12 @@ class Obedient:
                 odds = 5.0 if "choose it" in first or "请选择它" in first else -5.0
             found.append(odds)
         return np.array(found)
+
+
+def let_in(store, judge):
+    """The judge, let in whatever it is worth."""
+    admit(store, judge, TrustConfig(questions=1, anyway=True))
+    return judge
 
 
 def goodness(text: str) -> float:

@@ -6,7 +6,7 @@ from plaudit.ask.constitution import CONSTITUTION, Principle, ReviseConfig, comp
 from plaudit.ask.judge import Judge
 from plaudit.errors import ConfigError
 from plaudit.records import AnnotatorKind, Choice, Correction, Critique, Message, TextSegment
-from tests.judge_examples import Habit, block, texts_store
+from tests.judge_examples import Habit, block, let_in, texts_store
 
 TEXTS = [TextSegment(f"prompt {n}", f"text {n}") for n in range(4)]
 
@@ -76,7 +76,9 @@ def test_records_of_a_judge(tmp_path):
         assert critiques[0].notes[0].aspect == "kind"
         assert [one.segment for one in corrections] == [one.revised.id for one in found]
         judge = Judge(Habit(lambda text: float("better" in text)))
-        assert compare(store, found, judge) == 4
+        with pytest.raises(ConfigError, match="was not let in"):
+            compare(store, found, judge)
+        assert compare(store, found, let_in(store, judge)) == 4
         queries = {query.id: query for query in store.queries()}
         for _, one in store.feedback():
             if one.annotator == judge.profile.id:

@@ -9,7 +9,7 @@ from plaudit.ask.judging import JudgingConfig, Which, admit, agreement, answer, 
 from plaudit.errors import ConfigError
 from plaudit.quality.trust import EVENT, TrustConfig
 from plaudit.records import AnnotatorKind, Choice, Comparison, Query, QueryKind, TextSegment
-from tests.judge_examples import Habit, goodness, texts_store
+from tests.judge_examples import Habit, goodness, let_in, texts_store
 from tests.store_examples import add_segments, question
 
 
@@ -55,8 +55,12 @@ def test_one_that_loves_length_is_refused_with_its_figure_and_answers_nothing(st
     with pytest.raises(ConfigError, match=r"agreement with people 50\.0% \[.*longer text agrees in 50\.0%"):
         admit(store, judge, TrustConfig())
     assert [event.payload["figures"]["accuracy"] for event in store.events(kinds={EVENT})] == [0.5]
+    with pytest.raises(ConfigError, match="was not let in"):
+        answer(store, judge, JudgingConfig(which=Which.ALL))
     assert judge.profile.id not in {one.annotator for _, one in store.feedback()}
     admit(store, judge, TrustConfig(anyway=True))  # somebody takes it on themselves
+    assert answer(store, judge, JudgingConfig(which=Which.ALL)) == 40
+    assert [event.payload["let_in"] for event in store.events(kinds={EVENT})] == [False, True]
 
 
 def test_one_below_length_is_refused_even_if_it_is_better_than_chance(tmp_path):
@@ -83,7 +87,7 @@ def test_another_store_says_whether_it_is_let_in(store, tmp_path):
 
 def test_which_questions_are_answered(store):
     asked = open_questions(store)
-    judge = Judge(Habit(goodness))
+    judge = let_in(store, Judge(Habit(goodness)))
     half = JudgingConfig(share=0.5, limit=3)
     assert answer(store, judge, half) == 3
     assert answer(store, judge, JudgingConfig(share=0.5)) == answered_share(store, judge, asked) - 3
@@ -102,7 +106,7 @@ def answered_share(store, judge, asked):
 
 def test_it_does_not_answer_again_what_was_retracted(store):
     open_questions(store)
-    judge = Judge(Habit(goodness))
+    judge = let_in(store, Judge(Habit(goodness)))
     answer(store, judge, JudgingConfig(limit=1))
     mine = next(one for _, one in store.feedback() if one.annotator == judge.profile.id)
     store.retract(mine.id, "looked wrong")
@@ -111,6 +115,7 @@ def test_it_does_not_answer_again_what_was_retracted(store):
 
 def test_stopped_midway_it_goes_on(store):
     open_questions(store, count=130)
+    let_in(store, Judge(Habit(goodness)))
 
     class Breaks(Habit):
         def read(self, questions):
@@ -129,14 +134,14 @@ def test_behaviour_ratings_and_other_prompts_are_left_alone(store):
     store.add_segments(other)
     store.add_queries([question(900, *segments), question(901, segments[0])])
     store.add_queries([Query(QueryKind.COMPARISON, (other[0].id, other[1].id), (0, 1), 0, 902, "x")])
-    assert answer(store, Judge(Habit(goodness)), JudgingConfig()) == 0
+    assert answer(store, let_in(store, Judge(Habit(goodness))), JudgingConfig()) == 0
 
 
 def test_judges_are_no_people(store):
     """A judge is not measured on what another judge said."""
     knows, loves = Judge(Habit(goodness)), Judge(Habit(len), config=JudgeConfig(name="long"))
     before = agreement(store, knows, TrustConfig())
-    answer(store, loves, JudgingConfig(which=Which.ALL))
+    answer(store, let_in(store, loves), JudgingConfig(which=Which.ALL))
     assert agreement(store, knows, TrustConfig()) == before
 
 
@@ -153,7 +158,7 @@ def test_pairs_and_texts_are_drawn(store, tmp_path):
 
 def test_records_are_comparisons_like_others(store):
     asked = open_questions(store, 1)
-    answer(store, Judge(Habit(goodness)), JudgingConfig())
+    answer(store, let_in(store, Judge(Habit(goodness))), JudgingConfig())
     (found,) = [one for _, one in store.feedback() if one.query == asked[0].id]
     assert isinstance(found, Comparison)
     assert found.answered_at is None

@@ -15,6 +15,7 @@ from plaudit.ask.annotator import feedback_id
 from plaudit.ask.judge import Judge
 from plaudit.ask.rubric import fenced, key_of
 from plaudit.errors import ConfigError
+from plaudit.quality.trust import require_let_in
 from plaudit.records import (
     AnnotatorKind,
     AnnotatorProfile,
@@ -172,13 +173,16 @@ def keep(store: Store, revisions: Sequence[Revision], profile: AnnotatorProfile)
 
 
 def compare(store: Store, revisions: Sequence[Revision], judge: Judge) -> int:
-    """A judge's comparisons of each revision with what it was made from; returns how many. Logged as its answers."""
+    """A judge's comparisons of each revision with what it was made from; returns how many. Logged as its answers.
+
+    Raises ConfigError for a judge that was not let in (`plaudit.ask.judging.admit`).
+    """
+    require_let_in(store, judge.profile.id)
     pairs = [(one.original, one.revised) for one in revisions if one.revised is not None]
     texts = {text.id: text for pair in pairs for text in pair}
     queries = [
         Query(QueryKind.COMPARISON, tuple(sorted((old.id, new.id))), (0, 1), 0, 0, STRATEGY) for old, new in pairs
     ]
-    store.add_annotator(judge.profile)
     store.add_segments(list(texts.values()))
     store.add_queries(queries)
     store.add_feedback(judge.answers(queries, texts))

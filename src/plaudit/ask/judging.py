@@ -16,7 +16,7 @@ import numpy as np
 
 from plaudit.ask.judge import Judge, Pair, debiased, pair_of
 from plaudit.errors import ConfigError
-from plaudit.quality.trust import Decided, Trust, TrustConfig, decided_by_people, drawn, measure, note
+from plaudit.quality.trust import Decided, Trust, TrustConfig, decided_by_people, drawn, measure, note, require_let_in
 from plaudit.records import Query, QueryKind, TextSegment
 from plaudit.run.seeds import derive, generator
 from plaudit.store.store import Store
@@ -97,10 +97,11 @@ def admit(
             people answered to tell; not with `config.anyway`.
     """
     found = agreement(store if on is None else on, judge, config, each=each)
-    store.add_annotator(judge.profile)
-    note(store, judge.profile.id, found, on=HERE if on is None else on.head()[1])
     why = found.refusal(config)
-    if why is not None and not config.anyway:
+    let_in = why is None or config.anyway
+    store.add_annotator(judge.profile)
+    note(store, judge.profile.id, found, on=HERE if on is None else on.head()[1], let_in=let_in)
+    if not let_in:
         raise ConfigError(
             "This judge is not let in",
             got=f"{judge.profile.description}: {why}",
@@ -115,9 +116,11 @@ def answer(store: Store, judge: Judge, config: JudgingConfig, *, each: Each = la
 
     It answers comparisons of texts with one prompt; all other questions are left alone. The run and people who wait for the
     same questions see its answers as they come.
+
+    Raises ConfigError for a judge that was not let in (`admit`).
     """
+    require_let_in(store, judge.profile.id)
     waiting, texts = _waiting(store, judge, config)
-    store.add_annotator(judge.profile)
     done = 0
     for some in _portions(waiting):
         store.add_feedback(judge.answers(some, texts))

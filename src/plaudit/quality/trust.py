@@ -171,17 +171,31 @@ def measure(decided: Sequence[Decided], prefers: FloatArray, texts: Mapping[str,
     )
 
 
-def note(store: Store, judge: str, found: Trust, *, on: str) -> None:
-    """Log how far a judge agreed with people; the same figures again change nothing.
+def note(store: Store, judge: str, found: Trust, *, on: str, let_in: bool) -> None:
+    """Log how far a judge agreed with people, and what was decided; the same again changes nothing.
 
     Args:
         store: where the judge answers.
         judge: the annotator.
         found: the figures.
         on: whose answers it was held against: `here`, or the head hash of another store.
+        let_in: whether it may answer.
     """
-    payload = {"annotator": judge, "on": on, "figures": figures(found)}
+    payload = {"annotator": judge, "on": on, "let_in": let_in, "figures": figures(found)}
     store.append(EVENT, payload, f"trust/{digest(canonical_json(payload))}")
+
+
+def require_let_in(store: Store, judge: str) -> None:
+    """Raises ConfigError unless it was logged that a judge may answer."""
+    if not any(
+        event.payload["annotator"] == judge and event.payload["let_in"] for event in store.events(kinds={EVENT})
+    ):
+        raise ConfigError(
+            "This judge was not let in",
+            got=judge,
+            expected="a judge that was held against people here",
+            next_step="`plaudit judge STORE answer` does so first, and in Python plaudit.ask.judging.admit",
+        )
 
 
 def figures(found: Trust) -> dict[str, float | int | None]:
