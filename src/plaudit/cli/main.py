@@ -25,6 +25,7 @@ VERBS = {
     "import": "bring published feedback about texts, or recorded episodes, into a store",
     "model": "make the directory of a language model from a GGUF file",
     "train": "one stage of teaching a language model: sft, reward, direct, group, ppo",
+    "judge": "let a language model judge texts: its agreement with people, its answers, orders planted in texts",
     "export": "write feedback about texts as a file that others read, with a manifest",
     "copy": "carry a store to another place: SQLite to PostgreSQL, and back",
     "backup": "copy everything that a run has, also while it goes on",
