@@ -36,7 +36,7 @@ def swayed(differences: FloatArray, clusters: NDArray[np.int64]) -> Swayed | Und
         clusters: [choice] any number that names the cluster.
     """
     groups, place = np.unique(clusters, return_inverse=True)
-    count, width = differences.shape
+    width = differences.shape[1]
     if len(groups) <= width + 1:
         return Undefined(f"{width} influences cannot be told apart in {len(groups)} clusters")
     found = np.zeros(width)
