@@ -3,13 +3,15 @@
     python -m benchmarks.reward_distances [--worlds 8] [--rewards 200]
 
 Each world has a true reward and 200 others: the true one mixed with another at random, then shaped by a random potential and
-scaled. Regret is what the best policy for such a reward loses under the true one, from 0 (the best) to 1 (the worst).
+scaled. The mixture is at any angle, up to the opposite of what is wanted, or, like learned rewards, at no more than a right angle.
+Regret is what the best policy for such a reward loses under the true one, from 0 (the best) to 1 (the worst).
 Accuracy is what a test set sees: which of two stretches of random behaviour is better.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,13 +100,13 @@ def accuracy(one: Scene, reward: Floats) -> float:
     return float((np.sign(ours) == np.sign(true)).mean())
 
 
-def measure(one: Scene, rewards: int, rng: np.random.Generator) -> dict[str, Floats]:
-    """[reward] regret, accuracy's error and the distances."""
+def measure(one: Scene, rewards: int, widest: float, rng: np.random.Generator) -> dict[str, Floats]:
+    """[reward] regret, accuracy's error and the distances; `widest` angle to the true reward."""
     found: dict[str, list[float]] = {name: [] for name in ("regret", "accuracy", "epic", "dard", "starc")}
     table = one.world.transitions
     uniform = np.ones_like(table) / table.size
     for _ in range(rewards):
-        mixed, other = rng.random() * np.pi, rng.standard_normal(one.gold.shape)
+        mixed, other = rng.random() * widest, rng.standard_normal(one.gold.shape)
         potential = rng.standard_normal(len(table)) * rng.choice([0.0, 1.0, 5.0])
         reward = np.cos(mixed) * one.gold + np.sin(mixed) * other
         reward = rng.uniform(0.1, 10.0) * (reward + DISCOUNT * potential - potential[:, None, None])
@@ -123,18 +125,18 @@ def main() -> None:
     parser.add_argument("--rewards", type=int, default=200)
     given = parser.parse_args()
     rows: list[Row] = []
-    for kind in ("chance", "grid"):
+    for kind, (wide, widest) in itertools.product(("chance", "grid"), {"any": np.pi, "learned": np.pi / 2}.items()):
         ours: dict[str, list[float]] = {}
         for seed in range(given.worlds):
-            found = measure(scene(kind, seed), given.rewards, generator(seed, "rewards", kind))
+            found = measure(scene(kind, seed), given.rewards, widest, generator(seed, "rewards", kind, wide))
             for name in ("accuracy", "epic", "dard", "starc"):
                 ours.setdefault(name, []).append(float(spearmanr(found[name], found["regret"])[0]))
         for name, values in ours.items():
-            rows.append(interval_row(kind, f"correlation_with_regret/{name}", values))
+            rows.append(interval_row(f"{kind}/{wide} rewards", f"correlation_with_regret/{name}", values))
             print(rows[-1])
         for name in ("epic", "dard", "starc"):
             gain = np.array(ours[name]) - np.array(ours["accuracy"])
-            rows.append(interval_row(kind, f"correlation_above_accuracy/{name}", gain))
+            rows.append(interval_row(f"{kind}/{wide} rewards", f"correlation_above_accuracy/{name}", gain))
             print(rows[-1])
     write(
         "reward_distances",

@@ -219,13 +219,13 @@ def test_planted_biases_are_found_and_clean_scorers_are_not_blamed():
     """The benchmark at smaller size: most draws find each bias, hardly any clean one is marked."""
     found = dict.fromkeys(BIASES, 0)
     wrong = 0
-    for seed in range(4):
-        one = draw(1000 + seed, 400)
+    for seed in range(3):
+        one = draw(1000 + seed, 600)
         wrong += bool(flagged(card_of(one, clean(one))))
         for name, (scorer, finds) in BIASES.items():
             found[name] += finds(card_of(one, scorer(one)))
     assert wrong <= 1
-    assert min(found.values()) >= 3, found
+    assert min(found.values()) >= 2, found
 
 
 def test_a_planted_token_is_ranked_first():

@@ -73,7 +73,7 @@ class Prefix:
 
 def words_of(text: str) -> list[str]:
     """Words with the space behind them; together they are the text."""
-    return re.findall(r"\s*\S+\s*?(?=\s\S|\s*\Z)|\s+\Z", text) if text.strip() else [text]
+    return re.findall(r"\s*\S+(?:\s+\Z)?", text) or [text]
 
 
 def explain(signal: RewardSignal, text: TextSegment) -> Attribution:
