@@ -11,7 +11,7 @@ from benchmarks.reward_card import BIASES, card_of, clean, draw, flagged, trigge
 from plaudit.check.card.accuracy import calibrated, right
 from plaudit.check.card.card import CardConfig, reward_card
 from plaudit.check.card.edits import EDITS, Contract, Edit, effects
-from plaudit.check.card.explain import by_prefix, explain, words_of
+from plaudit.check.card.explain import by_prefix, explain, nearest, words_of
 from plaudit.check.card.material import Gathering, Panel, Square, joined, of_files, of_path, of_store
 from plaudit.check.card.panels import best_of, reward_bench, rm_bench, ties
 from plaudit.check.card.signal import TRIVIAL, FunctionSignal, of_function, said
@@ -204,6 +204,12 @@ def test_pieces_sum_to_the_score_whatever_the_reward():
     few = by_prefix(odd, TextSegment("p", "w " * 100), pieces=8)
     assert len(few.pieces) <= 8
     assert abs(few.gap) < 1e-9
+
+
+def test_what_is_nearest():
+    states = np.array([[1.0, 0.0], [2.0, 0.1], [0.0, 3.0], [-3.0, -3.1]])
+    assert [k for k, _ in nearest(states, 0, 2)] == [1, 2]
+    assert nearest(np.ones((3, 2)), 0, 5) == [(1, 0.0), (2, 0.0)]
 
 
 def test_a_reward_that_contradicts_itself_is_told():

@@ -39,6 +39,12 @@ def test_a_text_reward_scores_as_it_judges_and_explains_itself_by_token():
     assert why.total == pytest.approx(found.score(TEXTS[:1]).mean(), abs=1e-5)
 
 
+def test_states_are_what_the_heads_read():
+    signal = TextSignal("r", reward())
+    states = torch.from_numpy(signal.states(TEXTS)).float()
+    np.testing.assert_allclose(signal.reward.read(states)[0].numpy(), signal.score(TEXTS), atol=1e-5)
+
+
 def test_token_values_are_differences_of_scores_of_prefixes():
     """The slow twin: each prefix scored by itself, without the token that ends a text."""
     signal = TextSignal("r", reward(1))
@@ -117,6 +123,8 @@ def test_a_card_of_a_text_reward_has_explained_mistakes():
     assert card.members == 3
     wrong = [one for one in (card, other) if one.accuracy.value < 1]
     assert all(one.examples and "<eos>" in one.examples[0].of_better.pieces[-1] for one in wrong)
+    assert wrong
+    assert all(len(one.examples[0].near) == 3 for one in wrong)
     assert not any(one.name == "attribution" for each in (card, other) for one in each.findings)
 
 
@@ -127,14 +135,17 @@ def test_the_reward_of_a_run_on_its_behaviour(tmp_path):
     assert all(isinstance(one, Segment) for one in material.items)
     with of_run(tmp_path / "run") as signal:
         card = reward_card(signal, material, CardConfig(), data="run")
-        why = signal.by_step(material.items[0])
+        why = signal.explain(material.items[0])
+        states = signal.states(material.items)
         with pytest.raises(RecordError, match="cannot score texts"):
             signal.score(TEXTS)
     assert isinstance(signal, BehaviourSignal)
     assert abs(why.gap) < 1e-4
     assert len(why.values) == material.items[0].length
     assert card.members > 1
-    assert card.edits == card.prefixes == card.examples == ()
+    assert card.edits == card.prefixes == ()
+    assert states.shape[0] == len(material.items)
+    assert all(one.near[0].likeness <= 1 and "steps" in one.better for one in card.examples)
     with (
         Store.create(tmp_path / "empty" / "store.sqlite", {"format": 1}),
         pytest.raises(ConfigError),

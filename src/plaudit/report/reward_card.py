@@ -17,7 +17,7 @@ from plaudit.report.facts import DASH, Paths
 from plaudit.report.figures import figure
 from plaudit.report.markup import Html, Style, join, tag
 from plaudit.report.page import POLICY, STYLE_SHEET
-from plaudit.report.parts import facts_list, table
+from plaudit.report.parts import facts_list, folded, table
 from plaudit.stats.intervals import wilson
 
 SECTIONS = (
@@ -255,17 +255,32 @@ def _mistakes(card: RewardCard, paths: Paths) -> Html:
     for k, one in enumerate(card.examples):
         path = f"examples.{k}"
         sides = [
-            join([tag("p", None, tag("b", None, title)), _pieces(of), _sums(paths, f"{path}.{name}")])
+            join([tag("p", None, tag("b", None, title), *where), _pieces(of), _sums(paths, f"{path}.of_{name}")])
             for title, name, of in (
-                ("Judged better", "of_better", one.of_better),
-                ("Scored higher", "of_worse", one.of_worse),
+                ("Judged better", "better", one.of_better),
+                ("Scored higher", "worse", one.of_worse),
             )
+            for where in [[": ", paths.text(f"{path}.{name}")] if not one.prompt else []]
         ]
         prompt = tag("p", {"class": "prompt"}, paths.text(f"{path}.prompt", absent="no prompt"))
-        items.append(tag("li", {"class": "text"}, prompt, *sides))
+        items.append(tag("li", {"class": "text"}, prompt, *sides, *_near(paths, path, len(one.near))))
     if not items:
-        return tag("p", {"class": "absent"}, "It is wrong about none of these texts.")
+        return tag("p", {"class": "absent"}, "None to show: it is wrong about none of these, or cannot be taken apart.")
     return tag("ul", {"class": "questions"}, *items)
+
+
+def _near(paths: Paths, path: str, count: int) -> list[Html]:
+    """What the reward takes the one that it prefers for."""
+    rows = [
+        [
+            paths.text(f"{path}.near.{k}.item", absent="nothing is said"),
+            *(paths.number(f"{path}.near.{k}.{name}", Style.COUNT) for name in ("better", "worse")),
+            paths.number(f"{path}.near.{k}.likeness", Style.DECIMAL),
+        ]
+        for k in range(count)
+    ]
+    head = ("To this reward most like what it prefers", "Judged better", "Judged worse", "Likeness")
+    return [folded("What it is taken for", table(head, rows, absent=""))] if rows else []
 
 
 def _pieces(found: Attribution) -> Html:

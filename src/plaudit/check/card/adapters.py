@@ -22,7 +22,7 @@ from plaudit.errors import ConfigError, RecordError
 from plaudit.language.scorer import FACTS, TextReward, portions, side_by_side
 from plaudit.ops.direct import implicit
 from plaudit.ops.tokens import segment_sum
-from plaudit.records import Segment, TextSegment
+from plaudit.records import Segment, StepBatch, TextSegment
 from plaudit.reward.collate import pack
 from plaudit.reward.dispatch import OVERALL
 from plaudit.reward.model import RewardModel
@@ -48,11 +48,18 @@ class TextSignal:
         """[member, item] in log-odds."""
         return self.reward.judge(texts_of(items), self.head).members
 
-    def explain(self, text: TextSegment) -> Attribution:
+    def states(self, items: Sequence[Item]) -> Floats:
+        """[item, hidden] the state at the last token, which the heads read."""
+        model = self.reward.model
+        batch, place = side_by_side(list(groups_of(Tokeniser(model.tokenizer), items)))
+        with torch.no_grad():
+            found = [model.hidden(part, last=True).double().cpu() for part in portions(batch)]
+        return torch.cat(found).numpy()[place]
+
+    def explain(self, item: Item) -> Attribution:
         """What each token added: the reward reads the hidden state at it, which knows what stands before and nothing else."""
         model = self.reward.model
-        words = Tokeniser(model.tokenizer)
-        batch, _ = side_by_side([words.group(text.prompt, [text.completion])])
+        batch, _ = side_by_side(list(groups_of(Tokeniser(model.tokenizer), [item])))
         number = self.reward.names.index(self.head)
         with torch.no_grad():
             states = torch.cat([model.hidden(batch, before=True)[:1], model.hidden(batch)])
@@ -73,20 +80,30 @@ class BehaviourSignal:
 
     def score(self, items: Sequence[Item]) -> Floats:
         """[member, item] in log-odds. Raises RecordError for texts."""
-        wrong = [one.id for one in items if not isinstance(one, Segment)]
-        if wrong:
-            raise RecordError("A reward of behaviour cannot score texts", got=wrong[:3])
-        data = [self.store.segment_data(one) for one in items if isinstance(one, Segment)]
-        seen = pack(data, self.model.inputs.actions, pixels=data[0].pixels is not None)
-        return self.model.score(seen, self.head).members
+        return self.model.score(self._seen(items), self.head).members
 
-    def by_step(self, segment: Segment) -> Attribution:
+    def states(self, items: Sequence[Item]) -> Floats:
+        """[item, feature] observations and actions, by their means over steps, on the scale on which they vary."""
+        seen = self._seen(items)
+        steps = np.concatenate([seen.observations, seen.actions], axis=-1).astype(np.float64)
+        means = (steps * seen.mask[:, :, None]).sum(axis=1) / seen.mask.sum(axis=1)[:, None]
+        return means / np.maximum(means.std(axis=0), 1e-12)
+
+    def explain(self, item: Item) -> Attribution:
         """What each step added; the mean over members, in log-odds."""
-        seen = pack([self.store.segment_data(segment)], self.model.inputs.actions)
+        seen = self._seen([item])
         steps = self.model.per_step(seen, self.head)[:, 0]
-        values = (self.model.scale[:, None] * steps + self.model.offset[:, None]).mean(axis=0)
+        chosen = self.model if self.head == OVERALL else self.model.heads[self.head]
+        values = (chosen.scale[:, None] * steps + chosen.offset[:, None]).mean(axis=0)
         whole = float(self.model.score(seen, self.head).mean[0])
-        return Attribution(tuple(f"step {k}" for k in range(len(values))), tuple(values.tolist()), 0.0, whole)
+        return Attribution(tuple(f"{k} " for k in range(len(values))), tuple(values.tolist()), 0.0, whole)
+
+    def _seen(self, items: Sequence[Item]) -> StepBatch:
+        segments = [one for one in items if isinstance(one, Segment)]
+        if len(segments) < len(items):
+            raise RecordError("A reward of behaviour cannot score texts", got=f"{len(items) - len(segments)} texts")
+        data = [self.store.segment_data(one) for one in segments]
+        return pack(data, self.model.inputs.actions, pixels=data[0].pixels is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ from plaudit.check.card.edits import Effect
 from plaudit.check.card.explain import Attribution, Prefix
 from plaudit.check.card.material import Material
 from plaudit.check.card.panels import RewardBench2, RMBench
-from plaudit.check.card.signal import RewardSignal, checked, said
+from plaudit.check.card.signal import Item, RewardSignal, checked, said
 from plaudit.check.card.traits import differences
 from plaudit.check.diagnose import Finding, Severity, worst_first
 from plaudit.errors import ConfigError
@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 Tested = TypeVar("Tested", Suspicion, Leaning, Effect)
 SHOWN = 600
 """characters of a text that an example shows"""
+NEAR = 3
+"""items that an example names as most alike"""
 GAP = 1e-3
 """of the spread of scores: what attributions may leave unexplained"""
 
@@ -83,6 +85,18 @@ class Distance:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """An item that the reward takes to be like another."""
+
+    item: str
+    likeness: float
+    """cosine of what scores are read from, 1 at most"""
+    better: int
+    """pairs in which it was judged better"""
+    worse: int
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A pair that the reward gets wrong."""
 
@@ -93,6 +107,8 @@ class Example:
     """score of the better one minus score of the other"""
     of_better: Attribution
     of_worse: Attribution
+    near: tuple[Near, ...] = ()
+    """what the reward takes to be most like the one that it prefers; of rewards that show their states"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +233,31 @@ def _distance(material: Material, scores: Floats, gold: RewardSignal) -> Distanc
 
 
 def _examples(signal: RewardSignal, material: Material, margins: Floats, count: int) -> tuple[Example, ...]:
+    wrong = [number for number in np.argsort(margins, kind="stable")[:count].tolist() if margins[number] < 0]
+    states = signal.states(material.items) if wrong and isinstance(signal, explain.Embeds) else None
     found: list[Example] = []
-    for number in np.argsort(margins, kind="stable")[:count].tolist():
+    for number in wrong:
         pair = material.pairs[number]
         better, worse = material.items[pair.better], material.items[pair.worse]
-        if margins[number] >= 0 or not isinstance(better, TextSegment) or not isinstance(worse, TextSegment):
-            break
-        texts = [said(one)[:SHOWN] for one in (better.prompt, better.completion, worse.completion)]
         of = [explain.explain(signal, one) for one in (better, worse)]
-        found.append(Example(texts[0], texts[1], texts[2], float(margins[number]), of[0], of[1]))
+        if of[0] is None or of[1] is None:
+            continue
+        prompt = said(better.prompt)[:SHOWN] if isinstance(better, TextSegment) else ""
+        near = () if states is None else _near(material, explain.nearest(states, pair.worse, NEAR))
+        found.append(Example(prompt, _named(better), _named(worse), float(margins[number]), of[0], of[1], near))
     return tuple(found)
+
+
+def _near(material: Material, found: Sequence[tuple[int, float]]) -> tuple[Near, ...]:
+    counts = [(sum(p.better == k for p in material.pairs), sum(p.worse == k for p in material.pairs)) for k, _ in found]
+    return tuple(Near(_named(material.items[k]), like, *count) for (k, like), count in zip(found, counts, strict=True))
+
+
+def _named(item: Item) -> str:
+    """What is said, or which behaviour it is."""
+    if isinstance(item, TextSegment):
+        return said(item.completion)[:SHOWN]
+    return f"{item.episode}, steps {item.start} to {item.start + item.length - 1}"
 
 
 def _verdict(card: RewardCard) -> str:
@@ -259,14 +290,11 @@ def _of_accuracy(card: RewardCard) -> list[Finding]:
     elif card.accuracy.low is None or card.accuracy.low <= 0.5:
         advice = "Judge more pairs before anything is made of this reward."
         found.append(Finding(Severity.WARNING, "accuracy", "It cannot be told from guessing.", (), advice))
-    for one in card.rivals:
-        if one.ahead.low is None or one.ahead.low <= 0:
-            message = f"It cannot be told to be better than {one.name!r}, which does not read what is said."
-            found.append(
-                Finding(
-                    Severity.PROBLEM, "trivial scorers", message, (), "Look at the slices: it may have learned style."
-                )
-            )
+    equals = [repr(one.name) for one in card.rivals if one.ahead.low is None or one.ahead.low <= 0]
+    if equals:
+        message = f"It cannot be told to be better than {', '.join(equals)}: scorers that do not read what is said."
+        advice = "Look at the slices: it may have learned style."
+        found.append(Finding(Severity.PROBLEM, "trivial scorers", message, (), advice))
     if card.ceiling is not None and card.accuracy.low is not None and card.accuracy.low > card.ceiling.highest:
         advice = "Check that it was not fitted to these very judgements."
         found.append(
@@ -284,11 +312,14 @@ def _of_accuracy(card: RewardCard) -> list[Finding]:
 def _of_tests(card: RewardCard) -> list[Finding]:
     found: list[Finding] = []
     for one in card.slices:
-        if one.flagged:
-            lower = one.difference.value < 0
-            how = f"{abs(one.difference.value):.0%} {'less' if lower else 'more'} often right than elsewhere"
-            severity = Severity.WARNING if lower else Severity.NOTE
-            found.append(Finding(severity, "slice", f"Where {one.dimension} is {one.value!r}, it is {how}."))
+        if (
+            one.flagged and one.difference.value < 0
+        ):  # where it is right more often is the same thing from the other side
+            points = -100 * one.difference.value
+            message = (
+                f"Where {one.dimension} is {one.value!r}, it is right {points:.0f} points less often than elsewhere."
+            )
+            found.append(Finding(Severity.WARNING, "slice", message))
     for one in card.leanings:
         if one.flagged:
             more = one.overrated.value > 0

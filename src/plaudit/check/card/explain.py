@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from plaudit.check.card.accuracy import Estimate, clusters_of, estimate, right
 from plaudit.check.card.material import Material
-from plaudit.check.card.signal import RewardSignal, last_words, resaid
+from plaudit.check.card.signal import Item, RewardSignal, last_words, resaid
 from plaudit.check.card.traits import differences
 from plaudit.records import TextSegment
 
@@ -52,10 +52,19 @@ class Attribution:
 
 @runtime_checkable
 class Explains(Protocol):
-    """A signal that attributes its scores by itself, for example to tokens in one pass."""
+    """A signal that attributes its scores by itself: to tokens in one pass, to steps of behaviour."""
 
-    def explain(self, text: TextSegment) -> Attribution:
+    def explain(self, item: Item) -> Attribution:
         """What its pieces are worth."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A signal that shows what it makes of items before it scores them."""
+
+    def states(self, items: Sequence[Item]) -> Floats:
+        """[item, unit] what a score is read from."""
         ...
 
 
@@ -76,9 +85,26 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"\s*\S+(?:\s+\Z)?", text) or [text]
 
 
-def explain(signal: RewardSignal, text: TextSegment) -> Attribution:
-    """What the pieces of a text are worth: by the signal itself where it can, else by scoring prefixes."""
-    return signal.explain(text) if isinstance(signal, Explains) else by_prefix(signal, text)
+def explain(signal: RewardSignal, item: Item) -> Attribution | None:
+    """What the pieces of an item are worth: by the signal itself where it can, else by scoring prefixes of a text."""
+    if isinstance(signal, Explains):
+        return signal.explain(item)
+    return by_prefix(signal, item) if isinstance(item, TextSegment) else None
+
+
+def nearest(states: Floats, row: int, count: int) -> list[tuple[int, float]]:
+    """The items that a reward takes to be most like one of them, with their likeness: the cosine of states, from their mean.
+
+    Args:
+        states: [item, unit].
+        row: which item.
+        count: how many others.
+    """
+    centred = states - states.mean(axis=0)
+    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    like = unit @ unit[row]
+    order = [k for k in np.argsort(-like, kind="stable").tolist() if k != row][:count]
+    return [(k, float(like[k])) for k in order]
 
 
 def by_prefix(signal: RewardSignal, text: TextSegment, *, pieces: int = PIECES) -> Attribution:

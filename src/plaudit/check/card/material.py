@@ -101,15 +101,16 @@ class Gathering:
             self._kept.append(one)
         return self._items[one.id]
 
-    def pair(self, better: Item, worse: Item, tags: Mapping[str, str]) -> None:
-        """One item was judged better than another."""
+    def pair(self, better: Item, worse: Item, tags: Mapping[str, str], *, vote: bool = True) -> None:
+        """One item was judged better than another; without a `vote`, it follows from what each of them is."""
         first, second = self.item(better), self.item(worse)
         if first == second:
             self.left_out += 1
             return
         prompt = str(better.prompt) if isinstance(better, TextSegment) else "|".join(sorted((better.id, worse.id)))
         self._pairs.append(Pair(first, second, prompt, tags))
-        self._votes.setdefault((min(first, second), max(first, second)), Counter())[first < second] += 1
+        if vote:
+            self._votes.setdefault((min(first, second), max(first, second)), Counter())[first < second] += 1
 
     def answer(self, feedback: Feedback, items: Sequence[Item], tags: Mapping[str, str]) -> None:
         """An answer to a question about these items; what orders nothing is left out."""
@@ -150,7 +151,7 @@ class Gathering:
     def _crossed(self, texts: Sequence[Sequence[TextSegment]], tags: Mapping[str, str]) -> None:
         for better in texts[0]:
             for worse in texts[1]:
-                self.pair(better, worse, tags)
+                self.pair(better, worse, tags, vote=False)
 
     def done(self) -> Material:
         """All of it. Raises ConfigError where nothing was judged."""
@@ -160,7 +161,6 @@ class Gathering:
                 expected="comparisons or rankings, or rows with chosen and rejected texts",
             )  # fmt: skip
         votes = tuple((count[True], count[False]) for count in self._votes.values())
-        # benchmarks cross answers that nobody compared: a pair that comes once says nothing of noise anyhow
         return Material(
             tuple(self._kept), tuple(self._pairs), tuple(self._panels), tuple(self._squares), votes, self.left_out
         )

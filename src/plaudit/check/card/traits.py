@@ -83,7 +83,7 @@ def language(text: str) -> str:
 
 
 def slices(material: Material) -> dict[tuple[str, str], NDArray[np.bool_]]:
-    """By (dimension, value): [pair] which pairs belong to it."""
+    """By (dimension, value): [pair] which pairs belong to it; of names for the same pairs, the first."""
     size = log_length(material.items)
     marks = markdown(material.items)
     rows: list[dict[str, str]] = []
@@ -98,9 +98,12 @@ def slices(material: Material) -> dict[tuple[str, str], NDArray[np.bool_]]:
         for pair in row.items():
             named.setdefault(pair, []).append(number)
     masks: dict[tuple[str, str], NDArray[np.bool_]] = {}
+    known: set[tuple[int, ...]] = set()
     for key in sorted(named):
-        masks[key] = np.zeros(len(rows), dtype=np.bool_)
-        masks[key][named[key]] = True
+        if tuple(named[key]) not in known:
+            known.add(tuple(named[key]))
+            masks[key] = np.zeros(len(rows), dtype=np.bool_)
+            masks[key][named[key]] = True
     return masks
 
 
