@@ -222,16 +222,16 @@ def test_a_reward_that_contradicts_itself_is_told():
 
 
 def test_planted_biases_are_found_and_clean_scorers_are_not_blamed():
-    """The benchmark at smaller size: most draws find each bias, hardly any clean one is marked."""
+    """The benchmark at smaller size."""
     found = dict.fromkeys(BIASES, 0)
     wrong = 0
-    for seed in range(3):
+    for seed in range(2):
         one = draw(1000 + seed, 600)
         wrong += bool(flagged(card_of(one, clean(one))))
         for name, (scorer, finds) in BIASES.items():
             found[name] += finds(card_of(one, scorer(one)))
-    assert wrong <= 1
-    assert min(found.values()) >= 2, found
+    assert wrong == 0
+    assert min(found.values()) == 2, found
 
 
 def test_a_planted_token_is_ranked_first():

@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from plaudit.check.card.explain import Attribution
+from plaudit.check.card.explain import PIECES, Attribution
 from plaudit.check.card.signal import Item
+from plaudit.engine.batch import Batch
 from plaudit.engine.load import EXTRA
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.text import Group, Tokeniser
@@ -38,7 +40,7 @@ ROWS = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextSignal:
-    """plaudit's reward of texts; explains itself by token in one pass."""
+    """plaudit's reward of texts; explains itself by token."""
 
     name: str
     reward: TextReward
@@ -57,15 +59,19 @@ class TextSignal:
         return torch.cat(found).numpy()[place]
 
     def explain(self, item: Item) -> Attribution:
-        """What each token added: the reward reads the hidden state at it, which knows what stands before and nothing else."""
-        model = self.reward.model
-        batch, _ = side_by_side(list(groups_of(Tokeniser(model.tokenizer), [item])))
-        number = self.reward.names.index(self.head)
-        with torch.no_grad():
-            states = torch.cat([model.hidden(batch, before=True)[:1], model.hidden(batch)])
-            scores = self.reward.read(states)[number].double().mean(0).cpu().numpy()
-        pieces = tuple(model.tokenizer.decode([token]) for token in batch.tokens.tolist())
-        whole = float(self.reward.score(batch, self.head).mean[0])
+        """What each token added, or each stretch of a long text.
+
+        Every prefix is ended as a text ends: a reward is fitted at ends only, and what it would read in mid-sentence says little of it.
+        """
+        words = Tokeniser(self.reward.model.tokenizer)
+        (group,) = groups_of(words, [item])
+        *said, end = group.completions[0]
+        size = max(1, -(-len(said) // PIECES))
+        cuts = [*range(0, len(said), size), len(said)]
+        ended = Batch.of([group.prompt], [[[*said[:cut], end] for cut in cuts]])
+        scores = self.reward.score(ended, self.head).mean
+        whole = float(self.reward.judge(texts_of([item]), self.head).mean[0])
+        pieces = tuple(words.tokenizer.decode(said[start:stop]) for start, stop in pairwise(cuts))
         return Attribution(pieces, tuple(np.diff(scores).tolist()), float(scores[0]), whole)
 
 

@@ -52,7 +52,7 @@ class Attribution:
 
 @runtime_checkable
 class Explains(Protocol):
-    """A signal that attributes its scores by itself: to tokens in one pass, to steps of behaviour."""
+    """A signal that attributes its scores by itself: to tokens, to steps of behaviour."""
 
     def explain(self, item: Item) -> Attribution:
         """What its pieces are worth."""
