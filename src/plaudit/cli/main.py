@@ -24,6 +24,7 @@ VERBS = {
     "gc": "delete checkpoints that are no longer needed",
     "import": "bring published feedback about texts, or recorded episodes, into a store",
     "model": "make the directory of a language model from a GGUF file",
+    "reward": "the card of any reward: accuracy beside noise and trivial scorers, slices, edits, calibration",
     "train": "one stage of teaching a language model: sft, reward, direct, group, ppo",
     "judge": "let a language model judge texts: its agreement with people, its answers, orders planted in texts",
     "export": "write feedback about texts as a file that others read, with a manifest",
