@@ -21,7 +21,17 @@ from plaudit.language.group_config import with_preset
 from plaudit.run.config import from_table, read_table
 from plaudit.worlds.prompts import Part, Prompt, PromptsConfig
 
-SHOWN = ("loss", "objective/kl", "kl", "reward", "objective/scores", "rewards/accuracies", "entropy", "grad_norm")
+SHOWN = (
+    "loss",
+    "objective/kl",
+    "kl",
+    "reward",
+    "objective/scores",
+    "rewards/accuracies",
+    "mean_token_accuracy",
+    "entropy",
+    "grad_norm",
+)
 """metrics that a line on the terminal has room for, where a stage has them"""
 
 NAMED = 3
