@@ -366,10 +366,8 @@ def cell(given: dict[str, Any]) -> dict[str, Any]:
     sampler = LEARNERS[given["method"]](scene, 60 * given["minutes"], told)
     told["seconds"] = round(time.process_time() - began, 1)
     found = judge(scene, sampler)
-    if "n" in told:
-        kl = kl_bound(told["n"])
-    else:
-        kl = float(distances(scene.policy, scene.start, found.rollout.batch, 1.0).mean())
+    nats = distances(scene.policy, scene.start, found.rollout.batch, 1.0)  # for best-of-n the start's with itself
+    kl = kl_bound(told["n"]) if "n" in told else float(nats.mean())
     shown = np.random.default_rng(given["seed"]).permutation(len(found.texts))[:20].tolist()
     return {
         **told, **found.facts(), **against(found, before), "kl": kl,
