@@ -7,7 +7,8 @@ import transformers
 
 from plaudit.check.card.adapters import BehaviourSignal, PolicySignal, TextSignal, of_directory, of_run
 from plaudit.check.card.card import CardConfig, reward_card
-from plaudit.check.card.material import Gathering, of_path
+from plaudit.check.card.material import Gathering
+from plaudit.check.card.sources import of_path
 from plaudit.engine.model import LanguageModel
 from plaudit.errors import ConfigError, RecordError
 from plaudit.language.scorer import TextReward, export
@@ -113,8 +114,8 @@ def test_a_card_of_a_text_reward_has_explained_mistakes():
     for k in range(30):
         prompt = f"say {'so ' * (k % 5)}{['red', 'blue', 'sea', 'one', 'two', 'big'][k % 6]} ?"
         gathered.pair(TextSegment(prompt, "good sea ."), TextSegment(prompt, "bad no ."), {})
-    card = reward_card(TextSignal("r", reward()), gathered.done(), CardConfig())
-    other = reward_card(TextSignal("r", reward(4)), gathered.done(), CardConfig())
+    card = reward_card(TextSignal("r", reward()), gathered.done(), config=CardConfig())
+    other = reward_card(TextSignal("r", reward(4)), gathered.done(), config=CardConfig())
     assert card.members == 3
     wrong = [one for one in (card, other) if one.accuracy.value < 1]
     assert all(one.examples and one.examples[0].of_better.pieces[0] == "good" for one in wrong)
@@ -129,7 +130,7 @@ def test_the_reward_of_a_run_on_its_behaviour(tmp_path):
     material = of_path(tmp_path / "run")
     assert all(isinstance(one, Segment) for one in material.items)
     with of_run(tmp_path / "run") as signal:
-        card = reward_card(signal, material, CardConfig(), data="run")
+        card = reward_card(signal, material, config=CardConfig(), data="run")
         why = signal.explain(material.items[0])
         states = signal.states(material.items)
         with pytest.raises(RecordError, match="cannot score texts"):
