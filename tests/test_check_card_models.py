@@ -1,5 +1,7 @@
 """The card's adapters: plaudit's rewards of texts and behaviour, classifiers, and what a policy takes for reward."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from plaudit.check.card.adapters import BehaviourSignal, PolicySignal, TextSigna
 from plaudit.check.card.card import CardConfig, reward_card
 from plaudit.check.card.material import Gathering
 from plaudit.check.card.sources import of_path
+from plaudit.cli.main import main
 from plaudit.engine.model import LanguageModel
 from plaudit.errors import ConfigError, RecordError
 from plaudit.language.scorer import TextReward, export
@@ -66,6 +69,15 @@ def test_a_folder_of_a_reward_and_its_classifier_say_the_same(tmp_path):
     ours, theirs = of_directory(tmp_path / "reward"), of_directory(tmp_path / "classifier")
     np.testing.assert_allclose(ours.score(TEXTS).mean(0), theirs.score(TEXTS)[0], atol=1e-4)
     assert theirs.name == "classifier"
+    rows = [
+        {"prompt": "what is it ?", "chosen": f"the sea {said}", "rejected": f"no {said}"} for said in ("one", "two")
+    ]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["--data", str(tmp_path / "pairs.jsonl"), "--out", str(tmp_path / "card.html")]
+    assert main(["reward", "card", str(tmp_path / "reward"), *words, "--gold", str(tmp_path / "classifier")]) in (0, 1)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert (card["members"], card["signal"]) == (3, "reward")
+    assert card["distance"]["distance"] == pytest.approx(0, abs=1e-3)
 
 
 def test_what_an_aligned_policy_takes_for_reward(tmp_path):
@@ -136,6 +148,9 @@ def test_the_reward_of_a_run_on_its_behaviour(tmp_path):
         with pytest.raises(RecordError, match="cannot score texts"):
             signal.score(TEXTS)
     assert isinstance(signal, BehaviourSignal)
+    words = ["--data", str(tmp_path / "run"), "--out", str(tmp_path / "card.html")]
+    assert main(["reward", "card", str(tmp_path / "run"), *words]) in (0, 1)
+    assert json.loads((tmp_path / "card.json").read_text())["accuracy"]["value"] == card.accuracy.value
     assert abs(why.gap) < 1e-4
     assert len(why.values) == material.items[0].length
     assert card.members > 1
