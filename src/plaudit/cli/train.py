@@ -10,10 +10,11 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from plaudit.engine.text import Tokeniser
+from plaudit.engine.text import Ids, Tokeniser
 from plaudit.errors import ConfigError
 from plaudit.exchange.prompts import load_prompts
 from plaudit.language import training
+from plaudit.records import Text
 from plaudit.run.config import load
 from plaudit.worlds.prompts import Part, PromptsConfig
 
@@ -72,12 +73,12 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def prompts(files: tuple[str, ...], tokeniser: Tokeniser) -> list[tuple[int, ...]]:
-    """Prompts of files as tokens, each once; those without a usable prompt are left out. Raises ConfigError without any."""
+def prompts(files: tuple[str, ...], tokeniser: Tokeniser) -> list[tuple[Text, Ids]]:
+    """Prompts of files and their tokens, each once; those without a usable prompt are left out. Raises ConfigError without any."""
     if not files:
         raise ConfigError("There are no prompts to answer", expected="files", next_step="give --prompts FILE ...")
     found = load_prompts(PromptsConfig(policy_files=files), count=lambda text: len(tokeniser.prompt(text)))
-    return [tokeniser.prompt(one.text) for one in found[Part.POLICY]]
+    return [(one.text, tokeniser.prompt(one.text)) for one in found[Part.POLICY]]
 
 
 def _given(stage: Stage, name: str, words: list[str]) -> Any:

@@ -12,6 +12,7 @@ from plaudit.engine.sampling import Rollout
 from plaudit.errors import ConfigError
 from plaudit.language.experience import Score
 from plaudit.language.scorer import TextReward, width_of
+from plaudit.ops.aggregate import AggregateConfig, aggregate
 from plaudit.reward.dispatch import OVERALL
 
 
@@ -81,10 +82,16 @@ class Critic:
         return self.model.hidden(batch, before=True).to(self.weight.dtype) @ self.weight + self.bias
 
 
-def paid_by(reward: TextReward) -> Score:
-    """Completions are worth what the members of a reward say on average, in deviations from the mean of the texts it was fitted to."""
+def paid_by(reward: TextReward, how: AggregateConfig | None = None) -> Score:
+    """Completions are worth what the members of a reward say, in deviations from the mean of the texts it was fitted to.
+
+    Args:
+        reward: whose members are normalised one by one.
+        how: they become one number; none: their mean.
+    """
+    chosen = AggregateConfig() if how is None else how
 
     def score(rollout: Rollout) -> Tensor:
-        return torch.from_numpy(reward.normalised(rollout.batch).mean(axis=0))
+        return torch.from_numpy(aggregate(reward.normalised(rollout.batch), chosen))
 
     return score

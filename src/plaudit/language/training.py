@@ -16,17 +16,21 @@ from pathlib import Path
 from plaudit.engine.gemm import Gemm, probe
 from plaudit.engine.load import Dtype, LoraConfig, ModelConfig, add_lora, load
 from plaudit.engine.model import LanguageModel
-from plaudit.engine.text import Tokeniser
+from plaudit.engine.text import Ids, Tokeniser
 from plaudit.errors import ConfigError, RunError
 from plaudit.language import direct, group, ppo, sft
 from plaudit.language.critic import Critic, paid_by
 from plaudit.language.experience import Told
 from plaudit.language.group_config import GroupConfig
+from plaudit.language.guard import TextGuard
+from plaudit.language.guarded import TextGuardConfig, guarding
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import RewardFitting, TextRewardConfig
 from plaudit.language.scorer import TextReward, export
 from plaudit.language.texts import demonstrated, preferred
 from plaudit.language.update import done_at, keep, resume
+from plaudit.ops.aggregate import AggregateConfig
+from plaudit.records import Text
 from plaudit.records.codec import canonical_json, to_json
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.monitor import Signal
@@ -98,6 +102,10 @@ class GroupTraining(Training):
     """folder of a reward: `model` in the folder of `plaudit train reward`"""
     group: GroupConfig = field(default_factory=GroupConfig)
     """the stage"""
+    aggregate: AggregateConfig | None = None
+    """how the reward's members become one number; none: their mean"""
+    guard: TextGuardConfig | None = None
+    """have the policy judged while it trains; none: nobody looks"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +118,16 @@ class PPOTraining(Training):
     """folder of a reward: `model` in the folder of `plaudit train reward`"""
     ppo: PPOConfig = field(default_factory=PPOConfig)
     """the stage"""
+    aggregate: AggregateConfig | None = None
+    """how the reward's members become one number; none: their mean"""
+    guard: TextGuardConfig | None = None
+    """have the policy judged while it trains; none: nobody looks"""
 
 
 Each = Callable[[int, int, Mapping[str, float]], None]
 """told the number of a step, how many there are, and its metrics"""
-Read = Callable[[tuple[str, ...], Tokeniser], list[tuple[int, ...]]]
-"""prompts of files as tokens; the reader of files lives above this layer's siblings"""
+Read = Callable[[tuple[str, ...], Tokeniser], list[tuple[Text, Ids]]]
+"""prompts of files, and their tokens; the reader of files lives above this layer's siblings"""
 
 
 def train_sft(given: SftTraining, each: Each) -> Path:
@@ -168,8 +180,11 @@ def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
     reward = _reward(given.reward, model)
     stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
     prompts = read(given.prompts, Tokeniser(model.tokenizer))
-    told = _told(sinks, given.group.steps, each)
-    group.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
+    told, score = _told(sinks, given.group.steps, each), paid_by(reward, given.aggregate)
+    with guarding(given.guard, stage, prompts, score) as guard:
+        ids = [one for _, one in prompts]
+        group.train(stage, ids, score, folder=_root(given), each=told, guard=guard)
+        _conclude(given, guard)
     return _finish(given, model.save)
 
 
@@ -180,9 +195,20 @@ def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
     critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
     stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
     prompts = read(given.prompts, Tokeniser(model.tokenizer))
-    told = _told(sinks, given.ppo.steps, each)
-    ppo.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
+    told, score = _told(sinks, given.ppo.steps, each), paid_by(reward, given.aggregate)
+    with guarding(given.guard, stage, prompts, score) as guard:
+        ids = [one for _, one in prompts]
+        ppo.train(stage, ids, score, folder=_root(given), each=told, guard=guard)
+        _conclude(given, guard)
     return _finish(given, model.save)
+
+
+def _conclude(given: Training, guard: TextGuard | None) -> None:
+    """Write down what the guard saw: `guard.json`."""
+    if guard is not None:
+        path = Path(given.out) / "guard.json"
+        with writing(path):
+            path.write_bytes(canonical_json(guard.guard.account()) + b"\n")
 
 
 def _root(given: Training) -> Path:
