@@ -6,7 +6,7 @@
 The world is `plaudit.worlds.token_counts`: 40 tokens, 20 of them in a text, 600 comparisons of texts of the start, 25 % of them
 wrong, 5 members. Each policy takes STEPS steps of policy gradient on the same noise; KL and the true reward are exact.
 
-`ensembles`: the same ensemble used in different ways; what the last policy is truly worth.
+`ensembles`: the same ensemble used in different ways; what the policy after LONG steps is truly worth.
 `guarded`: the guard on the run that is paid the mean of the ensemble. It never sees the true reward: of each pair of texts, one of
 the policy and one of its best checkpoint, an annotator says which is better, and is right three times in four. The true peak is
 the step of the whole unguarded run at which the true reward is highest.
@@ -35,10 +35,14 @@ from plaudit.stats.overoptimisation import Form, fit
 from plaudit.worlds.token_counts import FloatArray, Reward, TokenCounts
 
 KEYS = ("group", "variant", "seed")
-STEPS, EVERY, PRICE = 200, 5, 0.05
+STEPS, LONG, EVERY, PRICE = 200, 300, 5, 0.05
 PAID = 200
 """texts behind what a policy is paid at a check"""
+FALL = 1.0
+"""deviations below its peak at which the whole run must end to count as one that fools itself; others have nothing to be stopped for"""
 RIGHT = 0.75
+FIRST = 100
+"""seed; those below chose the world's and the guard's settings"""
 SEQUENCES = 2000
 CONFIG = GuardConfig(every=EVERY, pairs=20, budget=400, accuracy=RIGHT)
 VARIANTS: dict[str, AggregateConfig | None] = {
@@ -113,7 +117,7 @@ def cell(group: str, variant: str, seed: int) -> dict[str, Any]:
     world = TokenCounts(seed)
     about: dict[str, Any] = {"group": group, "variant": variant, "seed": seed}
     if group == "ensembles":
-        policies = course(world, paid(world, variant))
+        policies = course(world, paid(world, variant), LONG)
         gold = true_rewards(world, policies)
         return about | {"final": gold[-1], "peak": gold.max(), "nats": world.kl(policies[-1])}
     reward = world.gold if group == "clean" else paid(world, variant)
@@ -146,8 +150,10 @@ def coins() -> int:
 
 def cells(seeds: int, clean: int) -> list[dict[str, Any]]:
     """Everything, seed by seed."""
-    found = [{"group": "ensembles", "variant": one, "seed": seed} for seed in range(seeds) for one in VARIANTS]
-    found += [{"group": "guarded", "variant": MEAN, "seed": seed} for seed in range(seeds)]
+    found = [
+        {"group": "ensembles", "variant": one, "seed": seed} for seed in range(FIRST, FIRST + seeds) for one in VARIANTS
+    ]
+    found += [{"group": "guarded", "variant": MEAN, "seed": seed} for seed in range(FIRST, FIRST + seeds)]
     return found + [{"group": "clean", "variant": "true reward", "seed": seed} for seed in range(1000, 1000 + clean)]
 
 
@@ -166,7 +172,10 @@ def summary() -> list[Row]:
         if name != MEAN:
             apart = paired(final[name], final[MEAN])
             rows.append(Row(f"ensembles/{name} - mean", "final", apart.value, apart.low, apart.high, len(seeds), "sd"))
-    guarded = [one for one in raw if one["group"] == "guarded"]
+    watched = [one for one in raw if one["group"] == "guarded"]
+    guarded = [one for one in watched if one["peak"] - one["final"] >= FALL]
+    rows.append(_share("guarded/mean", "runs_that_fall", len(guarded), len(watched)))
+    rows.append(_share("guarded/mean", "alarms", sum(one["alarm"] for one in guarded), len(guarded)))
     for name in ("steps_ratio", "root_ratio", "kept", "at_stop", "final", "peak", "pairs", "explained_rl"):
         values = np.array([one[name] for one in guarded])
         rows.append(interval_row("guarded/mean", name, values, level=0.95))
@@ -177,6 +186,8 @@ def summary() -> list[Row]:
     early = sum(one["stopped"] < one["peak_at"] for one in guarded)
     rows.append(_share("guarded/mean", "stopped_before_peak", early, len(guarded)))
     clean = [one for one in raw if one["group"] == "clean"]
+    spent = sum(not one["alarm"] and one["stopped"] < STEPS for one in clean)
+    rows.append(_share("clean/true reward", "ended_by_the_budget", spent, len(clean)))
     rows.append(_share("clean/true reward", "false_alarms", sum(one["alarm"] for one in clean), len(clean)))
     rows.append(Row("clean/true reward", "largest_pairs", max(one["pairs"] for one in clean), n=len(clean)))
     return [*rows, _share("level/coins", "false_alarms", coins(), SEQUENCES)]
