@@ -277,6 +277,7 @@ def summary() -> list[Row]:
     found: dict[tuple[Any, ...], dict[str, list[dict[str, Any]]]] = {}
     for row in read_raw("language_speed"):
         found.setdefault(tuple(row[key] for key in KEYS[1:-1]), {}).setdefault(row["side"], []).append(row)
+    own: dict[tuple[Any, ...], float] = {}
     for key, sides in found.items():
         named = dict(zip(KEYS[1:-1], key, strict=True))
         shape = f"{named['prompt']}+{named['completion']}" + (" ragged" if named["ragged"] else "")
@@ -289,6 +290,12 @@ def summary() -> list[Row]:
                 Row(f"{case}/{side}", "seconds", medians[side], min(seconds), max(seconds), len(seconds), "s/step")
             )
             rows.append(Row(f"{case}/{side}", "peak", statistics.median(c["peak_gib"] for c in cells_), unit="GiB"))
+            if named["kind"] == "rollout":
+                speed = named["rows"] * named["completion"] / medians[side]
+                rows.append(Row(f"{case}/{side}", "tokens", speed, n=len(seconds), unit="new tokens/s"))
+        own[key] = medians.get("plaudit", 0.0)
+        if named["kind"] == "ppo" and (group := own.get(("grpo", *key[1:]))):
+            rows.append(Row(case, "times our GRPO step", own[key] / group, n=len(sides["plaudit"])))
         if len(sides) == 2:
             rows.append(
                 Row(case, "times faster than TRL", medians["trl"] / medians["plaudit"], n=len(sides["plaudit"]))

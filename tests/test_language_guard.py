@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError, RunError
 from plaudit.language import guarded
 from plaudit.language.critic import Critic, paid_by
@@ -16,11 +17,13 @@ from plaudit.language.guarded import PeopleJudge, TextGuardConfig, gold_function
 from plaudit.language.ppo import PPO
 from plaudit.language.ppo import train as train_ppo
 from plaudit.language.ppo_config import PPOConfig
+from plaudit.language.texts import Asked
 from plaudit.ops.aggregate import AggregateConfig, Pessimism
 from plaudit.records import Choice, Comparison
 from plaudit.run.guard import KL, PROXY, Ending
 from plaudit.run.guard_config import GuardConfig
 from plaudit.store.store import Store
+from plaudit.worlds.prompts import Prompt
 from tests.language_examples import Letters, parameters, same
 from tests.language_rollouts import policy, rollout
 from tests.store_examples import RUN
@@ -143,7 +146,7 @@ def test_people_answer_through_the_store_and_their_answers_are_read_once(tmp_pat
                     store.add_feedback([Comparison(id=f"f{number}", query=query.id, annotator="ann", choice=choice)])
 
         monkeypatch.setattr(guarded, "time", SimpleNamespace(sleep=people, monotonic=lambda: 0.0))
-        judge = PeopleJudge(store, prompts, guarded.Tokeniser(Letters()), "training", 0, 60.0)
+        judge = PeopleJudge(store, prompts, Tokeniser(Letters()), "training", 0, 60.0)
         assert judge(pairs()) == [True, False, None]
         (query, *_), head = list(store.queries()), store.head()[0]
         assert query.strategy == "guard/training"
@@ -172,11 +175,12 @@ def shortest(prompt, completion):
 
 def test_a_gold_function_is_given_texts():
     group = Group(policy(dtype=torch.float32), quick("grpo", **SMALL), 0)
-    with guarding(None, group, [], follows) as none:
+    prompts = tuple(Prompt(text, text) for text in ("ejj", "ejm"))
+    asked = Asked(prompts, ((4, 9, 9), (4, 9, 12)), Tokeniser(Letters()))
+    with guarding(None, group, asked, follows) as none:
         assert none is None
     config = TextGuardConfig(gold="tests.test_language_guard:shortest", every=1)
-    prompts = [("ejj", (4, 9, 9)), ("ejm", (4, 9, 12))]
-    with guarding(config, group, prompts, follows) as guard:
+    with guarding(config, group, asked, follows) as guard:
         with torch.no_grad():
             for one in group.model.parameters():
                 one.mul_(3.0)

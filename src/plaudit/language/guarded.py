@@ -24,6 +24,7 @@ from plaudit.language.group import Group
 from plaudit.language.guard import Judge, Pairs, TextGuard, judged_by
 from plaudit.language.ppo import PPO
 from plaudit.language.scorer import TextReward
+from plaudit.language.texts import Asked
 from plaudit.records import Choice, Comparison, Query, QueryKind, Text, TextSegment, is_skip
 from plaudit.run.directory import RunDirectory
 from plaudit.run.guard_config import GuardConfig
@@ -65,29 +66,28 @@ class TextGuardConfig(GuardConfig):
 
 @contextmanager
 def guarding(
-    config: TextGuardConfig | None, learner: Group | PPO, prompts: Sequence[tuple[Text, Ids]], score: Score
+    config: TextGuardConfig | None, learner: Group | PPO, asked: Asked, score: Score
 ) -> Generator[TextGuard | None]:
     """The guard that settings ask for; none without settings. The store of people is open as long as it is used."""
     if config is None:
         yield None
         return
-    ids = [one for _, one in prompts]
-    with _judging(config, learner, prompts) as judge:
-        yield TextGuard(learner, ids, config=config, score=score, judge=judge)
+    with _judging(config, learner, asked) as judge:
+        yield TextGuard(learner, asked.ids, config=config, score=score, judge=judge)
 
 
 @contextmanager
-def _judging(config: TextGuardConfig, learner: Group | PPO, prompts: Sequence[tuple[Text, Ids]]) -> Generator[Judge]:
+def _judging(config: TextGuardConfig, learner: Group | PPO, asked: Asked) -> Generator[Judge]:
     model, seed = learner.model, learner.seed
-    tokeniser = Tokeniser(model.tokenizer)
     if config.store:
         directory = RunDirectory(config.store)
         directory.require()
         with Store.open(directory.store) as store:
-            texts = tuple(text for text, _ in prompts)
-            yield PeopleJudge(store, texts, tokeniser, learner.update.training, seed, config.patience_seconds)
+            texts = tuple(one.text for one in asked.prompts)
+            yield PeopleJudge(store, texts, asked.words, learner.update.training, seed, config.patience_seconds)
     elif config.gold:
-        gold = gold_score(gold_function(config.gold), {ids: text for text, ids in prompts}, tokeniser)
+        texts = {tuple(ids): one.text for ids, one in zip(asked.ids, asked.prompts, strict=True)}
+        gold = gold_score(gold_function(config.gold), texts, asked.words)
         yield judged_by(gold, seed=seed, right=config.right)
     else:
         folder = Path(config.panel)

@@ -1,7 +1,7 @@
 """What `plaudit train` does: one function per stage, from settings and files to a folder that holds the result.
 
-A folder holds `settings.json`, `metrics.jsonl`, `checkpoints/` and, at the end, `model/`. A training whose folder is there
-already goes on where its newest checkpoint is, with equal bits, if its settings are the same.
+A folder holds `settings.json`, `metrics.jsonl`, `checkpoints/`, `rollouts/` where there are any and, at the end, `model/`. A
+training whose folder is there already goes on where its newest checkpoint is, with equal bits, if its settings are the same.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from pathlib import Path
 from plaudit.engine.gemm import Gemm, probe
 from plaudit.engine.load import Dtype, LoraConfig, ModelConfig, add_lora, load
 from plaudit.engine.model import LanguageModel
-from plaudit.engine.text import Ids, Tokeniser
+from plaudit.engine.quiet import quiet
 from plaudit.errors import ConfigError, RunError
-from plaudit.language import direct, group, ppo, sft
+from plaudit.language import direct, group, ppo, rollouts, sft
 from plaudit.language.critic import Critic, paid_by
 from plaudit.language.experience import Told
-from plaudit.language.group_config import GroupConfig
+from plaudit.language.group_config import PRESET, GroupConfig
 from plaudit.language.guard import TextGuard
 from plaudit.language.guarded import TextGuardConfig, guarding
+from plaudit.language.memory import enough_memory
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import RewardFitting, TextRewardConfig
 from plaudit.language.scorer import TextReward, export
-from plaudit.language.texts import demonstrated, preferred
-from plaudit.language.update import done_at, keep, resume
+from plaudit.language.texts import Asked, Read, demonstrated, preferred
+from plaudit.language.update import done_at, keep, lasting, resume
 from plaudit.ops.aggregate import AggregateConfig
-from plaudit.records import Text
 from plaudit.records.codec import canonical_json, to_json
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.monitor import Signal
@@ -100,6 +100,9 @@ class GroupTraining(Training):
     """files of prompts: .jsonl, .json, .csv, .parquet"""
     reward: str = ""
     """folder of a reward: `model` in the folder of `plaudit train reward`"""
+    preset: str = PRESET
+    """published algorithm whose settings hold where `group` does not say otherwise: grpo, dr-grpo, dapo, rloo, reinforce++,
+    reinforce++-baseline, gspo, cispo"""
     group: GroupConfig = field(default_factory=GroupConfig)
     """the stage"""
     aggregate: AggregateConfig | None = None
@@ -126,81 +129,79 @@ class PPOTraining(Training):
 
 Each = Callable[[int, int, Mapping[str, float]], None]
 """told the number of a step, how many there are, and its metrics"""
-Read = Callable[[tuple[str, ...], Tokeniser], list[tuple[Text, Ids]]]
-"""prompts of files, and their tokens; the reader of files lives above this layer's siblings"""
 
 
 def train_sft(given: SftTraining, each: Each) -> Path:
     """Supervised fine-tuning. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        examples = demonstrated([answer for _, answer in store.feedback()], store)
-    root = _root(given)
-    watched = _Watched(sinks, given.sft.steps, each, done_at(root))
-    sft.train(model, examples, given.sft, seed=given.seed, folder=root, monitor=watched)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            examples = demonstrated([answer for _, answer in store.feedback()], store)
+        root = _root(given)
+        watched = _Watched(sinks, given.sft.steps, each, done_at(root))
+        sft.train(model, examples, given.sft, seed=given.seed, folder=root, monitor=watched)
+        return _finish(given, model.save)
 
 
 def train_direct(given: DirectTraining, each: Each) -> Path:
     """Direct alignment. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        pairs = preferred([answer for _, answer in store.feedback()], store)
-    root, reference = _root(given), _reference(given, model)
-    watched = _Watched(sinks, given.direct.steps, each, done_at(root))
-    direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            pairs = preferred([answer for _, answer in store.feedback()], store)
+        root, reference = _root(given), _reference(given, model)
+        watched = _Watched(sinks, given.direct.steps, each, done_at(root))
+        direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
+        return _finish(given, model.save)
 
 
 def train_reward(given: RewardTraining, each: Each) -> Path:
     """A reward model. Returns its folder."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        answers = [answer for _, answer in store.feedback()]
-        fitting = RewardFitting(model, answers, store, config=given.reward, seed=given.seed)
-        resume(fitting, _root(given))
-        while (metrics := fitting.step()) is not None:
-            done, steps = fitting.update.done, fitting.update.steps
-            sinks.tell(done, metrics)
-            each(done, steps, metrics)
-            if done % given.checkpoint_every == 0 or done == steps:
-                keep(fitting, _root(given))
-        told = fitting.measures()
-    sinks.tell(fitting.update.steps + 1, told)
-    each(fitting.update.steps, fitting.update.steps, told)
-    folder = _finish(given, fitting.reward.save)
-    if given.classifier:
-        _finish(given, lambda fresh: export(fitting.reward, fresh), "classifier")
-    return folder
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            answers = [answer for _, answer in store.feedback()]
+            fitting = RewardFitting(model, answers, store, config=given.reward, seed=given.seed)
+            resume(fitting, _root(given))
+            while (metrics := fitting.step()) is not None:
+                done, steps = fitting.update.done, fitting.update.steps
+                sinks.tell(done, metrics)
+                each(done, steps, metrics)
+                if done % given.checkpoint_every == 0 or done == steps:
+                    keep(fitting, _root(given))
+            told = fitting.measures()
+        sinks.tell(fitting.update.steps + 1, told)
+        each(fitting.update.steps, fitting.update.steps, told)
+        folder = _finish(given, fitting.reward.save)
+        if given.classifier:
+            _finish(given, lambda fresh: export(fitting.reward, fresh), "classifier")
+        return folder
 
 
 def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
     """A policy gradient on groups. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    reward = _reward(given.reward, model)
-    stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
-    prompts = read(given.prompts, Tokeniser(model.tokenizer))
-    told, score = _told(sinks, given.group.steps, each), paid_by(reward, given.aggregate)
-    with guarding(given.guard, stage, prompts, score) as guard:
-        ids = [one for _, one in prompts]
-        group.train(stage, ids, score, folder=_root(given), each=told, guard=guard)
-        _conclude(given, guard)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
+        asked = Asked.of(read, given.prompts, [model, reward.model], room=given.group.max_tokens)
+        told = _told(given, asked, sinks, given.group.steps, each)
+        score = paid_by(reward, given.aggregate)
+        with guarding(given.guard, stage, asked, score) as guard:
+            group.train(stage, asked.ids, score, folder=_root(given), each=told, guard=guard)
+            _conclude(given, guard)
+        return _finish(given, model.save)
 
 
 def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
     """PPO. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    reward = _reward(given.reward, model)
-    critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
-    stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
-    prompts = read(given.prompts, Tokeniser(model.tokenizer))
-    told, score = _told(sinks, given.ppo.steps, each), paid_by(reward, given.aggregate)
-    with guarding(given.guard, stage, prompts, score) as guard:
-        ids = [one for _, one in prompts]
-        ppo.train(stage, ids, score, folder=_root(given), each=told, guard=guard)
-        _conclude(given, guard)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
+        stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
+        asked = Asked.of(read, given.prompts, [model, reward.model], room=given.ppo.max_tokens)
+        told = _told(given, asked, sinks, given.ppo.steps, each)
+        score = paid_by(reward, given.aggregate)
+        with guarding(given.guard, stage, asked, score) as guard:
+            ppo.train(stage, asked.ids, score, folder=_root(given), each=told, guard=guard)
+            _conclude(given, guard)
+        return _finish(given, model.save)
 
 
 def _conclude(given: Training, guard: TextGuard | None) -> None:
@@ -224,25 +225,32 @@ def _store(path: str) -> Generator[Store]:
         yield store
 
 
-def _told(sinks: Sinks, steps: int, each: Each) -> Callable[[Told], None]:
+def _told(given: Training, asked: Asked, sinks: Sinks, steps: int, each: Each) -> Callable[[Told], None]:
     def told(one: Told) -> None:
+        rollout, prompts = one.experience.rollout, [asked.prompts[place] for place in one.prompts]
+        rows = zip(rollout.batch.group.tolist(), rollout.batch.rows, strict=True)
+        texts = [asked.words.answer(prompts[prompt].text, row.tolist()) for prompt, row in rows]
+        known = rollouts.judged(one.experience)
+        rollouts.write(Path(given.out), one.number, rollouts.samples_of(prompts, rollout, texts, known))
         sinks.tell(one.number, one.metrics)
         each(one.number, steps, one.metrics)
 
     return told
 
 
-def _begin(given: Training) -> tuple[LanguageModel, Sinks]:
+@contextmanager
+def _begun(given: Training) -> Generator[tuple[LanguageModel, Sinks]]:
     """The model that is trained, after the settings were written down or found to be the same."""
     if not given.model.path:
         raise ConfigError(
             "There is no model to train", expected="a directory of Transformers, or a name on the hub",
             next_step="give --model.path; `plaudit model import smollm2 DIRECTORY` makes one",
         )  # fmt: skip
-    choice = _settled(given)
-    choice.apply()
-    sinks = Sinks(Path(given.out), given.log, Path(given.out).name)
-    return policy(given.model, seed=given.seed), sinks
+    with enough_memory():
+        choice = _settled(given)
+        choice.apply()
+        sinks = Sinks(Path(given.out), given.log, Path(given.out).name)
+        yield policy(given.model, seed=given.seed), sinks
 
 
 def policy(config: ModelConfig, *, seed: int) -> LanguageModel:
@@ -289,26 +297,31 @@ def _body(folder: Path, model: LanguageModel, name: str) -> LanguageModel:
         or json.loads(settings.read_text())["base_model_name_or_path"] != base
     ):
         return LanguageModel.load(folder, dtype=model.dtype, device=str(model.device))
-    model.module.load_adapter(str(folder), adapter_name=name, is_trainable=True)
+    with quiet():
+        model.module.load_adapter(str(folder), adapter_name=name, is_trainable=True)
     model.module.set_adapter(model.adapter)
     return model.view(name)
 
 
 def _settled(given: Training) -> Gemm:
     """Write the settings and how to multiply into the folder, or read the latter. Raises RunError when they were others."""
-    path, settings = Path(given.out) / "settings.json", to_json(given)
-    if path.is_file():
-        found = json.loads(path.read_text())
-        if found["settings"] != json.loads(canonical_json(settings)):
+    path, settings = Path(given.out) / "settings.json", json.loads(canonical_json(to_json(given)))
+    found = json.loads(path.read_text()) if path.is_file() else None
+    if found is not None:
+        if lasting(found["settings"]) != lasting(settings):
             raise RunError(
                 "The folder holds a training with other settings", got=str(path),
                 next_step="give its own settings to go on, or another folder to begin",
             )  # fmt: skip
-        return Gemm(**found["gemm"])
-    choice = probe(given.model.dtype.value, threads=given.threads)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path):
-        path.write_bytes(canonical_json({"settings": settings, "gemm": choice.plain()}) + b"\n")
+        choice = Gemm(**found["gemm"])
+    else:
+        choice = probe(given.model.dtype.value, threads=given.threads)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if found is None or found["settings"] != settings:
+        fresh = path.with_suffix(".new")
+        with writing(path):
+            fresh.write_bytes(canonical_json({"settings": settings, "gemm": choice.plain()}) + b"\n")
+            fresh.replace(path)
     return choice
 
 
