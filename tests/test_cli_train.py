@@ -136,6 +136,46 @@ def test_stages_that_learn_from_a_reward(tmp_path, base, given, stage, capsys):
     assert all(one.completion in told and f"reward {one.reward:.3f}" in told for one in kept)
 
 
+def longer(prompt, completion):
+    """A gold function for the guard."""
+    return float(len(completion))
+
+
+def test_a_training_with_a_guard_from_a_file(tmp_path, base, given):
+    reward, out = reward_in(tmp_path, base, given), tmp_path / "out"
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in PROMPTS))
+    (tmp_path / "group.toml").write_text(
+        f"""out = "{out}"
+prompts = ["{tmp_path / "prompts.jsonl"}"]
+reward = "{reward}"
+threads = 1
+[model]
+path = "{base}"
+[model.lora]
+rank = 4
+[group]
+steps = 3
+prompts = 4
+samples = 2
+max_tokens = 4
+[group.update]
+learning_rate = 0.02
+[aggregate]
+how = "uncertainty-weighted"
+[guard]
+every = 2
+gold = "tests.test_cli_train:longer"
+right = 0.75
+"""
+    )
+    assert main(["train", "group", str(tmp_path / "group.toml")]) == 0
+    said = json.loads((out / "guard.json").read_text())
+    assert next(one["updates"] for one in said["checks"]) == 2
+    assert said["diagnosis"]
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert ["guard/pairs" in line for line in lines][:2] == [False, True]
+
+
 def test_an_interrupted_training_goes_on_with_equal_bits(tmp_path, base, given, monkeypatch):
     monkeypatch.setattr(
         training, "probe", lambda *_, **__: training.Gemm()

@@ -11,11 +11,13 @@ from plaudit.language.critic import Critic
 from plaudit.language.direct import Alignment, DirectConfig
 from plaudit.language.group import Group
 from plaudit.language.group_config import preset
+from plaudit.language.guard import TextGuard
 from plaudit.language.ppo import PPO
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import RewardFitting, TextRewardConfig
 from plaudit.language.sft import Sft, SftConfig
 from plaudit.ops.policy import Correction
+from plaudit.run.guard_config import GuardConfig
 from plaudit.run.language_metrics import STAGES
 from plaudit.store.store import Store
 from tests.language_examples import adapted
@@ -64,7 +66,19 @@ def best_of_n(folder):
     return set(Candidates(some, torch.arange(9.0), 3).metrics())
 
 
-@pytest.mark.parametrize("stage", [sft, direct, reward, group, ppo, best_of_n], ids=lambda stage: stage.__name__)
+def guard(folder):
+    stage = Group(policy(), replace(preset("grpo"), max_tokens=4), 0)
+    looked = TextGuard(
+        stage,
+        [[1, 2], [3]],
+        config=GuardConfig(every=1),
+        score=lambda one: one.batch.lengths.double(),
+        judge=lambda pairs: [True] * len(pairs.numbers),
+    )
+    return set(looked.after({}))
+
+
+@pytest.mark.parametrize("stage", [sft, direct, reward, group, ppo, best_of_n, guard], ids=lambda stage: stage.__name__)
 def test_what_a_stage_logs_is_explained(stage, tmp_path):
     assert stage(tmp_path) == set(STAGES[stage.__name__][1])
 

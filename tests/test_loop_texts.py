@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 
 from plaudit.cli.main import main as plaudit
 from plaudit.errors import ConfigError, IntegrityError, WorldError
+from plaudit.language.group import Group
 from plaudit.language.group_config import preset
 from plaudit.loop import Run, RunConfig
 from plaudit.loop.kinds import read, settings_of
@@ -326,6 +327,42 @@ def test_ppo_learns_from_the_same_reward(tmp_path):
         assert row["metrics"]["train/critic/loss"] > 0
         assert set(row["metrics"]) <= set(METRICS)
         assert sorted(row["artefacts"]) == ["course", "rollout/1", "rollout/2"]
+
+
+def test_a_guarded_round_is_judged_by_the_teacher_and_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
+    guard = {"every": 1, "pairs": 6, "batch": 3}
+    group = {
+        "steps": 3,
+        "prompts": 2,
+        "samples": 3,
+        "max_tokens": 8,
+        "checkpoint_every": 1,
+        "update": {"learning_rate": 0.1},
+    }
+    config = small(improve={"guard": guard, "group": group, "aggregate": {"how": "soft-min"}}, loop={"rounds": 1})
+    with Run.create(config, tmp_path / "whole") as run:
+        run.finish()
+    (row,) = [one for one in stages(tmp_path / "whole") if one["stage"] == "improve"]
+    assert row["metrics"]["train/guard/pairs"] >= 3
+    assert set(row["metrics"]) <= set(METRICS)
+    calls, step = [], Group.step
+
+    def dying(self, experience):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return step(self, experience)
+
+    monkeypatch.setattr(Group, "step", dying)
+    with pytest.raises(KeyboardInterrupt), Run.create(config, tmp_path / "cut") as run:
+        run.finish()
+    with Run.open(tmp_path / "cut") as run:
+        run.finish()
+    assert fingerprint(tmp_path / "cut") == fingerprint(tmp_path / "whole")
+    with pytest.raises(ConfigError, match="judge for the guard"):
+        small(improve={"guard": guard}, ask={"labels": 0})
+    with pytest.raises(ConfigError, match="aggregate"):
+        small(improve={"pessimism": 1.0, "aggregate": {"how": "worst"}})
 
 
 def test_a_run_file_is_of_a_language_model_by_its_tables(tmp_path):

@@ -12,6 +12,7 @@ from plaudit.engine.sampling import Rollout
 from plaudit.errors import ConfigError, LearningError
 from plaudit.language.experience import Score
 from plaudit.language.scorer import TextReward, width_of
+from plaudit.ops.aggregate import AggregateConfig, aggregate
 from plaudit.reward.dispatch import OVERALL
 
 
@@ -81,14 +82,17 @@ class Critic:
         return self.model.hidden(batch, before=True).to(self.weight.dtype) @ self.weight + self.bias
 
 
-def paid_by(reward: TextReward) -> Score:
-    """Completions are worth what the members of a reward say on average, in deviations from the mean of the texts it was fitted to.
+def paid_by(reward: TextReward, how: AggregateConfig | None = None) -> Score:
+    """Completions are worth what the members of a reward say, in deviations from the mean of the texts it was fitted to.
 
+    `how` makes one number of them; none: their mean.
     One of which the reward says no number has no score. Raises LearningError where it says none at all: it is broken.
     """
 
+    chosen = AggregateConfig() if how is None else how
+
     def score(rollout: Rollout) -> Tensor:
-        found = torch.from_numpy(reward.normalised(rollout.batch).mean(axis=0))
+        found = torch.from_numpy(aggregate(reward.normalised(rollout.batch), chosen))
         if not found.isfinite().any():
             raise LearningError(
                 "The reward says no number of any completion", got=f"{len(found)} completions, {float(found[0])} of the first",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout
 from plaudit.errors import ConfigError, LearningError, RunError
-from plaudit.language.update import parts
+from plaudit.language.update import Kept, parts
 from plaudit.ops.policy import Correction, sampler_weights
 from plaudit.ops.tokens import Average, Totals, average, totals
 from plaudit.records import canonical_json
@@ -53,6 +53,56 @@ class Experience:
     """[T] of the critic before each token was written"""
     returns: Tensor | None = None
     """[T] what the critic learns"""
+
+
+class Watch(Protocol):
+    """Looks at a policy after each rollout and may end the training: `TextGuard`."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the training is over."""
+        ...
+
+    def after(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """A rollout was learned from. Returns its metrics, with what was found added."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything into a folder that exists."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Inverse of `save`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A learner with the one who watches it, in one checkpoint."""
+
+    learner: Kept
+    watch: Watch | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the watch ended the training."""
+        return self.watch is not None and self.watch.ended
+
+    def after(self, metrics: Mapping[str, float]) -> Mapping[str, float]:
+        """Of a rollout that was learned from."""
+        return metrics if self.watch is None else self.watch.after(metrics)
+
+    def save(self, folder: Path) -> None:
+        """Both."""
+        self.learner.save(folder)
+        if self.watch is not None:
+            self.watch.save(folder)
+
+    def load(self, folder: Path) -> None:
+        """Inverse of `save`."""
+        self.learner.load(folder)
+        if self.watch is not None:
+            self.watch.load(folder)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,6 +33,8 @@ from plaudit.language.experience import (
     Score,
     Sums,
     Told,
+    Watch,
+    Watched,
     about_completions,
     about_sampler,
     checked,
@@ -249,6 +251,7 @@ def train(
     *,
     folder: Path | None = None,
     each: Callable[[Told], None] = lambda told: None,
+    guard: Watch | None = None,
 ) -> None:
     """Learn from rollouts until there were `config.steps`; with a folder, from its newest checkpoint on with equal bits.
 
@@ -258,17 +261,20 @@ def train(
         score: what the completions of a rollout are worth.
         folder: for checkpoints.
         each: is told of every rollout, its completions, scores, advantages and metrics.
+        guard: looks at the policy after each rollout, and may end the training (`plaudit.language.guard`).
     """
     config = group.config
+    watched = Watched(group, guard)
     if folder is not None:
-        resume(group, folder)
-    while group.rollouts < config.steps:
+        resume(watched, folder)
+    while group.rollouts < config.steps and not watched.ended:
         places, rollout, scores = group.collect(prompts, score)
         experience = group.experience(rollout, scores)
-        metrics = group.step(experience)
+        metrics = watched.after(group.step(experience))
         each(Told(group.rollouts, places, experience, metrics))
-        if folder is not None and (group.rollouts % config.checkpoint_every == 0 or group.rollouts == config.steps):
-            keep(group, folder)
+        last = group.rollouts == config.steps or watched.ended
+        if folder is not None and (group.rollouts % config.checkpoint_every == 0 or last):
+            keep(watched, folder)
 
 
 def _telling(places: Sequence[int], rollout: Rollout, scores: Tensor) -> list[Asked]:

@@ -35,6 +35,8 @@ from plaudit.language.experience import (
     Score,
     Sums,
     Told,
+    Watch,
+    Watched,
     about_completions,
     about_sampler,
     checked,
@@ -251,6 +253,7 @@ def train(
     *,
     folder: Path | None = None,
     each: Callable[[Told], None] = lambda told: None,
+    guard: Watch | None = None,
 ) -> None:
     """Learn from rollouts until there were `config.steps`; with a folder, from its newest checkpoint on with equal bits.
 
@@ -260,15 +263,18 @@ def train(
         score: what the completions of a rollout are worth.
         folder: for checkpoints.
         each: is told of every rollout, its completions, scores, advantages and metrics.
+        guard: looks at the policy after each rollout, and may end the training (`plaudit.language.guard`).
     """
     config = ppo.config
+    watched = Watched(ppo, guard)
     if folder is not None:
-        resume(ppo, folder)
-    while ppo.rollouts < config.steps:
+        resume(watched, folder)
+    while ppo.rollouts < config.steps and not watched.ended:
         places = order(ppo.seed, len(prompts), start=ppo.rollouts * config.prompts, size=config.prompts)
         rollout = ppo.generate([prompts[place] for place in places])
         experience = ppo.experience(rollout, score(rollout))
-        metrics = ppo.step(experience)
+        metrics = watched.after(ppo.step(experience))
         each(Told(ppo.rollouts, tuple(places), experience, metrics))
-        if folder is not None and (ppo.rollouts % config.checkpoint_every == 0 or ppo.rollouts == config.steps):
-            keep(ppo, folder)
+        last = ppo.rollouts == config.steps or watched.ended
+        if folder is not None and (ppo.rollouts % config.checkpoint_every == 0 or last):
+            keep(watched, folder)

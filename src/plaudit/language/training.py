@@ -22,12 +22,15 @@ from plaudit.language import direct, group, ppo, rollouts, sft
 from plaudit.language.critic import Critic, paid_by
 from plaudit.language.experience import Told
 from plaudit.language.group_config import PRESET, GroupConfig
+from plaudit.language.guard import TextGuard
+from plaudit.language.guarded import TextGuardConfig, guarding
 from plaudit.language.memory import enough_memory
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import RewardFitting, TextRewardConfig
 from plaudit.language.scorer import TextReward, export
 from plaudit.language.texts import Asked, Read, demonstrated, preferred
 from plaudit.language.update import done_at, keep, lasting, resume
+from plaudit.ops.aggregate import AggregateConfig
 from plaudit.records.codec import canonical_json, to_json
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.monitor import Signal
@@ -102,6 +105,10 @@ class GroupTraining(Training):
     reinforce++-baseline, gspo, cispo"""
     group: GroupConfig = field(default_factory=GroupConfig)
     """the stage"""
+    aggregate: AggregateConfig | None = None
+    """how the reward's members become one number; none: their mean"""
+    guard: TextGuardConfig | None = None
+    """have the policy judged while it trains; none: nobody looks"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,10 @@ class PPOTraining(Training):
     """folder of a reward: `model` in the folder of `plaudit train reward`"""
     ppo: PPOConfig = field(default_factory=PPOConfig)
     """the stage"""
+    aggregate: AggregateConfig | None = None
+    """how the reward's members become one number; none: their mean"""
+    guard: TextGuardConfig | None = None
+    """have the policy judged while it trains; none: nobody looks"""
 
 
 Each = Callable[[int, int, Mapping[str, float]], None]
@@ -171,7 +182,10 @@ def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
         stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
         asked = Asked.of(read, given.prompts, [model, reward.model], room=given.group.max_tokens)
         told = _told(given, asked, sinks, given.group.steps, each)
-        group.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        score = paid_by(reward, given.aggregate)
+        with guarding(given.guard, stage, asked, score) as guard:
+            group.train(stage, asked.ids, score, folder=_root(given), each=told, guard=guard)
+            _conclude(given, guard)
         return _finish(given, model.save)
 
 
@@ -183,8 +197,19 @@ def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
         stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
         asked = Asked.of(read, given.prompts, [model, reward.model], room=given.ppo.max_tokens)
         told = _told(given, asked, sinks, given.ppo.steps, each)
-        ppo.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        score = paid_by(reward, given.aggregate)
+        with guarding(given.guard, stage, asked, score) as guard:
+            ppo.train(stage, asked.ids, score, folder=_root(given), each=told, guard=guard)
+            _conclude(given, guard)
         return _finish(given, model.save)
+
+
+def _conclude(given: Training, guard: TextGuard | None) -> None:
+    """Write down what the guard saw: `guard.json`."""
+    if guard is not None:
+        path = Path(given.out) / "guard.json"
+        with writing(path):
+            path.write_bytes(canonical_json(guard.guard.account()) + b"\n")
 
 
 def _root(given: Training) -> Path:

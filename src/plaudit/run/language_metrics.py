@@ -141,6 +141,20 @@ BEST_OF_N = COMPLETIONS | {
     "best_of_n/unscored": "share of completions without a score; over all completions",
 }
 
+GUARD = {
+    "guard/win_share": "share of fresh pairs in which the policy is better than its best checkpoint, corrected for wrong answers; over "
+    "the newest check's answers. Only after a check, as all of these",
+    "guard/win_share_low": "lower end of its 95 % interval",
+    "guard/win_share_high": "upper end of its 95 % interval",
+    "guard/log_wealth": "evidence of the whole run so far that the policy is judged worse, in nats: the alarm is raised at "
+    "-log(level), 3.0 for 5 %",
+    "guard/quality": "judged so far: logits of corrected shares of wins, added up from the start over the best checkpoints",
+    "guard/pairs": "pairs asked about so far",
+    "guard/best": "rollouts behind the best checkpoint",
+    "guard/ended": "1 where the guard ended the training, else 0",
+}
+"""what a training with a guard says besides, after each check"""
+
 STAGES = {
     "sft": ("Fine-tuning (sft)", SFT),
     "direct": ("Direct alignment (direct)", DIRECT),
@@ -148,5 +162,6 @@ STAGES = {
     "group": ("Groups (group): GRPO, RLOO and their kin", GROUP),
     "ppo": ("PPO (ppo)", PPO),
     "best_of_n": ("Best of n", BEST_OF_N),
+    "guard": ("Guard, of groups and PPO", GUARD),
 }
 """title and metrics of each stage"""

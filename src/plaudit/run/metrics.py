@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from plaudit.run.language_metrics import GUARD
+
 METRICS: dict[str, str] = {
     "act/env_steps": "environment steps of the run so far, all environments together, the steps for asking included",
     "act/pretrain_steps": "environment steps before the first question in which the policy only sought new states",
@@ -141,4 +143,5 @@ METRICS: dict[str, str] = {
     "train/val/num_eos_tokens": "completions of a rollout that ended by themselves",
     "train/lr": "step size of the policy",
     "train/episode": "completions so far",
+    **{f"train/{name}": f"{text} (language models; mean over checks)" for name, text in GUARD.items()},
 }

@@ -14,7 +14,9 @@ from plaudit.language.group_config import PRESET, GroupConfig
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import TextRewardConfig
 from plaudit.language.sft import SftConfig
+from plaudit.ops.aggregate import AggregateConfig
 from plaudit.records import QueryKind
+from plaudit.run.guard_config import GuardConfig
 from plaudit.worlds.prompts import PromptsConfig
 
 SIMULATED = (QueryKind.COMPARISON, QueryKind.RATING, QueryKind.RANKING)
@@ -187,11 +189,17 @@ class ImproveConfig:
     """PPO instead, whose critic begins as the reward in each round; steps are those of a round"""
     pessimism: float = 0.0
     """of the members' standard deviation, taken off their mean score: what they disagree about is worth less"""
+    aggregate: AggregateConfig | None = None
+    """how members become one number instead, pessimism then being 0: worst, uncertainty-weighted, soft-min, ..."""
+    guard: GuardConfig | None = None
+    """have the simulated teacher judge the policy while it trains, and stop a round that fools itself; every is in rollouts"""
 
     def __post_init__(self) -> None:
-        if self.pessimism < 0:
+        if self.pessimism < 0 or (self.pessimism and self.aggregate is not None):
             raise ConfigError(
-                "The settings of [improve] are out of range", got=f"pessimism {self.pessimism}", expected=">= 0"
+                "The settings of [improve] are out of range",
+                got=f"pessimism {self.pessimism}, aggregate {self.aggregate}",
+                expected="pessimism >= 0, and 0 with an aggregate",
             )
 
 
@@ -266,6 +274,11 @@ class TextRunConfig:
             raise ConfigError(
                 "People are asked nothing", got="ask.labels = 0 with ask.people = true", expected="one of them"
             )
+        if self.improve.guard is not None and (self.ask.people or self.ask.labels == 0):
+            raise ConfigError(
+                "Nobody can judge for the guard", got="improve.guard without a simulated teacher", expected="ask.teacher, labels > 0",
+                next_step="let people judge in `plaudit train group`, with guard.store, against the run's reward",
+            )  # fmt: skip
         questions_per_round(self)  # raises when the schedule does not fit the rounds
 
 

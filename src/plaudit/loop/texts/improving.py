@@ -12,15 +12,17 @@ from torch import Tensor
 
 from plaudit.engine.decode import Rollout
 from plaudit.language import update as kept
-from plaudit.language.experience import Prompts, Score, Told, order
+from plaudit.language.experience import Prompts, Score, Told, Watched, order
 from plaudit.language.group import Group
 from plaudit.language.ppo import PPO
 from plaudit.language.rollouts import FloatArray, judged, samples_of
 from plaudit.loop.context import Outcome
 from plaudit.loop.texts.context import TextContext
+from plaudit.loop.texts.guarding import guard_of
 from plaudit.loop.texts.judging import golden
 from plaudit.loop.texts.models import version_of
 from plaudit.loop.texts.training import folder_of
+from plaudit.ops.aggregate import aggregate
 from plaudit.records import canonical_json
 from plaudit.report.samples import keep
 from plaudit.run import checkpoint
@@ -47,14 +49,15 @@ def _train(context: TextContext, round_: int) -> Diary:
     ids, folder = context.ids(prompts), folder_of(context, round_, "improve")
     learner = _learner(context, context.seed(round_, "improve"))
     config, paid = learner.config, _Paid(context, dict(zip(ids, prompts, strict=True)))
-    diary = Diary(learner)
+    watched = Watched(learner, guard_of(context, round_, learner, prompts, paid.scores))
+    diary = Diary(watched)
     kept.resume(diary, folder)
-    while learner.rollouts < config.steps:
+    while learner.rollouts < config.steps and not watched.ended:
         places, rollout, scores = _collect(learner, ids, paid.scores)
         experience = learner.experience(rollout, scores)
-        metrics = learner.step(experience)
+        metrics = watched.after(learner.step(experience))
         asked = tuple(prompts[place] for place in places)
-        diary.note(metrics, _keep(context, asked, Told(learner.rollouts, places, experience, metrics)))
+        diary.note(dict(metrics), _keep(context, asked, Told(learner.rollouts, places, experience, metrics)))
         context.progress.advance(learner.rollouts, config.steps, "rollouts")
         if learner.rollouts % config.checkpoint_every == 0 and learner.rollouts < config.steps:
             kept.keep(diary, folder)
@@ -92,8 +95,10 @@ class _Paid:
         if context.reward is None:
             asked = [self.prompts[tuple(prompt.tolist())] for prompt in rollout.batch.prompts]
             return torch.from_numpy(golden(context, asked, rollout, context.texts(asked, rollout)))
-        members = context.reward.normalised(rollout.batch)
-        return torch.from_numpy(members.mean(axis=0) - context.config.improve.pessimism * members.std(axis=0))
+        members, improve = context.reward.normalised(rollout.batch), context.config.improve
+        if improve.aggregate is not None:
+            return torch.from_numpy(aggregate(members, improve.aggregate))
+        return torch.from_numpy(members.mean(axis=0) - improve.pessimism * members.std(axis=0))
 
 
 def _keep(context: TextContext, prompts: tuple[Prompt, ...], told: Told) -> str:
@@ -108,7 +113,7 @@ def _keep(context: TextContext, prompts: tuple[Prompt, ...], told: Told) -> str:
 class Diary:
     """A stage's learner and what its rollouts came to; kept together, so that a run that is killed loses neither."""
 
-    learner: Group | PPO
+    learner: Watched
     metrics: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
     rollouts: list[str] = field(default_factory=list[str])
     """digests of what was sampled"""
