@@ -23,7 +23,7 @@ VERBS = {
     "where": "show what lies where, and how big it is",
     "gc": "delete checkpoints that are no longer needed",
     "import": "bring published feedback about texts, or recorded episodes, into a store",
-    "model": "make the directory of a language model from a GGUF file",
+    "model": "make the directory of a language model from a GGUF file, or of what was taught, with its card",
     "train": "one stage of teaching a language model: sft, reward, direct, group, ppo",
     "export": "write feedback about texts as a file that others read, with a manifest",
     "copy": "carry a store to another place: SQLite to PostgreSQL, and back",

@@ -14,6 +14,7 @@ from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError
 from plaudit.exchange.prompts import load_prompts
 from plaudit.language import training
+from plaudit.records import Message, Text
 from plaudit.run.config import load
 from plaudit.worlds.prompts import Part, PromptsConfig
 
@@ -72,12 +73,22 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def prompts(files: tuple[str, ...], tokeniser: Tokeniser) -> list[tuple[int, ...]]:
-    """Prompts of files as tokens, each once; those without a usable prompt are left out. Raises ConfigError without any."""
+def prompts(files: tuple[str, ...], tokeniser: Tokeniser, *, as_user: bool = False) -> list[tuple[int, ...]]:
+    """Prompts of files as tokens, each once; those without a usable prompt are left out. Raises ConfigError without any.
+
+    Args:
+        files: where they are.
+        tokeniser: of the model.
+        as_user: whether a plain prompt is what a user says.
+    """
     if not files:
         raise ConfigError("There are no prompts to answer", expected="files", next_step="give --prompts FILE ...")
-    found = load_prompts(PromptsConfig(policy_files=files), count=lambda text: len(tokeniser.prompt(text)))
-    return [tokeniser.prompt(one.text) for one in found[Part.POLICY]]
+
+    def tokens(text: Text) -> tuple[int, ...]:
+        return tokeniser.prompt((Message("user", text),) if as_user and isinstance(text, str) else text)
+
+    found = load_prompts(PromptsConfig(policy_files=files), count=lambda text: len(tokens(text)))
+    return [tokens(one.text) for one in found[Part.POLICY]]
 
 
 def _given(stage: Stage, name: str, words: list[str]) -> Any:

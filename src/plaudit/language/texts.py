@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from plaudit.engine.text import Group
 from plaudit.errors import LearningError, RecordError
-from plaudit.records import Choice, Comparison, Demonstration, Feedback, Text, TextSegment
+from plaudit.records import Choice, Comparison, Demonstration, Feedback, Message, Query, Text, TextSegment
 from plaudit.reward.texts import TextStore
 
 
@@ -29,6 +29,31 @@ class Pair:
     prompt: Text
     chosen: Text
     rejected: Text
+
+
+class AsUser:
+    """A store whose plain prompts are what a user says, and whose plain completions are the assistant's answer; ids stay.
+
+    Conversations stay as they are.
+    """
+
+    def __init__(self, store: TextStore) -> None:
+        self._store = store
+
+    def queries(self) -> list[Query]:
+        """All queries."""
+        return self._store.queries()
+
+    def texts(self, ids: Sequence[str]) -> dict[str, TextSegment]:
+        """Texts by id. Raises as the store does."""
+        return {name: _conversation(text) for name, text in self._store.texts(ids).items()}
+
+
+def _conversation(text: TextSegment) -> TextSegment:
+    if not isinstance(text.prompt, str) or not isinstance(text.completion, str) or not text.completion:
+        return text
+    said, answered = (Message("user", text.prompt),), (Message("assistant", text.completion),)
+    return TextSegment(said, answered, text.policy, text.id)
 
 
 def demonstrated(answers: Sequence[Feedback], store: TextStore) -> list[Example]:

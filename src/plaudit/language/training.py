@@ -1,6 +1,6 @@
 """What `plaudit train` does: one function per stage, from settings and files to a folder that holds the result.
 
-A folder holds `settings.json`, `metrics.jsonl`, `checkpoints/` and, at the end, `model/`. A training whose folder is there
+A folder holds `settings.json`, `data.json` (what the store held), `metrics.jsonl`, `checkpoints/` and, at the end, `model/`. A training whose folder is there
 already goes on where its newest checkpoint is, with equal bits, if its settings are the same.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from plaudit.engine.gemm import Gemm, probe
 from plaudit.engine.load import Dtype, LoraConfig, ModelConfig, add_lora, load
@@ -25,13 +26,17 @@ from plaudit.language.group_config import GroupConfig
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import RewardFitting, TextRewardConfig
 from plaudit.language.scorer import TextReward, export
-from plaudit.language.texts import demonstrated, preferred
+from plaudit.language.texts import AsUser, demonstrated, preferred
 from plaudit.language.update import done_at, keep, resume
 from plaudit.records.codec import canonical_json, to_json
+from plaudit.reward.texts import TextStore
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.monitor import Signal
 from plaudit.run.sinks import Sinks, Tool
 from plaudit.store.store import Store
+
+SETTINGS, DATA = "settings.json", "data.json"
+"""files of a training's folder: what it was asked to do, and what its store held when it began"""
 
 
 def _adapted() -> ModelConfig:
@@ -50,6 +55,8 @@ class Training:
     """of everything random"""
     threads: int | None = None
     """of a product; none: as many as a probe finds fastest, which is then kept"""
+    as_user: bool = False
+    """take plain prompts as what a user says, and plain completions as the assistant's turn: for a model to chat with"""
     log: tuple[Tool, ...] = ()
     """tools that metrics also go to: tensorboard, wandb, mlflow, trackio"""
 
@@ -114,15 +121,21 @@ class PPOTraining(Training):
 
 Each = Callable[[int, int, Mapping[str, float]], None]
 """told the number of a step, how many there are, and its metrics"""
-Read = Callable[[tuple[str, ...], Tokeniser], list[tuple[int, ...]]]
-"""prompts of files as tokens; the reader of files lives above this layer's siblings"""
+
+
+class Read(Protocol):
+    """Prompts of files as tokens; the reader of files lives above this layer's siblings."""
+
+    def __call__(self, files: tuple[str, ...], tokeniser: Tokeniser, *, as_user: bool = False) -> list[tuple[int, ...]]:
+        """Read them."""
+        ...
 
 
 def train_sft(given: SftTraining, each: Each) -> Path:
     """Supervised fine-tuning. Returns the folder of the model."""
     model, sinks = _begin(given)
     with _store(given.store) as store:
-        examples = demonstrated([answer for _, answer in store.feedback()], store)
+        examples = demonstrated([answer for _, answer in store.feedback()], _texts(given, store))
     root = _root(given)
     watched = _Watched(sinks, given.sft.steps, each, done_at(root))
     sft.train(model, examples, given.sft, seed=given.seed, folder=root, monitor=watched)
@@ -133,7 +146,7 @@ def train_direct(given: DirectTraining, each: Each) -> Path:
     """Direct alignment. Returns the folder of the model."""
     model, sinks = _begin(given)
     with _store(given.store) as store:
-        pairs = preferred([answer for _, answer in store.feedback()], store)
+        pairs = preferred([answer for _, answer in store.feedback()], _texts(given, store))
     root, reference = _root(given), _reference(given, model)
     watched = _Watched(sinks, given.direct.steps, each, done_at(root))
     direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
@@ -145,7 +158,7 @@ def train_reward(given: RewardTraining, each: Each) -> Path:
     model, sinks = _begin(given)
     with _store(given.store) as store:
         answers = [answer for _, answer in store.feedback()]
-        fitting = RewardFitting(model, answers, store, config=given.reward, seed=given.seed)
+        fitting = RewardFitting(model, answers, _texts(given, store), config=given.reward, seed=given.seed)
         resume(fitting, _root(given))
         while (metrics := fitting.step()) is not None:
             done, steps = fitting.update.done, fitting.update.steps
@@ -154,6 +167,8 @@ def train_reward(given: RewardTraining, each: Each) -> Path:
             if done % given.checkpoint_every == 0 or done == steps:
                 keep(fitting, _root(given))
         told = fitting.measures()
+        if fitting.judged:
+            told["reward/comparisons_heldout"] = float(fitting.judged)
     sinks.tell(fitting.update.steps + 1, told)
     each(fitting.update.steps, fitting.update.steps, told)
     folder = _finish(given, fitting.reward.save)
@@ -167,7 +182,7 @@ def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
     model, sinks = _begin(given)
     reward = _reward(given.reward, model)
     stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
-    prompts = read(given.prompts, Tokeniser(model.tokenizer))
+    prompts = read(given.prompts, Tokeniser(model.tokenizer), as_user=given.as_user)
     told = _told(sinks, given.group.steps, each)
     group.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
     return _finish(given, model.save)
@@ -179,7 +194,7 @@ def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
     reward = _reward(given.reward, model)
     critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
     stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
-    prompts = read(given.prompts, Tokeniser(model.tokenizer))
+    prompts = read(given.prompts, Tokeniser(model.tokenizer), as_user=given.as_user)
     told = _told(sinks, given.ppo.steps, each)
     ppo.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
     return _finish(given, model.save)
@@ -196,6 +211,11 @@ def _store(path: str) -> Generator[Store]:
     directory.require()
     with Store.open(directory.store) as store:
         yield store
+
+
+def _texts(given: Training, store: Store) -> TextStore:
+    """Where texts are looked up, as they are or as conversations."""
+    return AsUser(store) if given.as_user else store
 
 
 def _told(sinks: Sinks, steps: int, each: Each) -> Callable[[Told], None]:
@@ -215,6 +235,7 @@ def _begin(given: Training) -> tuple[LanguageModel, Sinks]:
         )  # fmt: skip
     choice = _settled(given)
     choice.apply()
+    _note_data(given)
     sinks = Sinks(Path(given.out), given.log, Path(given.out).name)
     return policy(given.model, seed=given.seed), sinks
 
@@ -270,7 +291,7 @@ def _body(folder: Path, model: LanguageModel, name: str) -> LanguageModel:
 
 def _settled(given: Training) -> Gemm:
     """Write the settings and how to multiply into the folder, or read the latter. Raises RunError when they were others."""
-    path, settings = Path(given.out) / "settings.json", to_json(given)
+    path, settings = Path(given.out) / SETTINGS, to_json(given)
     if path.is_file():
         found = json.loads(path.read_text())
         if found["settings"] != json.loads(canonical_json(settings)):
@@ -284,6 +305,16 @@ def _settled(given: Training) -> Gemm:
     with writing(path):
         path.write_bytes(canonical_json({"settings": settings, "gemm": choice.plain()}) + b"\n")
     return choice
+
+
+def _note_data(given: Training) -> None:
+    """Write down what the store held when the training began: its place in the log, and the hash there."""
+    path, store = Path(given.out) / DATA, getattr(given, "store", "")
+    if not store or path.is_file():
+        return
+    with _store(store) as there, writing(path):
+        events, head = there.head()
+        path.write_bytes(canonical_json({"events": events, "head": head}) + b"\n")
 
 
 def _finish(given: Training, save: Callable[[Path], None], name: str = "model") -> Path:
