@@ -25,6 +25,8 @@ VERBS = {
     "import": "bring published feedback about texts, or recorded episodes, into a store",
     "model": "make the directory of a language model from a GGUF file, or of what was taught, with its card",
     "train": "one stage of teaching a language model: sft, reward, direct, group, ppo",
+    "chat": "talk to a language model in the terminal, and send what you see into a labelling queue",
+    "serve": "serve a language model to OpenAI's clients, on this machine",
     "export": "write feedback about texts as a file that others read, with a manifest",
     "copy": "carry a store to another place: SQLite to PostgreSQL, and back",
     "backup": "copy everything that a run has, also while it goes on",
