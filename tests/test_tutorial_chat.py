@@ -24,8 +24,8 @@ from tests.text_examples import VOCABULARY, tokenizer
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "how-to" / "from-file-to-chat.md"
 SIZES = {
-    "train reward": "--reward.epochs 2 --reward.members 2 --threads 1 --model.lora.rank 4",
-    "train direct": "--direct.steps 40 --direct.batch-size 6 --direct.update.learning-rate 1e-2 --threads 1 --model.lora.rank 8",
+    "train reward": "--reward.epochs 1 --reward.members 2 --threads 1 --model.lora.rank 4",
+    "train direct": "--direct.steps 16 --direct.batch-size 4 --direct.update.learning-rate 2e-2 --threads 1 --model.lora.rank 8",
     "chat": "--max-tokens 8 --threads 1 --seed 1",
 }
 """what makes it a matter of seconds"""
