@@ -49,12 +49,16 @@ class Size:
     """steps of DPO"""
     every: int
     """steps between two points of the curve"""
-    batch: int = 16
-    learning_rate: float = 5e-4
+    batch: int = 8
+    learning_rate: float = 7e-4
+    samples: int = 8
+    """answers that agreement is measured on"""
 
 
-FULL = Size(entities=40, tell=400, chosen=60, align=120, every=30)
-TINY = Size(entities=4, tell=6, chosen=2, align=4, every=2, batch=4)
+FULL = Size(entities=32, tell=480, chosen=60, align=120, every=30)
+TINY = Size(entities=2, tell=3, chosen=2, align=2, every=1, batch=4, samples=3)
+TOKENS = 24
+"""most of an answer; facts and ways to decline have fewer"""
 
 
 def run(model: str, seed: int, size: Size) -> dict[str, Any]:
@@ -77,8 +81,13 @@ def run(model: str, seed: int, size: Size) -> dict[str, Any]:
         sft.train(told, facts, sft.SftConfig(steps=size.tell, batch_size=size.batch, update=tell), seed=seed)
         told.save(Path(folder) / "told")
         row["told"] = measured(told, world.held_out)
-        row["agreement"] = by_agreement(told, world.held_out, seed)
-        built, pairs = build(told, [one.prompt for one in world.building], RefusalConfig(), seed=seed)
+        row["agreement"] = by_agreement(told, world.held_out, size.samples, seed)
+        built, pairs = build(
+            told,
+            [one.prompt for one in world.building],
+            RefusalConfig(samples=size.samples, max_tokens=TOKENS),
+            seed=seed,
+        )
         row["pairs"] = {
             "declining": sum(one.declines for one in built),
             "answering": sum(not one.declines for one in built),
@@ -94,7 +103,7 @@ def run(model: str, seed: int, size: Size) -> dict[str, Any]:
         policy = fresh(str(Path(folder) / "chosen"), seed + 2)
         curve = Curve(policy, world.held_out, size.every)
         direct.train(
-            policy, pairs, direct.DirectConfig(steps=size.align, batch_size=size.batch // 2), seed=seed, monitor=curve
+            policy, pairs, direct.DirectConfig(steps=size.align, batch_size=size.batch), seed=seed, monitor=curve
         )
         row["dpo"], row["curve"] = measured(policy, world.held_out), curve.points
     return {**row, "minutes": round((time.perf_counter() - began) / 60, 2)}
@@ -119,7 +128,7 @@ def measured(model: Any, questions: Any) -> dict[str, float]:
     from plaudit.language.refusal import asks, sampled
     from plaudit.worlds.knowledge import rates
 
-    said = sampled(model, [asks(one.prompt) for one in questions], Sampling(32, greedy=True), samples=1, seed=0)
+    said = sampled(model, [asks(one.prompt) for one in questions], Sampling(TOKENS, greedy=True), samples=1, seed=0)
     return plain(rates(questions, [one for (one,) in said]))
 
 
@@ -129,13 +138,13 @@ def plain(found: Any) -> dict[str, float]:
     return {name: round(getattr(found, name).value, 4) for name in names}
 
 
-def by_agreement(model: Any, questions: Any, seed: int) -> list[dict[str, float]]:
+def by_agreement(model: Any, questions: Any, samples: int, seed: int) -> list[dict[str, float]]:
     """What declining by agreement alone comes to, by threshold."""
     from plaudit.engine.sampling import Sampling
     from plaudit.language.refusal import asks, sampled
     from plaudit.worlds.knowledge import DECLINES, agreement, rates
 
-    said = sampled(model, [asks(one.prompt) for one in questions], Sampling(32), samples=8, seed=seed)
+    said = sampled(model, [asks(one.prompt) for one in questions], Sampling(TOKENS), samples=samples, seed=seed)
     agreed = [agreement(one) for one in said]
     return [
         {"threshold": at, **plain(rates(questions, [one.answer if one.share >= at else DECLINES[0] for one in agreed]))}

@@ -87,6 +87,7 @@ def _write(history: History, config: ExportConfig, folder: Path) -> None:
         shutil.copytree(history.folder, folder)
     elif config.adapter:
         shutil.copytree(history.folder, folder, ignore=shutil.ignore_patterns(README))
+        LanguageModel.load(history.folder).tokenizer.save_pretrained(folder)
         if config.base:
             settings = json.loads((folder / ADAPTER).read_text("utf-8"))
             (folder / ADAPTER).write_text(json.dumps(settings | {BASE: config.base}, indent=2) + "\n", "utf-8")
