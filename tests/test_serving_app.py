@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -195,3 +199,21 @@ def test_two_answers_and_thumbs_go_into_the_queue(talker, tmp_path):
     assert client.post("/v1/plaudit/ratings", json=rated | {"good": 1}).status_code == 400
     assert [one.kind for one in queue.store.queries()] == [QueryKind.COMPARISON, QueryKind.RATING]
     queue.store.close()
+
+
+@pytest.mark.slow
+def test_the_verb_serves_until_it_is_interrupted_also_whoever_leaves_a_stream():
+    command = [sys.executable, "-W", "ignore", "-m", "plaudit.cli.main", "serve", str(tiny()), "--port", "0"]
+    with subprocess.Popen([*command, "--threads", "1"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            address = (process.stdout or sys.stdin).readline().split()[-1]
+            body = {"messages": HELLO, "stream": True, "max_tokens": 100, "temperature": 1.0, "seed": 1}
+            with httpx.stream("POST", f"{address}/chat/completions", json=body, timeout=60) as left:
+                assert left.status_code == 200
+                assert next(left.iter_lines()).startswith("data: ")
+            found = httpx.post(f"{address}/chat/completions", json=body | {"stream": False}, timeout=60).json()
+            assert found["usage"]["completion_tokens"] >= 1
+            assert httpx.get(f"{address}/models", timeout=60).json()["data"][0]["id"] == tiny().name
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) in (0, 130)
