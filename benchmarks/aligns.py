@@ -4,7 +4,7 @@
                                     [--only grpo] [--seeds 3] [--minutes 10] [--jobs 2]
     python -m benchmarks.aligns summary
 
-SmolLM2-135M first imitates (its own answers cut to whole sentences; arguments that people wrote): this start is what learners
+SmolLM2-135M first imitates (its own calm answers, cut to whole sentences; arguments that people wrote): this start is what learners
 begin with and are held against. It completes prompts in pairs, a simulated annotator answers 300 questions about them from the
 gold, and from these answers alone come the reward of PPO, GRPO, RLOO and best-of-n, and DPO's pairs. Each learner then has so
 many minutes of CPU time on one thread; best-of-n has them for sampling. It is judged by the gold on prompts that nothing else
@@ -16,10 +16,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +53,19 @@ from plaudit.language.sft import Sft, SftConfig
 from plaudit.language.update import Schedule, UpdateConfig, rows_of_step
 from plaudit.loop.texts.gold import GoldTeacher
 from plaudit.loop.texts.judging import distances, repetition
-from plaudit.records import Choice, Comparison, Query, QueryKind, Text, TextSegment
+from plaudit.records import Choice, Comparison, Message, Query, QueryKind, Text, TextSegment
 from plaudit.run.seeds import derive
 from plaudit.store.store import Store
 
 METHODS = ("grpo", "ppo", "rloo", "dpo", "best_of_n", "ceiling")
 """ceiling: the best of 64 by the gold itself"""
-KEYS = ("gold", "method", "seed", "minutes", "dtype")
+KEYS: tuple[str, ...] = ("gold", "method", "seed", "minutes", "dtype")
 GOLDS = ("constraints", "arguments")
 SAMPLES, ALIKE, N = 4, 0.2, 64
+NATS, HORIZON = 6.0, 150.0
+"""how far policies are meant to go, and completions over which the price of a nat is adapted"""
+CALM = 0.5
+"""temperature of answers that a model imitates of itself: at 1 this one rambles"""
 TEACHER = TeacherConfig(temperature=0.1, equal=0.02, low=0.0, high=1.0)
 RUN = {"format": 1, "config": {}, "versions": {}}
 ADAPTER = LoraConfig(16, 32.0)
@@ -111,11 +119,12 @@ def imitated(gold: Gold, model: str, folder: Path) -> dict[str, Any]:
     """Make the start of a gold; it is the same for all seeds."""
     loaded = load(ModelConfig(model))
     module = add_lora(loaded.module, ADAPTER, seed=0)
-    policy, tokeniser = LanguageModel(module, loaded.tokenizer), Tokeniser(loaded.tokenizer)
+    policy = LanguageModel(module, loaded.tokenizer, dtype=torch.bfloat16)
+    tokeniser = Tokeniser(loaded.tokenizer)
     pairs = gold.demonstrations()
     if not pairs:
         prompts = gold.prompts()["imitated"]
-        sampling = Sampling(max_tokens=gold.max_tokens - 4)
+        sampling = Sampling(max_tokens=gold.max_tokens - 4, temperature=CALM)
         found = policy.generate(
             [tokeniser.prompt(spoken(one)) for one in prompts], samples=1, sampling=sampling, seed=0
         )
@@ -137,8 +146,6 @@ def imitated(gold: Gold, model: str, folder: Path) -> dict[str, Any]:
 
 def spoken_back(text: str) -> Text:
     """What the assistant says."""
-    from plaudit.records import Message
-
     return (Message("assistant", text),)
 
 
@@ -208,9 +215,9 @@ def clocked(seconds: float) -> Callable[[], bool]:
 
 def _group(name: str) -> Learner:
     def learner(scene: Scene, seconds: float, told: dict[str, Any]) -> Sampler:
-        update = UpdateConfig(learning_rate=2e-4, schedule=Schedule.CONSTANT, warmup=5, betas=(0.9, 0.99))
+        update = UpdateConfig(learning_rate=1e-4, schedule=Schedule.CONSTANT, warmup=5, betas=(0.9, 0.99))
         config = replace(
-            preset(name), prompts=4, samples=8, max_tokens=scene.gold.max_tokens, steps=10_000, update=update, kl=0.05,
+            preset(name), prompts=4, samples=8, max_tokens=scene.gold.max_tokens, steps=10_000, update=update, kl=0.1, kl_target=NATS, kl_horizon=HORIZON,
             missing_end=1.0,
         )  # fmt: skip
         group, score = Group(scene.policy, config, scene.seed), paid_by(scene.reward())
@@ -227,8 +234,8 @@ def _group(name: str) -> Learner:
 def _ppo(scene: Scene, seconds: float, told: dict[str, Any]) -> Sampler:
     reward = scene.reward()
     config = PPOConfig(
-        prompts=32, max_tokens=scene.gold.max_tokens, steps=10_000, epochs=2, kl=0.05, missing_end=1.0,
-        update=UpdateConfig(learning_rate=2e-4, schedule=Schedule.CONSTANT, warmup=5), trust_sampler=scene.dtype == torch.float32,
+        prompts=32, max_tokens=scene.gold.max_tokens, steps=10_000, epochs=2, kl=0.1, kl_target=NATS, kl_horizon=HORIZON, missing_end=1.0,
+        update=UpdateConfig(learning_rate=1e-4, schedule=Schedule.CONSTANT, warmup=5), trust_sampler=scene.dtype == torch.float32,
     )  # fmt: skip
     ppo = PPO(scene.policy, Critic.from_reward(reward, scene.policy.view("critic")), config, scene.seed)
     ids, score, time_left = scene.ids(scene.prompts["taught"]), paid_by(reward), clocked(seconds)
@@ -359,9 +366,8 @@ def cell(given: dict[str, Any]) -> dict[str, Any]:
     sampler = LEARNERS[given["method"]](scene, 60 * given["minutes"], told)
     told["seconds"] = round(time.process_time() - began, 1)
     found = judge(scene, sampler)
-    kl = kl_bound(told["n"])
-    if "n" not in told:
-        kl = float(distances(scene.policy, scene.start, found.rollout.batch, 1.0).mean())
+    nats = distances(scene.policy, scene.start, found.rollout.batch, 1.0)  # for best-of-n the start's with itself
+    kl = kl_bound(told["n"]) if "n" in told else float(nats.mean())
     shown = np.random.default_rng(given["seed"]).permutation(len(found.texts))[:20].tolist()
     return {
         **told, **found.facts(), **against(found, before), "kl": kl,
@@ -372,8 +378,6 @@ def cell(given: dict[str, Any]) -> dict[str, Any]:
 
 def run(given: argparse.Namespace) -> None:
     """All cells that no finished row covers."""
-    from concurrent.futures import ThreadPoolExecutor
-
     seeds = range(given.first, given.first + given.seeds)
     for gold in [given.gold] if given.gold else GOLDS:
         methods = [given.only] if given.only else METHODS
@@ -392,14 +396,11 @@ def run(given: argparse.Namespace) -> None:
             ]
             wanted = list(missing(cells, read_raw("aligns"), KEYS))
             with ThreadPoolExecutor(given.jobs) as pool:
-                list(pool.map(lambda one: one_cell(one, given), wanted))
+                list(pool.map(partial(one_cell, given), wanted))
 
 
-def one_cell(cell_: dict[str, Any], given: argparse.Namespace) -> None:
+def one_cell(given: argparse.Namespace, cell_: dict[str, Any]) -> None:
     """In a process of its own."""
-    import os
-    import subprocess
-
     extra = {"model": given.model, "work": given.work, "embedder": given.embedder}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.aligns", "cell", json.dumps({**cell_, **extra})],

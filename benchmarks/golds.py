@@ -61,7 +61,7 @@ class Constraints:
 
     max_tokens = 64
 
-    def __init__(self, each: int = 2) -> None:
+    def __init__(self, each: int = 3) -> None:
         drawn = draw(ASKED + 2 * TAUGHT + HELD_OUT, 20_26, constraints=each)
         self._known: dict[str, Instruction] = {one.prompt: one for one in drawn}
 
@@ -144,7 +144,7 @@ class Arguments:
     def _fitted(self) -> tuple[RewardModel, float, float]:
         if not self._file.exists():
             with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "store") as store:
-                list(bring(store, Format.UKPCONVARG1, [data.find(ARGUMENTS), data.find(PAIRS)]))
+                list(bring(store, Format.UKPCONVARG1, [data.find(ARGUMENTS), data.find(PAIRS)], on_problem=refuse))
                 texts = Texts(store, lambda found: embed([str(text.completion) for text in found], self._embedder))
                 ids = sorted({name for query in store.queries() for name in query.segments})
                 batch = texts.batch(ids)
@@ -166,6 +166,11 @@ class Arguments:
         """A logistic function of deviations from the mean of people's arguments."""
         model, mean, deviation = self._fitted
         return 1 / (1 + np.exp(-(self._values(model, completions) - mean) / deviation))
+
+
+def refuse(problem: object) -> None:
+    """A published file has no faulty lines."""
+    raise SystemExit(str(problem))
 
 
 def spoken(prompt: str) -> Text:

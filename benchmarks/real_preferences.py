@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from benchmarks import data
 from benchmarks.common import Row, append_raw, missing, read_raw, write
+from benchmarks.golds import refuse
 from benchmarks.real_people import LENGTH, embed
 from plaudit.exchange.bring import bring, open_store
 from plaudit.exchange.formats import Format
@@ -73,7 +74,7 @@ class Problem:
 def problem(store: Store, name: str, tokens: Any) -> Problem:
     """What a set says. Ties are left out: none of the three predicts them."""
     source, files = SETS[name]
-    list(bring(store, source, [data.find(file) for file in files]))
+    list(bring(store, source, [data.find(file) for file in files], on_problem=refuse))
     queries = {query.id: query.segments for query in store.queries()}
     answers = [one for _, one in store.feedback() if isinstance(one, Comparison)]
     texts = store.texts(sorted({name for one in answers for name in queries[one.query]}))
@@ -258,7 +259,7 @@ def main() -> int:
     elif given.verb == "run":
         run(given)
     else:
-        asked = __doc__.splitlines()[0]
+        asked = "What does a reward model of a language model learn from real people's preferences?"
         write("real_preferences", asked=asked, rows=summary(), note="one thread a process, other work on the machine")
     return 0
 

@@ -49,6 +49,8 @@ def test_imports_only_go_up(path):
         "exchange.bring",
         "quality.page",
         "ask.session",
+        "ask.judging",
+        "ask.endpoint",
         "ask.teachers",
         "report",
         "report.gather",

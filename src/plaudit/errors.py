@@ -8,6 +8,7 @@ PlauditError
 ├── RunError       a run directory cannot be used as asked
 ├── WorldError     an environment failed or does not fit
 ├── LearningError  a fit or a policy update went wrong
+├── EndpointError  a service that was asked does not answer
 └── MissingExtra   an optional dependency is not installed     (also an ImportError)
 """
 
@@ -65,6 +66,10 @@ class WorldError(PlauditError):
 
 class LearningError(PlauditError):
     """A fit or a policy update went wrong."""
+
+
+class EndpointError(PlauditError):
+    """A service that was asked does not answer, or not as its protocol says."""
 
 
 class MissingExtra(PlauditError, ImportError):  # noqa: N818 - reads better at the call site

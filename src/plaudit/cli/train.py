@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tyro
 from rich.console import Console
 
+from plaudit.cli import rollouts
+from plaudit.cli.flags import flag
 from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError
 from plaudit.exchange.prompts import load_prompts
 from plaudit.language import training
-from plaudit.records import Message, Text
-from plaudit.run.config import load
-from plaudit.worlds.prompts import Part, PromptsConfig
+from plaudit.language.group_config import with_preset
+from plaudit.run.config import from_table, read_table
+from plaudit.worlds.prompts import Part, Prompt, PromptsConfig
 
-SHOWN = ("loss", "objective/kl", "kl", "reward", "objective/scores", "rewards/accuracies", "entropy", "grad_norm")
+SHOWN = (
+    "loss",
+    "objective/kl",
+    "kl",
+    "reward",
+    "objective/scores",
+    "rewards/accuracies",
+    "mean_token_accuracy",
+    "entropy",
+    "grad_norm",
+)
 """metrics that a line on the terminal has room for, where a stage has them"""
+
+NAMED = 3
+"""rows of files that a warning names"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +44,26 @@ class Stage:
 
     settings: type[Any]
     run: Callable[[Any, training.Each], Path]
+    prepared: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    """fills in what a file leaves to an algorithm's name"""
 
 
 STAGES = {
     "sft": Stage(training.SftTraining, training.train_sft),
     "reward": Stage(training.RewardTraining, training.train_reward),
     "ppo": Stage(training.PPOTraining, lambda given, each: training.train_ppo(given, each, prompts)),
-    "group": Stage(training.GroupTraining, lambda given, each: training.train_group(given, each, prompts)),
+    "group": Stage(training.GroupTraining, lambda given, each: training.train_group(given, each, prompts), with_preset),
     "direct": Stage(training.DirectTraining, training.train_direct),
 }
 USAGE = f"""usage: plaudit train {{{",".join(STAGES)}}} [FILE.toml] --out DIRECTORY --model.path DIRECTORY ...
+       plaudit train show DIRECTORY [--rollout N]
 
 sft      learn to write what people wrote (demonstrations in a store)
 reward   fit a reward model to every kind of feedback in a store
 direct   learn from comparisons without a reward model (DPO, IPO, ...)
-group    optimise against a reward: GRPO, Dr. GRPO, DAPO, RLOO, REINFORCE++, GSPO, CISPO
+group    optimise against a reward: GRPO, Dr. GRPO, DAPO, RLOO, REINFORCE++, GSPO, CISPO (--preset)
 ppo      optimise against a reward with a critic
+show     print what the policy of `group` or `ppo` wrote in a rollout, and what each completion was worth
 
 `plaudit train STAGE --help` lists the settings of one. A file gives them as a run file does; flags override it. A training
 whose folder is there already goes on where it stopped."""
@@ -52,12 +72,14 @@ whose folder is there already goes on where it stopped."""
 def main(arguments: Sequence[str]) -> int:
     """Entry point of the verb."""
     console = Console(highlight=False)
+    if arguments and arguments[0] == "show":
+        return rollouts.main(arguments[1:])
     if not arguments or arguments[0] not in STAGES:
         if arguments and arguments[0] in ("-h", "--help"):
             console.print(USAGE, markup=False)
             return 0
         raise ConfigError(
-            "There is no such stage", got=list(arguments[:1]), expected=f"one of {', '.join(STAGES)}",
+            "There is no such stage", got=list(arguments[:1]), expected=f"one of {', '.join(STAGES)}, or show",
             next_step="plaudit train --help",
         )  # fmt: skip
     name, *rest = arguments
@@ -73,29 +95,24 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def prompts(files: tuple[str, ...], tokeniser: Tokeniser, *, as_user: bool = False) -> list[tuple[int, ...]]:
-    """Prompts of files as tokens, each once; those without a usable prompt are left out. Raises ConfigError without any.
-
-    Args:
-        files: where they are.
-        tokeniser: of the model.
-        as_user: whether a plain prompt is what a user says.
-    """
+def prompts(files: tuple[str, ...], tokeniser: Tokeniser) -> Sequence[Prompt]:
+    """Prompts of files, each once; rows without a usable one are left out, with a warning. Raises ConfigError without any file."""
     if not files:
         raise ConfigError("There are no prompts to answer", expected="files", next_step="give --prompts FILE ...")
-
-    def tokens(text: Text) -> tuple[int, ...]:
-        return tokeniser.prompt((Message("user", text),) if as_user and isinstance(text, str) else text)
-
-    found = load_prompts(PromptsConfig(policy_files=files), count=lambda text: len(tokens(text)))
-    return [tokens(one.text) for one in found[Part.POLICY]]
+    found = load_prompts(PromptsConfig(policy_files=files), count=lambda text: len(tokeniser.prompt(text)))
+    if found.skipped:
+        first = "; ".join(f"{where}: {why}" for where, why in found.skipped[:NAMED])
+        warnings.warn(f"{len(found.skipped)} rows of the files of prompts are left out: {first}", stacklevel=2)
+    return found[Part.POLICY]
 
 
 def _given(stage: Stage, name: str, words: list[str]) -> Any:
     """Settings from a file, if the first word names one, and from flags."""
     shape = tyro.conf.AvoidSubcommands[tyro.conf.EnumChoicesFromValues[stage.settings]]
-    prog = f"plaudit train {name}"
-    if words and words[0].endswith(".toml"):
-        path, *words = words
-        return tyro.cli(shape, default=load(stage.settings, Path(path)), args=words, prog=prog)
-    return tyro.cli(shape, args=words, prog=prog)
+    path = Path(words.pop(0)) if words and words[0].endswith(".toml") else None
+    preset = flag(words, "preset")  # decides about settings that neither file nor flags name
+    table = ({} if path is None else read_table(path)) | ({} if preset is None else {"preset": preset})
+    default = from_table(stage.settings, stage.prepared({"out": "", **table}), where=path.name if path else "flags")
+    if not default.out:
+        default = replace(default, out=tyro.MISSING)
+    return tyro.cli(shape, default=default, args=words, prog=f"plaudit train {name}")

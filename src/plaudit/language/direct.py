@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from plaudit.engine.batch import Batch
+from plaudit.engine.batch import Batch, TokenScores
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError, RecordError
@@ -97,13 +97,14 @@ class Alignment:
 
         Returns what `Update.step` does, and what TRL logs: rewards/chosen, rewards/rejected (beta times the sum of log
         ratios), rewards/margins, rewards/accuracies (share of pairs with a positive margin), logps/chosen, logps/rejected
-        (sums over tokens), entropy, num_tokens. Falling logps/chosen are to be expected.
+        (sums over tokens), entropy, mean_token_accuracy (of chosen completions), num_tokens. Falling logps/chosen are to be
+        expected.
         """
         if any(len(group) != 2 for group in batch.completions):
             raise RecordError(
                 "Every prompt needs a chosen and a rejected completion", got=[len(x) for x in batch.completions]
             )
-        seen = _Seen([], [], [])
+        seen = _Seen([], [], [], [])
         metrics = self.update.step(self._shares(batch, reference, seen))
         return {**metrics, **seen.metrics(self.config.beta), "num_tokens": float(len(batch.tokens))}
 
@@ -124,7 +125,7 @@ class Alignment:
             held = self.score(part.batch) if reference is None else reference[part.rows].to(scores.logprobs)
             h = implicit(scores.logprobs, held, row, mean=averaged(how))
             losses = pair_loss(h[::2], h[1::2], how=how, beta=self.config.beta, smoothing=self.config.smoothing)
-            seen.add(segment_sum(scores.logprobs.detach(), row, len(part.batch)), held, scores.entropy)
+            seen.add(segment_sum(scores.logprobs.detach(), row, len(part.batch)), held, scores, row % 2 == 0)
             yield losses.sum() / len(batch.prompts)
 
 
@@ -135,12 +136,15 @@ class _Seen:
     ours: list[Tensor]
     theirs: list[Tensor]
     entropies: list[Tensor]
+    likeliest: list[Tensor]
+    """of chosen completions only"""
 
-    def add(self, ours: Tensor, theirs: Tensor, entropy: Tensor | None) -> None:
+    def add(self, ours: Tensor, theirs: Tensor, scores: TokenScores, chosen: Tensor) -> None:
         self.ours.append(ours)
         self.theirs.append(theirs)
-        if entropy is not None:
-            self.entropies.append(entropy.detach())
+        if scores.entropy is not None and scores.likeliest is not None:
+            self.entropies.append(scores.entropy.detach())
+            self.likeliest.append(scores.likeliest[chosen].to(scores.entropy))
 
     def metrics(self, beta: float) -> dict[str, float]:
         ours = torch.cat(self.ours)
@@ -149,7 +153,7 @@ class _Seen:
         found = {
             "rewards/chosen": rewards[::2], "rewards/rejected": rewards[1::2], "rewards/margins": margins,
             "rewards/accuracies": (margins > 0).to(margins), "logps/chosen": ours[::2], "logps/rejected": ours[1::2],
-            "entropy": torch.cat(self.entropies),
+            "entropy": torch.cat(self.entropies), "mean_token_accuracy": torch.cat(self.likeliest),
         }  # fmt: skip
         return {name: float(values.mean()) for name, values in found.items()}
 

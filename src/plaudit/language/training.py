@@ -1,7 +1,7 @@
 """What `plaudit train` does: one function per stage, from settings and files to a folder that holds the result.
 
-A folder holds `settings.json`, `data.json` (what the store held), `metrics.jsonl`, `checkpoints/` and, at the end, `model/`. A training whose folder is there
-already goes on where its newest checkpoint is, with equal bits, if its settings are the same.
+A folder holds `settings.json`, `metrics.jsonl`, `checkpoints/`, `rollouts/` where there are any and, at the end, `model/`. A
+training whose folder is there already goes on where its newest checkpoint is, with equal bits, if its settings are the same.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from plaudit.engine.gemm import Gemm, probe
 from plaudit.engine.load import Dtype, LoraConfig, ModelConfig, add_lora, load
 from plaudit.engine.model import LanguageModel
-from plaudit.engine.text import Tokeniser
+from plaudit.engine.quiet import quiet
 from plaudit.errors import ConfigError, RunError
-from plaudit.language import direct, group, ppo, sft
+from plaudit.language import direct, group, ppo, rollouts, sft
 from plaudit.language.critic import Critic, paid_by
 from plaudit.language.experience import Told
-from plaudit.language.group_config import GroupConfig
+from plaudit.language.group_config import PRESET, GroupConfig
+from plaudit.language.memory import enough_memory
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import RewardFitting, TextRewardConfig
 from plaudit.language.scorer import TextReward, export
-from plaudit.language.texts import AsUser, demonstrated, preferred
-from plaudit.language.update import done_at, keep, resume
+from plaudit.language.texts import Asked, AsUser, Read, asked_by_user, demonstrated, preferred
+from plaudit.language.update import done_at, keep, lasting, resume
 from plaudit.records.codec import canonical_json, to_json
 from plaudit.reward.texts import TextStore
 from plaudit.run.directory import RunDirectory, writing
@@ -103,6 +103,9 @@ class GroupTraining(Training):
     """files of prompts: .jsonl, .json, .csv, .parquet"""
     reward: str = ""
     """folder of a reward: `model` in the folder of `plaudit train reward`"""
+    preset: str = PRESET
+    """published algorithm whose settings hold where `group` does not say otherwise: grpo, dr-grpo, dapo, rloo, reinforce++,
+    reinforce++-baseline, gspo, cispo"""
     group: GroupConfig = field(default_factory=GroupConfig)
     """the stage"""
 
@@ -123,81 +126,73 @@ Each = Callable[[int, int, Mapping[str, float]], None]
 """told the number of a step, how many there are, and its metrics"""
 
 
-class Read(Protocol):
-    """Prompts of files as tokens; the reader of files lives above this layer's siblings."""
-
-    def __call__(self, files: tuple[str, ...], tokeniser: Tokeniser, *, as_user: bool = False) -> list[tuple[int, ...]]:
-        """Read them."""
-        ...
-
-
 def train_sft(given: SftTraining, each: Each) -> Path:
     """Supervised fine-tuning. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        examples = demonstrated([answer for _, answer in store.feedback()], _texts(given, store))
-    root = _root(given)
-    watched = _Watched(sinks, given.sft.steps, each, done_at(root))
-    sft.train(model, examples, given.sft, seed=given.seed, folder=root, monitor=watched)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            examples = demonstrated([answer for _, answer in store.feedback()], _texts(given, store))
+        root = _root(given)
+        watched = _Watched(sinks, given.sft.steps, each, done_at(root))
+        sft.train(model, examples, given.sft, seed=given.seed, folder=root, monitor=watched)
+        return _finish(given, model.save)
 
 
 def train_direct(given: DirectTraining, each: Each) -> Path:
     """Direct alignment. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        pairs = preferred([answer for _, answer in store.feedback()], _texts(given, store))
-    root, reference = _root(given), _reference(given, model)
-    watched = _Watched(sinks, given.direct.steps, each, done_at(root))
-    direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            pairs = preferred([answer for _, answer in store.feedback()], _texts(given, store))
+        root, reference = _root(given), _reference(given, model)
+        watched = _Watched(sinks, given.direct.steps, each, done_at(root))
+        direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
+        return _finish(given, model.save)
 
 
 def train_reward(given: RewardTraining, each: Each) -> Path:
     """A reward model. Returns its folder."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        answers = [answer for _, answer in store.feedback()]
-        fitting = RewardFitting(model, answers, _texts(given, store), config=given.reward, seed=given.seed)
-        resume(fitting, _root(given))
-        while (metrics := fitting.step()) is not None:
-            done, steps = fitting.update.done, fitting.update.steps
-            sinks.tell(done, metrics)
-            each(done, steps, metrics)
-            if done % given.checkpoint_every == 0 or done == steps:
-                keep(fitting, _root(given))
-        told = fitting.measures()
-        if fitting.judged:
-            told["reward/comparisons_heldout"] = float(fitting.judged)
-    sinks.tell(fitting.update.steps + 1, told)
-    each(fitting.update.steps, fitting.update.steps, told)
-    folder = _finish(given, fitting.reward.save)
-    if given.classifier:
-        _finish(given, lambda fresh: export(fitting.reward, fresh), "classifier")
-    return folder
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            answers = [answer for _, answer in store.feedback()]
+            fitting = RewardFitting(model, answers, _texts(given, store), config=given.reward, seed=given.seed)
+            resume(fitting, _root(given))
+            while (metrics := fitting.step()) is not None:
+                done, steps = fitting.update.done, fitting.update.steps
+                sinks.tell(done, metrics)
+                each(done, steps, metrics)
+                if done % given.checkpoint_every == 0 or done == steps:
+                    keep(fitting, _root(given))
+            told = fitting.measures()
+            if fitting.judged:
+                told["reward/comparisons_heldout"] = float(fitting.judged)
+        sinks.tell(fitting.update.steps + 1, told)
+        each(fitting.update.steps, fitting.update.steps, told)
+        folder = _finish(given, fitting.reward.save)
+        if given.classifier:
+            _finish(given, lambda fresh: export(fitting.reward, fresh), "classifier")
+        return folder
 
 
 def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
     """A policy gradient on groups. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    reward = _reward(given.reward, model)
-    stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
-    prompts = read(given.prompts, Tokeniser(model.tokenizer), as_user=given.as_user)
-    told = _told(sinks, given.group.steps, each)
-    group.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
+        asked = Asked.of(_read(given, read), given.prompts, [model, reward.model], room=given.group.max_tokens)
+        told = _told(given, asked, sinks, given.group.steps, each)
+        group.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        return _finish(given, model.save)
 
 
 def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
     """PPO. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    reward = _reward(given.reward, model)
-    critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
-    stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
-    prompts = read(given.prompts, Tokeniser(model.tokenizer), as_user=given.as_user)
-    told = _told(sinks, given.ppo.steps, each)
-    ppo.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
+        stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
+        asked = Asked.of(_read(given, read), given.prompts, [model, reward.model], room=given.ppo.max_tokens)
+        told = _told(given, asked, sinks, given.ppo.steps, each)
+        ppo.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        return _finish(given, model.save)
 
 
 def _root(given: Training) -> Path:
@@ -218,26 +213,38 @@ def _texts(given: Training, store: Store) -> TextStore:
     return AsUser(store) if given.as_user else store
 
 
-def _told(sinks: Sinks, steps: int, each: Each) -> Callable[[Told], None]:
+def _read(given: Training, read: Read) -> Read:
+    """The reader of prompts, as they are or as conversations."""
+    return asked_by_user(read) if given.as_user else read
+
+
+def _told(given: Training, asked: Asked, sinks: Sinks, steps: int, each: Each) -> Callable[[Told], None]:
     def told(one: Told) -> None:
+        rollout, prompts = one.experience.rollout, [asked.prompts[place] for place in one.prompts]
+        rows = zip(rollout.batch.group.tolist(), rollout.batch.rows, strict=True)
+        texts = [asked.words.answer(prompts[prompt].text, row.tolist()) for prompt, row in rows]
+        known = rollouts.judged(one.experience)
+        rollouts.write(Path(given.out), one.number, rollouts.samples_of(prompts, rollout, texts, known))
         sinks.tell(one.number, one.metrics)
         each(one.number, steps, one.metrics)
 
     return told
 
 
-def _begin(given: Training) -> tuple[LanguageModel, Sinks]:
+@contextmanager
+def _begun(given: Training) -> Generator[tuple[LanguageModel, Sinks]]:
     """The model that is trained, after the settings were written down or found to be the same."""
     if not given.model.path:
         raise ConfigError(
             "There is no model to train", expected="a directory of Transformers, or a name on the hub",
             next_step="give --model.path; `plaudit model import smollm2 DIRECTORY` makes one",
         )  # fmt: skip
-    choice = _settled(given)
-    choice.apply()
-    _note_data(given)
-    sinks = Sinks(Path(given.out), given.log, Path(given.out).name)
-    return policy(given.model, seed=given.seed), sinks
+    with enough_memory():
+        choice = _settled(given)
+        choice.apply()
+        _note_data(given)
+        sinks = Sinks(Path(given.out), given.log, Path(given.out).name)
+        yield policy(given.model, seed=given.seed), sinks
 
 
 def policy(config: ModelConfig, *, seed: int) -> LanguageModel:
@@ -284,26 +291,31 @@ def _body(folder: Path, model: LanguageModel, name: str) -> LanguageModel:
         or json.loads(settings.read_text())["base_model_name_or_path"] != base
     ):
         return LanguageModel.load(folder, dtype=model.dtype, device=str(model.device))
-    model.module.load_adapter(str(folder), adapter_name=name, is_trainable=True)
+    with quiet():
+        model.module.load_adapter(str(folder), adapter_name=name, is_trainable=True)
     model.module.set_adapter(model.adapter)
     return model.view(name)
 
 
 def _settled(given: Training) -> Gemm:
     """Write the settings and how to multiply into the folder, or read the latter. Raises RunError when they were others."""
-    path, settings = Path(given.out) / SETTINGS, to_json(given)
-    if path.is_file():
-        found = json.loads(path.read_text())
-        if found["settings"] != json.loads(canonical_json(settings)):
+    path, settings = Path(given.out) / SETTINGS, json.loads(canonical_json(to_json(given)))
+    found = json.loads(path.read_text()) if path.is_file() else None
+    if found is not None:
+        if lasting(found["settings"]) != lasting(settings):
             raise RunError(
                 "The folder holds a training with other settings", got=str(path),
                 next_step="give its own settings to go on, or another folder to begin",
             )  # fmt: skip
-        return Gemm(**found["gemm"])
-    choice = probe(given.model.dtype.value, threads=given.threads)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path):
-        path.write_bytes(canonical_json({"settings": settings, "gemm": choice.plain()}) + b"\n")
+        choice = Gemm(**found["gemm"])
+    else:
+        choice = probe(given.model.dtype.value, threads=given.threads)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if found is None or found["settings"] != settings:
+        fresh = path.with_suffix(".new")
+        with writing(path):
+            fresh.write_bytes(canonical_json({"settings": settings, "gemm": choice.plain()}) + b"\n")
+            fresh.replace(path)
     return choice
 
 

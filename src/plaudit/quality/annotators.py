@@ -56,7 +56,7 @@ class AnnotatorAudit:
 
     name: str
     kind: str
-    """person, simulated or unknown"""
+    """person, simulated, judge or unknown"""
     answered: int
     skipped: int
     ties: int

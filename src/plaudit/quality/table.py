@@ -45,7 +45,7 @@ class Material:
         return tuple(dict.fromkeys(one.annotator for one in self.feedback))
 
     def kind(self, annotator: str) -> str:
-        """Person, simulated or unknown."""
+        """Person, simulated, judge or unknown."""
         found = self.profiles.get(annotator)
         return "unknown" if found is None else found.kind.value
 

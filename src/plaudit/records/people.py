@@ -14,6 +14,8 @@ class AnnotatorKind(enum.Enum):
 
     PERSON = "person"
     SIMULATED = "simulated"
+    JUDGE = "judge"
+    """a language model that was asked for its judgement"""
 
 
 @dataclass(frozen=True, slots=True)

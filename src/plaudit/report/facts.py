@@ -12,15 +12,15 @@ from plaudit.report.summary import Summary
 DASH = "\u2013"
 
 
-class Facts:
-    """Values of a summary by dotted path, for example `rounds.3.return_mean.value`."""
+class Paths:
+    """Values of a record by dotted path, for example `rounds.3.return_mean.value`."""
 
-    def __init__(self, summary: Summary) -> None:
-        self.summary = summary
+    def __init__(self, root: object) -> None:
+        self._root = root
 
     def get(self, path: str) -> Any:
         """The value; None when it, or something on the way, was not measured. Raises AttributeError: wrong path."""
-        value: Any = self.summary
+        value: Any = self._root
         for step in path.split("."):
             if value is None:
                 return None
@@ -55,6 +55,14 @@ class Facts:
         if self.get(f"{path}.low") is None or self.get(f"{path}.high") is None:
             return Html("")
         return join([self.number(f"{path}.low", style), " to ", self.number(f"{path}.high", style)])
+
+
+class Facts(Paths):
+    """Values of a summary."""
+
+    def __init__(self, summary: Summary) -> None:
+        super().__init__(summary)
+        self.summary = summary
 
 
 def short(version: str) -> str:

@@ -31,7 +31,7 @@ from plaudit.store.verify import Verification
 from plaudit.store.work import Job
 
 TAKEN = re.compile(
-    r"run|(stage|submission|retracted|consent|withdrawn|import|gold|person|study|assistance|check|signoff)/.*|(seg|txt|qry|fbk|imp)_[0-9a-f]{32}",
+    r"run|(stage|submission|retracted|consent|withdrawn|import|gold|person|study|assistance|check|signoff|trust)/.*|(seg|txt|qry|fbk|imp)_[0-9a-f]{32}",
     re.DOTALL,
 )
 """keys of other events: all kinds share one space of keys, and a key is logged once"""
