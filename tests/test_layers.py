@@ -11,7 +11,7 @@ import plaudit
 
 LAYERS = (
     "errors", "records", "stats", "ops", "run", "store", "quality", "ask", "client", "models", "engine", "worlds", "exchange", "reward",
-    "control", "language", "check", "report", "loop", "studio", "cli",
+    "control", "language", "check", "report", "loop", "studio", "serving", "cli",
 )  # fmt: skip
 SIBLINGS_ALLOWED: dict[tuple[str, str], str] = {}
 SOURCE = Path(plaudit.__file__).parent

@@ -136,6 +136,39 @@ def _complete(steps: Steps, numbers: Tensor, request: Request) -> Iterator[tuple
     return _cut(tokens.cpu(), logprobs.cpu(), stop.cpu())
 
 
+@torch.inference_mode()
+def stream(request: Request, begin: Begin, *, context: int, device: torch.device) -> Iterator[tuple[int, int]]:
+    """The tokens of `rollout` for one prompt as they are drawn: (which sample of it, token), position by position.
+
+    Raises as `rollout`, and ConfigError for several prompts.
+    """
+    _check(request, context)
+    if len(request.prompts) > 1:
+        raise ConfigError("Prompts are streamed one by one", got=len(request.prompts), expected=1)
+    most = request.sampling.max_tokens
+    numbers = uniforms(streams(request.prompts, request.samples, request.seed), most).to(device)
+    steps, stop = begin(request.begun, [request.samples], most), torch.tensor(request.stop, device=device)
+    going, done = torch.arange(request.samples, device=device), torch.zeros(request.samples, dtype=torch.bool)
+    logits = steps.start()
+    for place in range(most):
+        drawn, scores = draw(logits, numbers[:, place], request.sampling)
+        if not bool(torch.isfinite(scores[~done]).all()):
+            raise LearningError(
+                "The model's logits are no finite numbers", next_step="go back to an earlier checkpoint"
+            )
+        for sample, token, over in zip(going.tolist(), drawn.tolist(), done.tolist(), strict=True):
+            if not over:
+                yield sample, token
+        done = done | torch.isin(drawn, stop).cpu()
+        if place + 1 == most or bool(done.all()):
+            return
+        if int(done.sum()) * RETIRE >= len(going):
+            left = (~done).nonzero().squeeze(1).to(device)
+            steps.keep(left)
+            going, drawn, numbers, done = going[left], drawn[left], numbers[left], done[left.cpu()]
+        logits = steps.step(drawn)
+
+
 def _cut(tokens: Tensor, logprobs: Tensor, stop: Tensor) -> Iterator[tuple[Tensor, Tensor, bool]]:
     """Each row up to its first stop token; behind it stands what nobody asked for."""
     stops = torch.isin(tokens, stop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -154,18 +154,38 @@ class LanguageModel:
             ConfigError: a prompt with its completion may be longer than the context; nothing is asked for.
             LearningError: the model's logits are no numbers.
         """
+        request = self._request(prompts, samples, sampling, seed)
+        size = decode.cost(self.causal.config, self.dtype, self.device)
+        with self._steps() as begin:
+            return decode.rollout(request, begin, size, context=self.context, device=self.device)
+
+    def stream(
+        self, prompt: Sequence[int] | Tensor, *, sampling: Sampling, seed: int, samples: int = 1
+    ) -> Iterator[tuple[int, int]]:
+        """The tokens of `generate` for one prompt as they are drawn: (which sample of it, token), position by position.
+
+        Nothing else may be done with the module until the iterator ends or is closed. Raises as `generate`.
+        """
+        request = self._request([prompt], samples, sampling, seed)
+        with self._steps() as begin:
+            yield from decode.stream(request, begin, context=self.context, device=self.device)
+
+    def _request(
+        self, prompts: Sequence[Sequence[int] | Tensor], samples: int, sampling: Sampling, seed: int
+    ) -> decode.Request:
         ids = tuple(torch.as_tensor(prompt, dtype=torch.long).cpu() for prompt in prompts)
         stop = stop_ids(self.causal, self.tokenizer) if sampling.stop is None else sampling.stop
-        request = decode.Request(ids, tuple(map(self._begun, ids)), samples, sampling, stop, seed)
-        config = self.causal.config
-        size = decode.cost(config, self.dtype, self.device)
-        where: dict[str, Any] = {"context": self.context, "device": self.device}
+        return decode.Request(ids, tuple(map(self._begun, ids)), samples, sampling, stop, seed)
+
+    @contextmanager
+    def _steps(self) -> Generator[decode.Begin]:
+        """How completions are begun: by the engine's own decoding, or by Transformers'."""
         if self.weights is not None:
-            weights = self.weights
-            weights.refresh()
-            return decode.rollout(request, partial(FastSteps, weights), size, **where)
+            self.weights.refresh()
+            yield partial(FastSteps, self.weights)
+            return
         with self._slowly() as causal:
-            return decode.rollout(request, lambda texts, counts, _: BorrowedSteps(causal, texts, counts), size, **where)
+            yield lambda texts, counts, _: BorrowedSteps(causal, texts, counts)
 
     def parameters(self) -> list[Parameter]:
         """What training this view changes: its adapter's parameters, or all of the base that require gradients."""

@@ -37,7 +37,7 @@ from plaudit.reward.collate import FeedbackData, collate
 from plaudit.reward.config import Nuisance, Trait
 from plaudit.reward.dispatch import OVERALL, informs
 from plaudit.reward.evidence import AnswerModel, Evidence
-from plaudit.reward.heldout import Values, estimate, measures, values_of
+from plaudit.reward.heldout import Values, estimate, measures, reliability, values_of
 from plaudit.reward.likelihood import StepScores
 from plaudit.reward.objective import smoothed
 from plaudit.reward.texts import TextStore
@@ -118,6 +118,7 @@ class RewardFitting:
         update: the optimiser and its place; `keep` and `resume` make and take checkpoints.
         too_long: texts that do not fit into the model's context; answers about them are left out.
         empty: texts that say nothing; there is no token to read a reward at, so answers about them are left out too.
+        judged: decided comparisons that the held-out accuracy of the newest `measures` is over.
 
     Raises:
         LearningError: there is nothing to learn from.
@@ -131,6 +132,7 @@ class RewardFitting:
     seed: int
 
     def __post_init__(self) -> None:
+        self.judged = 0
         texts = _Tokens(self.store, self.model)
         told = [answer for answer in self.answers if informs(answer)]
         kept = texts.fitting(told)
@@ -208,6 +210,8 @@ class RewardFitting:
             told = said | told
             if self._held_out:
                 del told["reward/accuracy_train"]
+                groups = reliability(found, self.reward.annotators[OVERALL])
+                self.judged = 0 if groups is None else int(groups.count.sum())
         return told
 
     def save(self, folder: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError, LearningError, RecordError
-from plaudit.records import Choice, Comparison, Demonstration, Feedback, Text, TextSegment
+from plaudit.records import Choice, Comparison, Demonstration, Feedback, Message, Query, Text, TextSegment
 from plaudit.reward.texts import TextStore
 from plaudit.worlds.prompts import Prompt
 
@@ -34,6 +34,41 @@ class Pair:
     prompt: Text
     chosen: Text
     rejected: Text
+
+
+class AsUser:
+    """A store whose plain prompts are what a user says, and whose plain completions are the assistant's answer; ids stay.
+
+    Conversations stay as they are.
+    """
+
+    def __init__(self, store: TextStore) -> None:
+        self._store = store
+
+    def queries(self) -> list[Query]:
+        """All queries."""
+        return self._store.queries()
+
+    def texts(self, ids: Sequence[str]) -> dict[str, TextSegment]:
+        """Texts by id. Raises as the store does."""
+        return {name: _conversation(text) for name, text in self._store.texts(ids).items()}
+
+
+def _conversation(text: TextSegment) -> TextSegment:
+    if not isinstance(text.prompt, str) or not isinstance(text.completion, str) or not text.completion:
+        return text
+    said, answered = (Message("user", text.prompt),), (Message("assistant", text.completion),)
+    return TextSegment(said, answered, text.policy, text.id)
+
+
+def asked_by_user(read: Read) -> Read:
+    """What reads prompts of files, its plain ones taken as what a user says."""
+
+    def prompts(files: tuple[str, ...], tokeniser: Tokeniser) -> Sequence[Prompt]:
+        found = read(files, tokeniser)
+        return [replace(one, text=(Message("user", one.text),)) if isinstance(one.text, str) else one for one in found]
+
+    return prompts
 
 
 def demonstrated(answers: Sequence[Feedback], store: TextStore) -> list[Example]:

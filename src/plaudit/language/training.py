@@ -28,14 +28,18 @@ from plaudit.language.memory import enough_memory
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import RewardFitting, TextRewardConfig
 from plaudit.language.scorer import TextReward, export
-from plaudit.language.texts import Asked, Read, demonstrated, preferred
+from plaudit.language.texts import Asked, AsUser, Read, asked_by_user, demonstrated, preferred
 from plaudit.language.update import done_at, keep, lasting, resume
 from plaudit.ops.aggregate import AggregateConfig
 from plaudit.records.codec import canonical_json, to_json
+from plaudit.reward.texts import TextStore
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.monitor import Signal
 from plaudit.run.sinks import Sinks, Tool
 from plaudit.store.store import Store
+
+SETTINGS, DATA = "settings.json", "data.json"
+"""files of a training's folder: what it was asked to do, and what its store held when it began"""
 
 
 def _adapted() -> ModelConfig:
@@ -54,6 +58,8 @@ class Training:
     """of everything random"""
     threads: int | None = None
     """of a product; none: as many as a probe finds fastest, which is then kept"""
+    as_user: bool = False
+    """take plain prompts as what a user says, and plain completions as the assistant's turn: for a model to chat with"""
     log: tuple[Tool, ...] = ()
     """tools that metrics also go to: tensorboard, wandb, mlflow, trackio"""
 
@@ -135,7 +141,7 @@ def train_sft(given: SftTraining, each: Each) -> Path:
     """Supervised fine-tuning. Returns the folder of the model."""
     with _begun(given) as (model, sinks):
         with _store(given.store) as store:
-            examples = demonstrated([answer for _, answer in store.feedback()], store)
+            examples = demonstrated([answer for _, answer in store.feedback()], _texts(given, store))
         root = _root(given)
         watched = _Watched(sinks, given.sft.steps, each, done_at(root))
         sft.train(model, examples, given.sft, seed=given.seed, folder=root, monitor=watched)
@@ -146,7 +152,7 @@ def train_direct(given: DirectTraining, each: Each) -> Path:
     """Direct alignment. Returns the folder of the model."""
     with _begun(given) as (model, sinks):
         with _store(given.store) as store:
-            pairs = preferred([answer for _, answer in store.feedback()], store)
+            pairs = preferred([answer for _, answer in store.feedback()], _texts(given, store))
         root, reference = _root(given), _reference(given, model)
         watched = _Watched(sinks, given.direct.steps, each, done_at(root))
         direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
@@ -158,7 +164,7 @@ def train_reward(given: RewardTraining, each: Each) -> Path:
     with _begun(given) as (model, sinks):
         with _store(given.store) as store:
             answers = [answer for _, answer in store.feedback()]
-            fitting = RewardFitting(model, answers, store, config=given.reward, seed=given.seed)
+            fitting = RewardFitting(model, answers, _texts(given, store), config=given.reward, seed=given.seed)
             resume(fitting, _root(given))
             while (metrics := fitting.step()) is not None:
                 done, steps = fitting.update.done, fitting.update.steps
@@ -167,6 +173,8 @@ def train_reward(given: RewardTraining, each: Each) -> Path:
                 if done % given.checkpoint_every == 0 or done == steps:
                     keep(fitting, _root(given))
             told = fitting.measures()
+            if fitting.judged:
+                told["reward/comparisons_heldout"] = float(fitting.judged)
         sinks.tell(fitting.update.steps + 1, told)
         each(fitting.update.steps, fitting.update.steps, told)
         folder = _finish(given, fitting.reward.save)
@@ -180,7 +188,7 @@ def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
     with _begun(given) as (model, sinks):
         reward = _reward(given.reward, model)
         stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
-        asked = Asked.of(read, given.prompts, [model, reward.model], room=given.group.max_tokens)
+        asked = Asked.of(_read(given, read), given.prompts, [model, reward.model], room=given.group.max_tokens)
         told = _told(given, asked, sinks, given.group.steps, each)
         score = paid_by(reward, given.aggregate)
         with guarding(given.guard, stage, asked, score) as guard:
@@ -195,7 +203,7 @@ def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
         reward = _reward(given.reward, model)
         critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
         stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
-        asked = Asked.of(read, given.prompts, [model, reward.model], room=given.ppo.max_tokens)
+        asked = Asked.of(_read(given, read), given.prompts, [model, reward.model], room=given.ppo.max_tokens)
         told = _told(given, asked, sinks, given.ppo.steps, each)
         score = paid_by(reward, given.aggregate)
         with guarding(given.guard, stage, asked, score) as guard:
@@ -225,6 +233,16 @@ def _store(path: str) -> Generator[Store]:
         yield store
 
 
+def _texts(given: Training, store: Store) -> TextStore:
+    """Where texts are looked up, as they are or as conversations."""
+    return AsUser(store) if given.as_user else store
+
+
+def _read(given: Training, read: Read) -> Read:
+    """The reader of prompts, as they are or as conversations."""
+    return asked_by_user(read) if given.as_user else read
+
+
 def _told(given: Training, asked: Asked, sinks: Sinks, steps: int, each: Each) -> Callable[[Told], None]:
     def told(one: Told) -> None:
         rollout, prompts = one.experience.rollout, [asked.prompts[place] for place in one.prompts]
@@ -249,6 +267,7 @@ def _begun(given: Training) -> Generator[tuple[LanguageModel, Sinks]]:
     with enough_memory():
         choice = _settled(given)
         choice.apply()
+        _note_data(given)
         sinks = Sinks(Path(given.out), given.log, Path(given.out).name)
         yield policy(given.model, seed=given.seed), sinks
 
@@ -305,7 +324,7 @@ def _body(folder: Path, model: LanguageModel, name: str) -> LanguageModel:
 
 def _settled(given: Training) -> Gemm:
     """Write the settings and how to multiply into the folder, or read the latter. Raises RunError when they were others."""
-    path, settings = Path(given.out) / "settings.json", json.loads(canonical_json(to_json(given)))
+    path, settings = Path(given.out) / SETTINGS, json.loads(canonical_json(to_json(given)))
     found = json.loads(path.read_text()) if path.is_file() else None
     if found is not None:
         if lasting(found["settings"]) != lasting(settings):
@@ -323,6 +342,16 @@ def _settled(given: Training) -> Gemm:
             fresh.write_bytes(canonical_json({"settings": settings, "gemm": choice.plain()}) + b"\n")
             fresh.replace(path)
     return choice
+
+
+def _note_data(given: Training) -> None:
+    """Write down what the store held when the training began: its place in the log, and the hash there."""
+    path, store = Path(given.out) / DATA, getattr(given, "store", "")
+    if not store or path.is_file():
+        return
+    with _store(store) as there, writing(path):
+        events, head = there.head()
+        path.write_bytes(canonical_json({"events": events, "head": head}) + b"\n")
 
 
 def _finish(given: Training, save: Callable[[Path], None], name: str = "model") -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from plaudit.ask.sent import CHAT
 from plaudit.ask.service import RE_ASKED
 from plaudit.errors import RunError
 from plaudit.quality import gold
@@ -46,6 +47,8 @@ class Journal:
                 self._read_until[event.key] = event.payload["log_position"]
             elif event.kind == "feedback.given" and event.payload["annotator"] not in own_annotators:
                 self._brought.add(event.payload.get("segment", ""))  # shown by a person
+            elif event.kind == "query.asked" and event.payload["strategy"] == CHAT:
+                self._brought.update(event.payload["segments"])
 
     @property
     def replaying(self) -> bool:
@@ -105,7 +108,7 @@ class Journal:
             case "feedback.given":
                 return event.payload["annotator"] in self._own
             case "query.asked":
-                return event.payload["strategy"] != RE_ASKED
+                return event.payload["strategy"] not in (RE_ASKED, CHAT)
             case "segment.added":
                 return event.payload["id"] not in self._brought
             case _:

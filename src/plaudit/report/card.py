@@ -38,12 +38,12 @@ def model_card(card: Card) -> str:
     """The card as Markdown. What people wrote stands in it as plain text."""
     parts = [
         [f"# Model card: {plain(card.summary.name or 'study')}"],
-        _warning(card.standings),
+        warning(card.standings),
         _trained(card.summary),
         _answers(card),
         _figures(card),
         _limits(card),
-        _signoff(card),
+        signoff(card.standings, card.name_of),
         _provenance(card.summary),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -55,7 +55,8 @@ def plain(text: str) -> str:
     return SPECIAL.sub(r"\\\1", line)
 
 
-def _warning(standings: Sequence[Standing]) -> list[str]:
+def warning(standings: Sequence[Standing]) -> list[str]:
+    """What is not signed, or that all is, as lines of Markdown."""
     still_open = open_checks(standings)
     if not still_open:
         return ["All checks were accepted: see [sign-off](#sign-off)."]
@@ -120,13 +121,14 @@ def _answers(card: Card) -> list[str]:
 def _figures(card: Card) -> list[str]:
     summary, found = card.summary, card.audit
     rows = [
-        ("Return per episode", _estimate(summary.check.returns, Style.RETURN)),
+        ("Return per episode", estimate(None if summary.texts else summary.check.returns, Style.RETURN)),
         ("Return of random actions", _number(summary.check.return_random, Style.RETURN)),
-        ("Way from random to the oracle", _estimate(summary.check.fraction, Style.PERCENT)),
-        ("Reward model agrees with answers it never saw", _estimate(summary.learn.accuracy, Style.PERCENT)),
+        ("Way from random to the oracle", estimate(summary.check.fraction, Style.PERCENT)),
+        ("Reward model agrees with answers it never saw", estimate(summary.learn.accuracy, Style.PERCENT)),
         ("The best that noise allows", _number(summary.learn.noise_ceiling, Style.PERCENT)),
         ("Calibration error", _number(summary.learn.calibration_error, Style.PERCENT)),
     ]
+    rows += text_figures(summary)
     rows += [
         (f"Agreement of annotators, {one.kind} (Krippendorff's alpha)", _alpha(one.alpha)) for one in found.agreement
     ]
@@ -136,6 +138,25 @@ def _figures(card: Card) -> list[str]:
     if not known:
         return ["## Figures", "", "Nothing was measured."]
     return ["## Figures", "", "| figure | value, with its 95 % interval |", "|---|---|", *known]
+
+
+def text_figures(summary: Summary) -> list[tuple[str, str]]:
+    """Names and values of what was measured of a language model at the end; none for a run that teaches something else."""
+    if summary.texts is None or not summary.texts.measures:
+        return []
+    last = summary.texts.measures[-1]
+    shares = [
+        ("Wins over the start by the true reward", last.win_rate_gold),
+        ("The same among answers of about equal length", last.win_rate_gold_length_matched),
+        ("Wins over the start by the learned reward", last.win_rate_reward),
+        ("Runs of 4 tokens that occurred in the answer before (repetition)", last.repetition),
+        ("Answers without an end", last.missing_end),
+    ]
+    return [
+        ("True reward on held-out prompts", estimate(last.gold, Style.RETURN)),
+        ("KL to the start, nats per answer", _number(last.kl, Style.DECIMAL)),
+        *((name, _number(value, Style.PERCENT)) for name, value in shares),
+    ]
 
 
 def _limits(card: Card) -> list[str]:
@@ -158,19 +179,20 @@ def _limits(card: Card) -> list[str]:
     return ["## Limits", "", *(f"- {one}" for one in found)]
 
 
-def _signoff(card: Card) -> list[str]:
+def signoff(standings: Sequence[Standing], name_of: Callable[[str], str]) -> list[str]:
+    """The table of checks, as lines of Markdown."""
     lines = [
         "## Sign-off",
         "",
         "| check | what is looked at | state | by | when | policy | comment |",
         "|---|---|---|---|---|---|---|",
     ]
-    for one in card.standings:
+    for one in standings:
         row = [plain(one.check.name), plain(one.check.what), OPEN.get(one.state, "accepted")]
         if one.said:
             at, last = one.said[-1]
             when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-            row += [plain(card.name_of(last.reviewer)), when, f"`{last.subject.policy or 'none'}`", plain(last.comment)]
+            row += [plain(name_of(last.reviewer)), when, f"`{last.subject.policy or 'none'}`", plain(last.comment)]
         lines.append(f"| {' | '.join([*row, *[''] * (7 - len(row))])} |")
     return lines
 
@@ -193,7 +215,8 @@ def _number(value: float | None, style: Style) -> str:
     return "–" if value is None else format_number(value, style)
 
 
-def _estimate(found: Estimate | None, style: Style) -> str:
+def estimate(found: Estimate | None, style: Style) -> str:
+    """A value with its interval; a dash for what was not measured."""
     if found is None:
         return "–"
     value = format_number(found.value, style)
@@ -205,11 +228,11 @@ def _estimate(found: Estimate | None, style: Style) -> str:
 def _alpha(found: Interval | Undefined) -> str:
     if isinstance(found, Undefined) or not math.isfinite(found.value):
         return "–"
-    return _estimate(Estimate(found.value, found.low, found.high), Style.DECIMAL)
+    return estimate(Estimate(found.value, found.low, found.high), Style.DECIMAL)
 
 
 def _interval(found: Interval | None) -> str:
     if found is None or not math.isfinite(found.value):
         return "–"
     ends = (found.low, found.high) if math.isfinite(found.low) and math.isfinite(found.high) else (None, None)
-    return _estimate(Estimate(found.value, *ends), Style.PERCENT)
+    return estimate(Estimate(found.value, *ends), Style.PERCENT)

@@ -55,6 +55,7 @@ REWARD = UPDATE | {
     "reward/texts_too_long": "texts that do not fit into the model's context; answers about them are left out",
     "reward/texts_empty": "texts of no token; answers about them are left out",
     "reward/accuracy_heldout": "share that the members' mean orders right; over decided comparisons about held-out prompts",
+    "reward/comparisons_heldout": "how many these are; told once, at the end",
     "reward/accuracy_train": "the same over some of the answers that were learned from; only where no prompts are held out",
     "reward/log_likelihood": "of an answer, in nats; over the same answers",
     "reward/ece": "expected calibration error of the probabilities of the same answers",
