@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from plaudit.cli.main import main
 from plaudit.cli.train import STAGES
-from plaudit.records import Choice, Comparison, Demonstration, Query, QueryKind, TextSegment
+from plaudit.records import Choice, Comparison, Demonstration, Query, QueryKind, Rating, TextSegment
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
 from tests.store_examples import RUN
@@ -43,7 +43,12 @@ def given(tmp_path: Path) -> Path:
             good, bad = TextSegment(prompt, "good ."), TextSegment(prompt, "bad .")
             shown = Query(QueryKind.DEMONSTRATION, (bad.id,), (0,), 0, number, "x")
             compared = Query(QueryKind.COMPARISON, (good.id, bad.id), (0, 1), 0, 100 + number, "x")
-            texts, queries = [*texts, good, bad], [*queries, shown, compared]
+            rated = [Query(QueryKind.RATING, (one.id,), (0,), 0, 200 + number, "x") for one in (bad, good)]
+            texts, queries = [*texts, good, bad], [*queries, shown, compared, *rated]
+            answers += [
+                Rating(id=f"r{number}-{value}", query=query.id, annotator="ann", value=value, levels=2)
+                for value, query in enumerate(rated)
+            ]
             answers += [
                 Demonstration(id=f"d{number}", query=shown.id, annotator="ann", segment=good.id),
                 Comparison(id=f"c{number}", query=compared.id, annotator="ann", choice=Choice.FIRST),
@@ -78,9 +83,15 @@ def chance(folder: Path, text: str) -> float:
         )
 
 
-@pytest.mark.parametrize("stage", ["sft", "direct"])
-def test_stages_that_learn_from_a_store(tmp_path, base, given, stage):
-    words = [f"--{stage}.steps", "30", f"--{stage}.batch-size", "4", f"--{stage}.update.learning-rate", "1e-2"]
+@pytest.mark.parametrize(
+    ("stage", "more"),
+    [
+        ("sft", []), ("direct", []), ("direct", ["--direct.loss", "simpo", "--direct.beta", "2"]),
+        ("direct", ["--direct.loss", "orpo"]), ("unpaired", []), ("offline", []),
+    ],
+)  # fmt: skip
+def test_stages_that_learn_from_a_store(tmp_path, base, given, stage, more):
+    words = [*more, f"--{stage}.steps", "30", f"--{stage}.batch-size", "4", f"--{stage}.update.learning-rate", "1e-2"]
     out = tmp_path / "out"
     assert main(["train", stage, "--store", str(given), "--out", str(out), *model_flags(base), *words]) == 0
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -90,13 +101,13 @@ def test_stages_that_learn_from_a_store(tmp_path, base, given, stage):
     assert better > chance(base, "good .") - chance(base, "bad .") + 0.3
 
 
-@pytest.mark.parametrize("stage", ["group", "ppo"])
+@pytest.mark.parametrize("stage", ["group", "ppo", "online", "rest"])
 def test_stages_that_learn_from_a_reward(tmp_path, base, given, stage, capsys):
     reward, out = reward_in(tmp_path, base, given), tmp_path / "out"
     (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in PROMPTS))
     words = ["--prompts", str(tmp_path / "prompts.jsonl"), "--reward", str(reward), "--out", str(out)]
     sizes = [
-        f"--{stage}.steps",
+        f"--{stage}.{'rounds' if stage == 'rest' else 'steps'}",
         "3",
         f"--{stage}.prompts",
         "4",

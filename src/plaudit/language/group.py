@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import assert_never
 
@@ -50,6 +51,7 @@ from plaudit.language.experience import (
 )
 from plaudit.language.group_config import Baseline, GroupConfig, Paid
 from plaudit.language.group_loss import group_loss
+from plaudit.language.mixture import Mixture, mixed
 from plaudit.language.update import Update, keep, named, resume
 from plaudit.ops.advantages import from_group_means, groups_of, leave_one_out, reinforce_plus_plus
 from plaudit.ops.kl import Controller, Estimator, estimate
@@ -73,6 +75,7 @@ class Group:
             before is part of what the policy begins with: give a view of a frozen copy of it.
         sampler: what completes prompts, if not the model itself; its log-probabilities may differ from the model's, see
             `GroupConfig.correction`.
+        mixture: examples that are imitated in every step, beside what the reward teaches.
 
     Attributes:
         rollouts: learned from so far.
@@ -91,14 +94,17 @@ class Group:
         *,
         reference: LanguageModel | None = None,
         sampler: Sampler | None = None,
+        mixture: Mixture | None = None,
     ) -> None:
-        self.model, self.config, self.seed = model, config, seed
+        self.model, self.config, self.seed, self.mixture = model, config, seed, mixture
         self.reference = reference_of(model, reference, needed=config.kl > 0)
         self.sampler = model if sampler is None else sampler
         self.rollouts, self.asked = 0, 0
         self.controller = Controller(config.kl, config.kl_target or math.inf, config.kl_horizon)
         steps = config.steps * config.epochs * config.minibatches
-        self.update = Update(model.parameters(), config.update, steps=steps, training=named(config, seed))
+        self.update = Update(
+            model.parameters(), config.update, steps=steps, training=named(config, seed, *mixed(mixture))
+        )
 
     def collect(self, prompts: Prompts, score: Score) -> Asked:
         """Ask the next prompts, and more in place of those whose scores are all the same, as often as `redraws` says.
@@ -213,7 +219,10 @@ class Group:
                 names=(self.rollouts, epoch),
                 max_tokens=config.update.tokens(self.model.device),
             ):
-                moved.append(self.update.step(self._shares(experience, step, sums)))
+                shares = self._shares(experience, step, sums)
+                if self.mixture is not None:
+                    shares = chain(shares, self.mixture.shares(self.model, self.update, sums))
+                moved.append(self.update.step(shares))
         metrics = {"kl_coef": self.controller.coefficient, **experience.metrics, **mean_of(moved)}
         metrics |= sums.means(max(1, len(moved)))
         if config.kl_target is not None:

@@ -10,107 +10,42 @@ import json
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from plaudit.engine.gemm import Gemm, probe
-from plaudit.engine.load import Dtype, LoraConfig, ModelConfig, add_lora, load
+from plaudit.engine.load import Dtype, ModelConfig, add_lora, load
+from plaudit.engine.load import LoraConfig as LoraConfig
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError, RunError
-from plaudit.language import direct, group, ppo, sft
+from plaudit.language import direct, group, offline, online, ppo, rest, sft, unpaired
+from plaudit.language.best_of_n import Learned
 from plaudit.language.critic import Critic, paid_by
 from plaudit.language.experience import Told
-from plaudit.language.group_config import GroupConfig
-from plaudit.language.ppo_config import PPOConfig
-from plaudit.language.reward import RewardFitting, TextRewardConfig
+from plaudit.language.mixture import Mixture
+from plaudit.language.reward import RewardFitting
 from plaudit.language.scorer import TextReward, export
-from plaudit.language.texts import demonstrated, preferred
+from plaudit.language.texts import Logged, demonstrated, judged, preferred, rated
+from plaudit.language.training_config import (
+    DirectTraining,
+    GroupTraining,
+    OfflineTraining,
+    OnlineTraining,
+    PPOTraining,
+    RestTraining,
+    RewardTraining,
+    SftTraining,
+    Training,
+    UnpairedTraining,
+)
 from plaudit.language.update import done_at, keep, resume
+from plaudit.ops.direct import Alone
 from plaudit.records.codec import canonical_json, to_json
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.monitor import Signal
-from plaudit.run.sinks import Sinks, Tool
+from plaudit.run.sinks import Sinks
 from plaudit.store.store import Store
-
-
-def _adapted() -> ModelConfig:
-    return ModelConfig(lora=LoraConfig())
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What every stage of `plaudit train` needs to know."""
-
-    out: str
-    """folder of the training; it goes on where it stopped if it is there already"""
-    model: ModelConfig = field(default_factory=_adapted)
-    """the language model; a directory with an adapter is taken with the adapter merged in"""
-    seed: int = 0
-    """of everything random"""
-    threads: int | None = None
-    """of a product; none: as many as a probe finds fastest, which is then kept"""
-    log: tuple[Tool, ...] = ()
-    """tools that metrics also go to: tensorboard, wandb, mlflow, trackio"""
-
-
-@dataclass(frozen=True, slots=True)
-class SftTraining(Training):
-    """Learn to write what people wrote: demonstrations in a store (`plaudit import` makes one)."""
-
-    store: str = ""
-    """directory of a run or of imports"""
-    sft: sft.SftConfig = field(default_factory=sft.SftConfig)
-    """the stage"""
-
-
-@dataclass(frozen=True, slots=True)
-class DirectTraining(Training):
-    """Learn from comparisons without a reward model: DPO and its kin."""
-
-    store: str = ""
-    """directory of a run or of imports"""
-    direct: direct.DirectConfig = field(default_factory=direct.DirectConfig)
-    """the stage"""
-
-
-@dataclass(frozen=True, slots=True)
-class RewardTraining(Training):
-    """Fit a reward model to every kind of feedback in a store."""
-
-    store: str = ""
-    """directory of a run or of imports"""
-    reward: TextRewardConfig = field(default_factory=TextRewardConfig)
-    """the stage"""
-    checkpoint_every: int = 50
-    """steps between checkpoints"""
-    classifier: bool = True
-    """also write `classifier/`: a sequence classifier that Transformers, TRL and RewardBench load, adapters merged in"""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupTraining(Training):
-    """Optimise against a reward, completions of a prompt compared with each other: GRPO, RLOO and their kin."""
-
-    prompts: tuple[str, ...] = ()
-    """files of prompts: .jsonl, .json, .csv, .parquet"""
-    reward: str = ""
-    """folder of a reward: `model` in the folder of `plaudit train reward`"""
-    group: GroupConfig = field(default_factory=GroupConfig)
-    """the stage"""
-
-
-@dataclass(frozen=True, slots=True)
-class PPOTraining(Training):
-    """Optimise against a reward with a critic that begins as the reward: policy, reward, critic and reference."""
-
-    prompts: tuple[str, ...] = ()
-    """files of prompts: .jsonl, .json, .csv, .parquet"""
-    reward: str = ""
-    """folder of a reward: `model` in the folder of `plaudit train reward`"""
-    ppo: PPOConfig = field(default_factory=PPOConfig)
-    """the stage"""
-
 
 Each = Callable[[int, int, Mapping[str, float]], None]
 """told the number of a step, how many there are, and its metrics"""
@@ -134,10 +69,48 @@ def train_direct(given: DirectTraining, each: Each) -> Path:
     model, sinks = _begin(given)
     with _store(given.store) as store:
         pairs = preferred([answer for _, answer in store.feedback()], store)
-    root, reference = _root(given), _reference(given, model)
+    root = _root(given)
+    reference = None if isinstance(given.direct.loss, Alone) else _reference(given, model)
     watched = _Watched(sinks, given.direct.steps, each, done_at(root))
     direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
     return _finish(given, model.save)
+
+
+def train_unpaired(given: UnpairedTraining, each: Each) -> Path:
+    """Alignment from answers found good or bad. Returns the folder of the model."""
+    model, sinks = _begin(given)
+    with _store(given.store) as store:
+        verdicts = judged([answer for _, answer in store.feedback()], store, pairs=given.unpaired.pairs)
+    root, reference = _root(given), _reference(given, model)
+    watched = _Watched(sinks, given.unpaired.steps, each, done_at(root))
+    unpaired.train(
+        model, verdicts, given.unpaired, seed=given.seed, reference=reference, folder=root, monitor=watched
+    )  # fmt: skip
+    return _finish(given, model.save)
+
+
+def train_offline(given: OfflineTraining, each: Each) -> Path:
+    """Learning from logged answers with scores. Returns the folder of the model."""
+    model, sinks = _begin(given)
+    with _store(given.store) as store:
+        answers = [answer for _, answer in store.feedback()]
+        logged = _scored(_reward(given.reward, model), store) if given.reward else rated(answers, store)
+    root = _root(given)
+    weighs = given.offline.weighing is offline.Weighing.IMPORTANCE
+    watched = _Watched(sinks, given.offline.steps, each, done_at(root))
+    offline.train(
+        model, logged, given.offline, seed=given.seed, logger=_reference(given, model) if weighs else None,
+        folder=root, monitor=watched,
+    )  # fmt: skip
+    return _finish(given, model.save)
+
+
+def _scored(reward: TextReward, store: Store) -> list[Logged]:
+    """Every text that was asked about, and what the reward makes of it."""
+    names = dict.fromkeys(name for query in store.queries() for name in query.segments)
+    texts = [text for text in store.texts(list(names)).values() if text.characters]
+    scores = reward.judge(texts).mean.tolist()
+    return [Logged(text.prompt, text.completion, score) for text, score in zip(texts, scores, strict=True)]
 
 
 def train_reward(given: RewardTraining, each: Each) -> Path:
@@ -166,7 +139,9 @@ def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
     """A policy gradient on groups. Returns the folder of the model."""
     model, sinks = _begin(given)
     reward = _reward(given.reward, model)
-    stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
+    stage = group.Group(
+        model, given.group, given.seed, reference=_reference(given, model), mixture=_mixture(given, model)
+    )  # fmt: skip
     prompts = read(given.prompts, Tokeniser(model.tokenizer))
     told = _told(sinks, given.group.steps, each)
     group.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
@@ -178,11 +153,42 @@ def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
     model, sinks = _begin(given)
     reward = _reward(given.reward, model)
     critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
-    stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
+    stage = ppo.PPO(
+        model, critic, given.ppo, given.seed, reference=_reference(given, model), mixture=_mixture(given, model)
+    )  # fmt: skip
     prompts = read(given.prompts, Tokeniser(model.tokenizer))
     told = _told(sinks, given.ppo.steps, each)
     ppo.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
     return _finish(given, model.save)
+
+
+def train_online(given: OnlineTraining, each: Each, read: Read) -> Path:
+    """Online direct alignment. Returns the folder of the model."""
+    model, sinks = _begin(given)
+    reward = _reward(given.reward, model)
+    stage = online.Online(model, given.online, given.seed, reference=_reference(given, model))
+    prompts, told = read(given.prompts, Tokeniser(model.tokenizer)), _told(sinks, given.online.steps, each)
+    online.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
+    return _finish(given, model.save)
+
+
+def train_rest(given: RestTraining, each: Each, read: Read) -> Path:
+    """Rejection sampling and ReST. Returns the folder of the model."""
+    model, sinks = _begin(given)
+    reward = _reward(given.reward, model)
+    stage = rest.Rest(model, given.rest, given.seed)
+    prompts, told = read(given.prompts, Tokeniser(model.tokenizer)), _told(sinks, given.rest.rounds, each)
+    rest.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
+    return _finish(given, model.save)
+
+
+def _mixture(given: GroupTraining | PPOTraining, model: LanguageModel) -> Mixture | None:
+    """The demonstrations that are imitated along the way, where there are any."""
+    if not given.examples:
+        return None
+    with _store(given.examples) as store:
+        examples = demonstrated([answer for _, answer in store.feedback()], store)
+    return Mixture(model, examples, given.mixture, given.seed)
 
 
 def _root(given: Training) -> Path:
@@ -198,8 +204,8 @@ def _store(path: str) -> Generator[Store]:
         yield store
 
 
-def _told(sinks: Sinks, steps: int, each: Each) -> Callable[[Told], None]:
-    def told(one: Told) -> None:
+def _told(sinks: Sinks, steps: int, each: Each) -> Callable[[Told | Learned], None]:
+    def told(one: Told | Learned) -> None:
         sinks.tell(one.number, one.metrics)
         each(one.number, steps, one.metrics)
 
