@@ -116,9 +116,12 @@ def test_stages_that_learn_from_a_reward(tmp_path, base, given, stage, capsys):
         f"--{stage}.max-tokens",
         "4",
     ]
+    mixed = stage in ("group", "ppo")
+    sizes += ["--examples", str(given), "--mixture.weight", "0.1"] if mixed else []
     assert main(["train", stage, *words, *model_flags(base), *sizes]) == 0
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3]
+    assert ("ptx_loss" in lines[-1]) is mixed
     assert "3/3" in capsys.readouterr().out
     LanguageModel.load(out / "model")
     assert (reward.parent / "classifier" / "config.json").is_file()

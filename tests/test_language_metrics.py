@@ -82,9 +82,13 @@ def mixture():
     return Mixture(policy(), [Example("say cat?", "cat.")], MixtureConfig(), 0)
 
 
+def no_steps(rolled):
+    return torch.full((len(rolled.batch.row),), torch.nan)
+
+
 def group(folder):
     def learn(**changes):
-        stage = Group(policy(), replace(preset("grpo"), kl=0.1, **changes), 0, mixture=mixture())
+        stage = Group(policy(), replace(preset("grpo"), kl=0.1, **changes), 0, mixture=mixture(), process=no_steps)
         return set(stage.step(stage.experience(rollout(), scores(9))))
 
     return learn(epochs=1) | learn(epochs=2, correction=Correction())
@@ -92,7 +96,14 @@ def group(folder):
 
 def ppo(folder):
     model = policy("policy", "critic")
-    stage = PPO(model, Critic.fresh(model.view("critic")), PPOConfig(correction=Correction()), 0, mixture=mixture())
+    stage = PPO(
+        model,
+        Critic.fresh(model.view("critic")),
+        PPOConfig(correction=Correction()),
+        0,
+        mixture=mixture(),
+        process=no_steps,
+    )
     return set(stage.step(stage.experience(rollout(), scores(9))))
 
 

@@ -27,6 +27,7 @@ from torch import Tensor
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout, Sampler, Sampling
+from plaudit.errors import ConfigError
 from plaudit.language.experience import (
     Experience,
     Piece,
@@ -52,10 +53,11 @@ from plaudit.language.experience import (
 from plaudit.language.group_config import Baseline, GroupConfig, Paid
 from plaudit.language.group_loss import group_loss
 from plaudit.language.mixture import Mixture, mixed
+from plaudit.language.process import Process, earned_by
 from plaudit.language.update import Update, keep, named, resume
-from plaudit.ops.advantages import from_group_means, groups_of, leave_one_out, reinforce_plus_plus
+from plaudit.ops.advantages import from_group_means, from_steps, groups_of, leave_one_out, reinforce_plus_plus
 from plaudit.ops.kl import Controller, Estimator, estimate
-from plaudit.ops.scores import clipped, informative, overlong, token_rewards, without_end
+from plaudit.ops.scores import clipped, in_steps, informative, overlong, token_rewards, without_end
 from plaudit.ops.tokens import segment_sum, totals
 from plaudit.run.seeds import derive
 
@@ -76,6 +78,7 @@ class Group:
         sampler: what completes prompts, if not the model itself; its log-probabilities may differ from the model's, see
             `GroupConfig.correction`.
         mixture: examples that are imitated in every step, beside what the reward teaches.
+        process: what of scores is earned on the way (`plaudit.language.process`), for the baselines `group` and `whitened`.
 
     Attributes:
         rollouts: learned from so far.
@@ -83,7 +86,8 @@ class Group:
         controller: the price of a nat.
         update: the optimiser.
 
-    Raises ConfigError if `kl` has a price and the policy no adapter: it would be compared with itself.
+    Raises ConfigError if `kl` has a price and the policy no adapter: it would be compared with itself; or for a process with
+    another baseline.
     """
 
     def __init__(
@@ -95,7 +99,15 @@ class Group:
         reference: LanguageModel | None = None,
         sampler: Sampler | None = None,
         mixture: Mixture | None = None,
+        process: Process | None = None,
     ) -> None:
+        if process is not None and config.baseline not in (Baseline.GROUP, Baseline.WHITENED):
+            raise ConfigError(
+                "Steps have nothing to be compared with",
+                got=f"baseline {config.baseline.value}",
+                expected="group or whitened",
+            )
+        self.process = process
         self.model, self.config, self.seed, self.mixture = model, config, seed, mixture
         self.reference = reference_of(model, reference, needed=config.kl > 0)
         self.sampler = model if sampler is None else sampler
@@ -163,7 +175,10 @@ class Group:
             correction = corrected(old, rollout, config.correction)
             metrics |= about_sampler(old, rollout, correction)
         price = self.controller.coefficient if paid else 0.0
-        advantages = self._advantages(rewards, price * distance, batch, weights)
+        earned = None if self.process is None else earned_by(self.process, rollout)
+        if earned is not None:
+            metrics["rewards/steps"] = float((~earned.isnan()).double().sum() / len(batch))
+        advantages = self._advantages(rewards, earned, price * distance, batch, weights)
         old = None if config.single else old
         return Experience(rollout, scores, rewards, advantages, weights, old, reference, metrics, correction)
 
@@ -184,18 +199,22 @@ class Group:
             scores = scores + overlong(rollout.batch.lengths.double(), longest=config.max_tokens, buffer=buffer)
         return without_end(scores, rollout.finished.cpu(), penalty=config.missing_end)
 
-    def _advantages(self, rewards: Tensor, costs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """[T] from what completions are paid [N], less what their tokens cost [T]."""
-        row = batch.row
+    def _advantages(
+        self, rewards: Tensor, earned: Tensor | None, costs: Tensor, batch: Batch, weights: Tensor
+    ) -> Tensor:  # fmt: skip
+        """[T] from what completions are paid [N], of that what was earned on the way [T], less what their tokens cost [T]."""
+        row, scale = batch.row, self.config.scale
         match self.config.baseline:
             case Baseline.GROUP:
                 whole = rewards - segment_sum(costs, row, len(batch))
-                return from_group_means(whole, batch.group, scale=self.config.scale)[row]
+                if earned is not None:
+                    return from_steps(in_steps(whole, earned, batch.lengths), batch.lengths, batch.group, scale=scale)
+                return from_group_means(whole, batch.group, scale=scale)[row]
             case Baseline.OTHERS:
                 whole = rewards - segment_sum(costs, row, len(batch))
                 return leave_one_out(whole, batch.group)[row]
             case Baseline.WHITENED:
-                tokens = token_rewards(rewards, costs, batch.lengths, beta=1.0)
+                tokens = token_rewards(rewards, costs, batch.lengths, beta=1.0, earned=earned)
                 return reinforce_plus_plus(tokens, batch.lengths, weights=weights)
             case Baseline.GROUP_WHITENED:
                 tokens = token_rewards(rewards, costs, batch.lengths, beta=1.0)

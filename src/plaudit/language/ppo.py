@@ -52,6 +52,7 @@ from plaudit.language.experience import (
 from plaudit.language.mixture import Mixture, mixed
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.ppo_loss import critic_loss, policy_loss
+from plaudit.language.process import Process, earned_by
 from plaudit.language.update import Update, keep, named, parts, resume
 from plaudit.ops.advantages import gae, whiten
 from plaudit.ops.kl import Controller, Estimator, estimate
@@ -73,6 +74,7 @@ class PPO:
             before is part of what the policy begins with: give a view of a frozen copy of it.
         sampler: what completes prompts, if not the model itself.
         mixture: examples that the policy imitates in every step, beside what the reward teaches.
+        process: what of scores is earned on the way (`plaudit.language.process`).
 
     Attributes:
         rollouts: learned from so far.
@@ -94,12 +96,14 @@ class PPO:
         reference: LanguageModel | None = None,
         sampler: Sampler | None = None,
         mixture: Mixture | None = None,
+        process: Process | None = None,
     ) -> None:
         if {id(one) for one in model.parameters()} & {id(one) for one in critic.parameters()}:
             raise ConfigError(
                 "Policy and critic would pull at the same weights", got="shared parameters", expected="an adapter for each"
             )  # fmt: skip
         self.model, self.critic, self.config, self.seed, self.mixture = model, critic, config, seed, mixture
+        self.process = process
         self.reference = reference_of(model, reference, needed=True)
         self.sampler = model if sampler is None else sampler
         self.rollouts = 0
@@ -133,7 +137,8 @@ class PPO:
         values = self._values(batch)
         weights = (~rewards.isnan()).double()[batch.row]
         distance = estimate(old, reference, Estimator.K1).double()
-        paid = token_rewards(rewards, distance, batch.lengths, beta=self.controller.coefficient)
+        earned = None if self.process is None else earned_by(self.process, rollout)
+        paid = token_rewards(rewards, distance, batch.lengths, beta=self.controller.coefficient, earned=earned)
         if config.whiten_rewards:
             paid = whiten(paid, weights=weights, shift=False)
         advantages = gae(paid, values.double(), batch.lengths, trace=config.trace, discount=config.discount)
@@ -151,6 +156,8 @@ class PPO:
         metrics["objective/entropy"] = float(per(-old.double()))
         metrics["val/num_eos_tokens"] = float(rollout.finished.sum())
         metrics["critic/vf_explained_var"] = float(explained_variance(found[known], returns[known]))
+        if earned is not None:
+            metrics["rewards/steps"] = float((~earned.isnan()).double().sum() / len(batch))
         before = None if config.single else old
         return Experience(
             rollout, scores, rewards, whitened, weights, before, reference, metrics, correction, values, returns

@@ -24,6 +24,7 @@ from plaudit.language.best_of_n import Learned
 from plaudit.language.critic import Critic, paid_by
 from plaudit.language.experience import Told
 from plaudit.language.mixture import Mixture
+from plaudit.language.process import by_sentence
 from plaudit.language.reward import RewardFitting
 from plaudit.language.scorer import TextReward, export
 from plaudit.language.texts import Logged, demonstrated, judged, preferred, rated
@@ -140,7 +141,8 @@ def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
     model, sinks = _begin(given)
     reward = _reward(given.reward, model)
     stage = group.Group(
-        model, given.group, given.seed, reference=_reference(given, model), mixture=_mixture(given, model)
+        model, given.group, given.seed, reference=_reference(given, model), mixture=_mixture(given, model),
+        process=by_sentence(reward) if given.sentences else None,
     )  # fmt: skip
     prompts = read(given.prompts, Tokeniser(model.tokenizer))
     told = _told(sinks, given.group.steps, each)
@@ -154,7 +156,8 @@ def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
     reward = _reward(given.reward, model)
     critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
     stage = ppo.PPO(
-        model, critic, given.ppo, given.seed, reference=_reference(given, model), mixture=_mixture(given, model)
+        model, critic, given.ppo, given.seed, reference=_reference(given, model), mixture=_mixture(given, model),
+        process=by_sentence(reward) if given.sentences else None,
     )  # fmt: skip
     prompts = read(given.prompts, Tokeniser(model.tokenizer))
     told = _told(sinks, given.ppo.steps, each)

@@ -106,6 +106,8 @@ class GroupTraining(Training):
     """directory of a run or of imports whose demonstrations are imitated in every step (PTX); none: none are"""
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     """how much they are imitated, where there are `examples`"""
+    sentences: bool = False
+    """pay each sentence when it ends, what it adds to the reward of the text so far, instead of all at the end"""
     group: GroupConfig = field(default_factory=GroupConfig)
     """the stage"""
 
@@ -122,6 +124,8 @@ class PPOTraining(Training):
     """directory of a run or of imports whose demonstrations are imitated in every step (PTX); none: none are"""
     mixture: MixtureConfig = field(default_factory=MixtureConfig)
     """how much they are imitated, where there are `examples`"""
+    sentences: bool = False
+    """pay each sentence when it ends, what it adds to the reward of the text so far, instead of all at the end"""
     ppo: PPOConfig = field(default_factory=PPOConfig)
     """the stage"""
 

@@ -85,6 +85,7 @@ REWARD = UPDATE | {
 _PTX = (
     "negative log-likelihood of examples that are imitated along the way, in nats; over their tokens, before its weight"
 )
+_STEPS = "steps that are paid by themselves, with a process; over all completions"
 _WEIGHTS = (
     "weight that corrects for a sampler that is not quite the policy, with `correction`; over all completion tokens"
 )
@@ -105,6 +106,7 @@ GROUP = (
     | {
         "loss": "what was minimised: `policy_loss`, with the prices of distance and entropy where these are part of the loss",
         "ptx_loss": _PTX,
+        "rewards/steps": _STEPS,
         "policy_loss": "the surrogate's part; over what the setting `average` says",
         "entropy": f"of the next token's distribution, in nats; {_SAMPLED}",
         "kl": f"k3 estimate of KL(policy || reference) per token, in nats, never negative; {_SAMPLED}",
@@ -139,6 +141,7 @@ PPO = (
         "loss/policy_avg": f"clipped surrogate; {_SAMPLED}",
         "loss/value_avg": f"loss of the critic; {_SAMPLED}",
         "ptx_loss": _PTX,
+        "rewards/steps": _STEPS,
         "policy/loss": "what was minimised for the policy: `loss/policy_avg`, with the entropy's price",
         "policy/grad_norm": UPDATE["grad_norm"],
         "policy/skipped_steps": UPDATE["skipped_steps"],
