@@ -127,6 +127,21 @@ def test_stages_that_learn_from_a_reward(tmp_path, base, given, stage, capsys):
     assert (reward.parent / "classifier" / "config.json").is_file()
 
 
+def test_a_student_is_taught_on_its_own_answers_and_on_texts(tmp_path, base, given, capsys):
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in PROMPTS))
+    language_model(seed=1, folder=tmp_path / "teacher")
+    words = ["--prompts", str(tmp_path / "prompts.jsonl"), "--store", str(given)]
+    sizes = ["--distill.steps", "4", "--distill.own", "0.5", "--distill.batch-size", "4", "--distill.max-tokens", "4"]
+    taught = ["train", "distill", *words, *model_flags(base), *sizes]
+    assert main([*taught, "--out", str(tmp_path / "out"), "--teacher", str(tmp_path / "teacher")]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert all(line["divergence"] > 0 for line in lines)
+    LanguageModel.load(tmp_path / "out" / "model")
+    assert main([*taught, "--out", str(tmp_path / "other")]) == 2
+    assert "no teacher" in capsys.readouterr().err
+
+
 def test_an_interrupted_training_goes_on_with_equal_bits(tmp_path, base, given, monkeypatch):
     monkeypatch.setattr(
         training, "probe", lambda *_, **__: training.Gemm()

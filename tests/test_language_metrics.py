@@ -9,6 +9,7 @@ from plaudit.engine.batch import Batch
 from plaudit.language.best_of_n import Candidates
 from plaudit.language.critic import Critic
 from plaudit.language.direct import Alignment, DirectConfig
+from plaudit.language.distill import Distillation, DistillConfig
 from plaudit.language.group import Group
 from plaudit.language.group_config import preset
 from plaudit.language.mixture import Mixture, MixtureConfig
@@ -25,7 +26,7 @@ from plaudit.ops.direct import Alone
 from plaudit.ops.policy import Correction
 from plaudit.run.language_metrics import STAGES
 from plaudit.store.store import Store
-from tests.language_examples import adapted
+from tests.language_examples import adapted, whole
 from tests.language_rollouts import policy, rollout, scores
 from tests.language_words import language_model
 from tests.store_examples import RUN
@@ -56,6 +57,10 @@ def offline(folder):
         return set(stage.step(PAIRS, torch.arange(4.0), behaviour=behaviour))
 
     return learn(Weighing.ADVANTAGE) | learn(Weighing.IMPORTANCE)
+
+
+def distill(folder):
+    return set(Distillation(adapted(), whole(1), DistillConfig(steps=1), 0).step(PAIRS))
 
 
 def online(folder):
@@ -112,7 +117,7 @@ def best_of_n(folder):
     return set(Candidates(some, torch.arange(9.0), 3).metrics())
 
 
-LEARNERS = [sft, direct, unpaired, offline, reward, group, ppo, online, rest, best_of_n]
+LEARNERS = [sft, direct, unpaired, offline, reward, group, ppo, distill, online, rest, best_of_n]
 
 
 @pytest.mark.parametrize("stage", LEARNERS, ids=lambda stage: stage.__name__)

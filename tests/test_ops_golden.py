@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from plaudit.ops import advantages, direct, kl, policy, unpaired
+from plaudit.ops import advantages, direct, distill, kl, policy, unpaired
 from plaudit.ops.policy import Beyond, Clip, Correction, Level
 from plaudit.ops.tokens import (
     Average,
@@ -186,6 +186,17 @@ def test_losses_of_single_answers(name):
     losses = weights * unpaired.unpaired_loss(h, good, beta=options["beta"], drift=drift)
     assert options["beta"] * h[good].mean().item() == pytest.approx(case["metrics"]["rewards/chosen"], rel=1e-10)
     check(case, logprobs, losses.mean())
+
+
+@pytest.mark.parametrize("case", ALONE["gkd"], ids=lambda case: f"{case['mix']} {case['temperature']}")
+def test_divergences_from_a_teacher(case):
+    student, teacher = (torch.tensor(case[name], dtype=torch.float64) for name in ("student", "teacher"))
+    student.requires_grad_()
+    found = distill.divergence(student / case["temperature"], teacher / case["temperature"], mix=case["mix"])
+    loss = found[torch.tensor(case["counted"])].mean()
+    loss.backward()
+    torch.testing.assert_close(loss.detach(), torch.tensor(case["loss"], dtype=torch.float64), **EXACT)
+    torch.testing.assert_close(student.grad, torch.tensor(case["gradient"], dtype=torch.float64), **EXACT)
 
 
 def test_likelihood_of_completions():

@@ -19,6 +19,7 @@ import tiny
 import torch
 import trl
 from trl.experimental.cpo.cpo_trainer import CPOTrainer
+from trl.experimental.gkd.gkd_trainer import GKDTrainer
 from trl.experimental.orpo.orpo_trainer import ORPOTrainer
 from trl.trainer import dpo_trainer, grpo_trainer, kto_trainer, reward_trainer, rloo_trainer, sft_trainer
 from trl.trainer.utils import add_fused_lm_head
@@ -430,6 +431,23 @@ def kto_case(options: Numbers, seed: int) -> Numbers:
     return {**case, "metrics": metrics}
 
 
+def gkd_case(mix: float, temperature: float) -> Numbers:
+    """Logits of a vocabulary of 4, and labels that leave two tokens out."""
+    random = torch.Generator().manual_seed(180)
+    student, teacher = (3 * torch.randn(1, 6, 4, generator=random) for _ in range(2))
+    student.requires_grad_()
+    labels = torch.tensor([[-100, 1, 2, -100, 0, 3]])
+    loss = GKDTrainer.generalized_jsd_loss(student, teacher, labels=labels, beta=mix, temperature=temperature)
+    loss.backward()
+    case = {"mix": mix, "temperature": temperature, "counted": (labels != -100)[0].tolist(), "loss": loss.item()}
+    return {
+        **case,
+        "student": student[0].tolist(),
+        "teacher": teacher[0].tolist(),
+        "gradient": student.grad[0].tolist(),
+    }
+
+
 def sft_trainer_like() -> SimpleNamespace:
     return SimpleNamespace(
         model=SimpleNamespace(training=True), aux_loss_enabled=False, accelerator=accelerator(), compute_loss_func=None,
@@ -522,7 +540,8 @@ def main() -> None:
     write("trl_direct.json", {**shape, "dpo": pairs, "sft": sft_case(80), "reward": [reward_case(o) for o in REWARD]})
     alone = {name: alone_case(options, 160 + n) for n, (name, options) in enumerate(ALONE.items())}
     single = {name: kto_case(options, 170 + n) for n, (name, options) in enumerate(KTO.items())}
-    write("trl_alone.json", {**shape, "alone": alone, "kto": single})
+    taught = [gkd_case(mix, temperature) for mix in (0.0, 0.1, 0.5, 1.0) for temperature in (1.0, 1.7)]
+    write("trl_alone.json", {**shape, "alone": alone, "kto": single, "gkd": taught})
     torch.set_default_dtype(torch.float32)
     cases = [
         end_to_end(options, with_adapter=it)

@@ -17,7 +17,17 @@ from plaudit.language import training
 from plaudit.run.config import load
 from plaudit.worlds.prompts import Part, PromptsConfig
 
-SHOWN = ("loss", "objective/kl", "kl", "reward", "objective/scores", "rewards/accuracies", "entropy", "grad_norm")
+SHOWN = (
+    "loss",
+    "objective/kl",
+    "kl",
+    "reward",
+    "objective/scores",
+    "divergence",
+    "rewards/accuracies",
+    "entropy",
+    "grad_norm",
+)
 """metrics that a line on the terminal has room for, where a stage has them"""
 
 
@@ -37,6 +47,7 @@ STAGES = {
     "direct": Stage(training.DirectTraining, training.train_direct),
     "unpaired": Stage(training.UnpairedTraining, training.train_unpaired),
     "offline": Stage(training.OfflineTraining, training.train_offline),
+    "distill": Stage(training.DistillTraining, lambda given, each: training.train_distill(given, each, prompts)),
     "online": Stage(training.OnlineTraining, lambda given, each: training.train_online(given, each, prompts)),
     "rest": Stage(training.RestTraining, lambda given, each: training.train_rest(given, each, prompts)),
 }
@@ -47,6 +58,7 @@ reward   fit a reward model to every kind of feedback in a store
 direct   learn from comparisons without a reward model (DPO, IPO, SimPO, ORPO, ...)
 unpaired learn from single answers found good or bad, without a reward model (KTO)
 offline  learn from logged answers with scores, without sampling (AWR, importance weights)
+distill  learn to say next what a teacher would, on the student's own answers (GKD)
 online   learn from the policy's own answers, ordered by a reward (online DPO)
 rest     imitate the best of the policy's own answers (rejection sampling, ReST)
 group    optimise against a reward: GRPO, Dr. GRPO, DAPO, RLOO, REINFORCE++, GSPO, CISPO

@@ -17,9 +17,9 @@ from plaudit.engine.gemm import Gemm, probe
 from plaudit.engine.load import Dtype, ModelConfig, add_lora, load
 from plaudit.engine.load import LoraConfig as LoraConfig
 from plaudit.engine.model import LanguageModel
-from plaudit.engine.text import Tokeniser
+from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError, RunError
-from plaudit.language import direct, group, offline, online, ppo, rest, sft, unpaired
+from plaudit.language import direct, distill, group, offline, online, ppo, rest, sft, unpaired
 from plaudit.language.best_of_n import Learned
 from plaudit.language.critic import Critic, paid_by
 from plaudit.language.experience import Told
@@ -30,6 +30,7 @@ from plaudit.language.scorer import TextReward, export
 from plaudit.language.texts import Logged, demonstrated, judged, preferred, rated
 from plaudit.language.training_config import (
     DirectTraining,
+    DistillTraining,
     GroupTraining,
     OfflineTraining,
     OnlineTraining,
@@ -182,6 +183,24 @@ def train_rest(given: RestTraining, each: Each, read: Read) -> Path:
     stage = rest.Rest(model, given.rest, given.seed)
     prompts, told = read(given.prompts, Tokeniser(model.tokenizer)), _told(sinks, given.rest.rounds, each)
     rest.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
+    return _finish(given, model.save)
+
+
+def train_distill(given: DistillTraining, each: Each, read: Read) -> Path:
+    """Distillation. Returns the folder of the student."""
+    model, sinks = _begin(given)
+    if not given.teacher:
+        raise ConfigError("There is no teacher", expected="a directory of Transformers", next_step="give --teacher")
+    stage = distill.Distillation(model, LanguageModel.load(given.teacher, dtype=model.dtype), given.distill, given.seed)
+    prompts = read(given.prompts, Tokeniser(model.tokenizer)) if given.distill.own > 0 else []
+    texts: list[Group] = []
+    if given.distill.own < 1:
+        with _store(given.store) as store:
+            examples = demonstrated([answer for _, answer in store.feedback()], store)
+        texts, _ = sft.rows_to_imitate(model, examples, given.distill.max_length)
+    root = _root(given)
+    watched = _Watched(sinks, given.distill.steps, each, done_at(root))
+    distill.train(stage, prompts, texts, folder=root, monitor=watched)
     return _finish(given, model.save)
 
 

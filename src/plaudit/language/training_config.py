@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from plaudit.engine.load import LoraConfig, ModelConfig
 from plaudit.language.direct import DirectConfig
+from plaudit.language.distill import DistillConfig
 from plaudit.language.group_config import GroupConfig
 from plaudit.language.mixture import MixtureConfig
 from plaudit.language.offline import OfflineConfig
@@ -151,4 +152,18 @@ class RestTraining(Training):
     reward: str = ""
     """folder of a reward: `model` in the folder of `plaudit train reward`"""
     rest: RestConfig = field(default_factory=RestConfig)
+    """the stage"""
+
+
+@dataclass(frozen=True, slots=True)
+class DistillTraining(Training):
+    """Learn to say next what a teacher would, on its own completions and on texts that are there."""
+
+    teacher: str = ""
+    """directory of the teacher, with the student's tokens"""
+    prompts: tuple[str, ...] = ()
+    """files of prompts that the student answers: .jsonl, .json, .csv, .parquet; not needed where `own` is 0"""
+    store: str = ""
+    """directory of a run or of imports, whose demonstrations are the texts; not needed where `own` is 1"""
+    distill: DistillConfig = field(default_factory=DistillConfig)
     """the stage"""

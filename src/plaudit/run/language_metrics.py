@@ -195,6 +195,12 @@ REST = (
     }
 )
 
+DISTILL = UPDATE | {
+    "loss": "the divergence",
+    "divergence": "of the student's next-token distributions from the teacher's, in nats; over completion tokens of the batch",
+    "num_tokens": "completion tokens of the batch, those of prompts not",
+}
+
 STAGES = {
     "sft": ("Fine-tuning (sft)", SFT),
     "direct": ("Direct alignment (direct)", DIRECT),
@@ -203,6 +209,7 @@ STAGES = {
     "reward": ("Reward of texts (reward)", REWARD),
     "group": ("Groups (group): GRPO, RLOO and their kin", GROUP),
     "ppo": ("PPO (ppo)", PPO),
+    "distill": ("Distillation (distill)", DISTILL),
     "online": ("Online DPO (online)", ONLINE),
     "rest": ("Rejection sampling and ReST (rest)", REST),
     "best_of_n": ("Best of n", BEST_OF_N),
