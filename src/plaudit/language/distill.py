@@ -164,7 +164,8 @@ def _head(model: LanguageModel) -> torch.nn.Linear:
 
 def _logits(model: LanguageModel, batch: Batch) -> Tensor:
     """[T, vocabulary] before each response token, in fp32 or more; with gradients."""
-    hidden, head = model.hidden(batch, before=True), _head(model)
+    hidden = model.hidden(batch, before=True)
+    head: Any = _head(model)  # whose bias the types of torch say is always there
     found = torch.nn.functional.linear(
         hidden, head.weight.to(hidden), None if head.bias is None else head.bias.to(hidden)
     )
