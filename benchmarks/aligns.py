@@ -62,6 +62,8 @@ METHODS = ("grpo", "ppo", "rloo", "dpo", "best_of_n", "ceiling")
 KEYS: tuple[str, ...] = ("gold", "method", "seed", "minutes", "dtype")
 GOLDS = ("constraints", "arguments")
 SAMPLES, ALIKE, N = 4, 0.2, 64
+NATS, HORIZON = 6.0, 150.0
+"""how far policies are meant to go, and completions over which the price of a nat is adapted"""
 CALM = 0.5
 """temperature of answers that a model imitates of itself: at 1 this one rambles"""
 TEACHER = TeacherConfig(temperature=0.1, equal=0.02, low=0.0, high=1.0)
@@ -213,9 +215,9 @@ def clocked(seconds: float) -> Callable[[], bool]:
 
 def _group(name: str) -> Learner:
     def learner(scene: Scene, seconds: float, told: dict[str, Any]) -> Sampler:
-        update = UpdateConfig(learning_rate=2e-4, schedule=Schedule.CONSTANT, warmup=5, betas=(0.9, 0.99))
+        update = UpdateConfig(learning_rate=1e-4, schedule=Schedule.CONSTANT, warmup=5, betas=(0.9, 0.99))
         config = replace(
-            preset(name), prompts=4, samples=8, max_tokens=scene.gold.max_tokens, steps=10_000, update=update, kl=0.05,
+            preset(name), prompts=4, samples=8, max_tokens=scene.gold.max_tokens, steps=10_000, update=update, kl=0.1, kl_target=NATS, kl_horizon=HORIZON,
             missing_end=1.0,
         )  # fmt: skip
         group, score = Group(scene.policy, config, scene.seed), paid_by(scene.reward())
@@ -232,8 +234,8 @@ def _group(name: str) -> Learner:
 def _ppo(scene: Scene, seconds: float, told: dict[str, Any]) -> Sampler:
     reward = scene.reward()
     config = PPOConfig(
-        prompts=32, max_tokens=scene.gold.max_tokens, steps=10_000, epochs=2, kl=0.05, missing_end=1.0,
-        update=UpdateConfig(learning_rate=2e-4, schedule=Schedule.CONSTANT, warmup=5), trust_sampler=scene.dtype == torch.float32,
+        prompts=32, max_tokens=scene.gold.max_tokens, steps=10_000, epochs=2, kl=0.1, kl_target=NATS, kl_horizon=HORIZON, missing_end=1.0,
+        update=UpdateConfig(learning_rate=1e-4, schedule=Schedule.CONSTANT, warmup=5), trust_sampler=scene.dtype == torch.float32,
     )  # fmt: skip
     ppo = PPO(scene.policy, Critic.from_reward(reward, scene.policy.view("critic")), config, scene.seed)
     ids, score, time_left = scene.ids(scene.prompts["taught"]), paid_by(reward), clocked(seconds)
@@ -364,10 +366,8 @@ def cell(given: dict[str, Any]) -> dict[str, Any]:
     sampler = LEARNERS[given["method"]](scene, 60 * given["minutes"], told)
     told["seconds"] = round(time.process_time() - began, 1)
     found = judge(scene, sampler)
-    if "n" in told:
-        kl = kl_bound(told["n"])
-    else:
-        kl = float(distances(scene.policy, scene.start, found.rollout.batch, 1.0).mean())
+    nats = distances(scene.policy, scene.start, found.rollout.batch, 1.0)  # for best-of-n the start's with itself
+    kl = kl_bound(told["n"]) if "n" in told else float(nats.mean())
     shown = np.random.default_rng(given["seed"]).permutation(len(found.texts))[:20].tolist()
     return {
         **told, **found.facts(), **against(found, before), "kl": kl,

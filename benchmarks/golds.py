@@ -61,7 +61,7 @@ class Constraints:
 
     max_tokens = 64
 
-    def __init__(self, each: int = 2) -> None:
+    def __init__(self, each: int = 3) -> None:
         drawn = draw(ASKED + 2 * TAUGHT + HELD_OUT, 20_26, constraints=each)
         self._known: dict[str, Instruction] = {one.prompt: one for one in drawn}
 

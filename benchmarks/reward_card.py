@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Row, write
-from plaudit.check.card.card import CardConfig, RewardCard, reward_card
+from plaudit.check.card.card import CardConfig, reward_card
 from plaudit.check.card.explain import by_prefix
 from plaudit.check.card.material import Gathering, Material
+from plaudit.check.card.numbers import RewardCard
 from plaudit.check.card.signal import FunctionSignal, said
 from plaudit.check.card.traits import FEATURES
 from plaudit.records import TextSegment
@@ -144,7 +145,7 @@ def flagged(card: RewardCard) -> list[str]:
 def card_of(one: Draw, scorer: Callable[[Sequence[TextSegment]], Floats]) -> RewardCard:
     """The card without what is slow and not looked at here."""
     config = CardConfig(edited=100, prefixed=0, examples=0, seed=one.seed)
-    return reward_card(FunctionSignal("planted", scorer), one.material, config)
+    return reward_card(FunctionSignal("planted", scorer), one.material, config=config)
 
 
 def trigger_first(seed: int) -> bool:

@@ -112,9 +112,9 @@ def measure(one: Scene, rewards: int, widest: float, rng: np.random.Generator) -
         reward = rng.uniform(0.1, 10.0) * (reward + DISCOUNT * potential - potential[:, None, None])
         found["regret"].append(regret(one, reward))
         found["accuracy"].append(1 - accuracy(one, reward))
-        found["epic"].append(epic(one.gold, reward, uniform, discount=DISCOUNT))
-        found["dard"].append(dard(one.gold, reward, table, discount=DISCOUNT))
-        found["starc"].append(starc(one.gold, reward, table, discount=DISCOUNT))
+        found["epic"].append(epic(one.gold, reward, coverage=uniform, discount=DISCOUNT))
+        found["dard"].append(dard(one.gold, reward, transitions=table, discount=DISCOUNT))
+        found["starc"].append(starc(one.gold, reward, transitions=table, discount=DISCOUNT))
     return {name: np.array(values) for name, values in found.items()}
 
 

@@ -12,9 +12,10 @@ from plaudit.check.card.accuracy import calibrated, right
 from plaudit.check.card.card import CardConfig, reward_card
 from plaudit.check.card.edits import EDITS, Contract, Edit, effects
 from plaudit.check.card.explain import by_prefix, explain, nearest, words_of
-from plaudit.check.card.material import Gathering, Panel, Square, joined, of_files, of_path, of_store
+from plaudit.check.card.material import Gathering, Panel, Square
 from plaudit.check.card.panels import best_of, reward_bench, rm_bench, ties
 from plaudit.check.card.signal import TRIVIAL, FunctionSignal, of_function, said
+from plaudit.check.card.sources import joined, of_files, of_path, of_store
 from plaudit.check.card.traits import language
 from plaudit.check.diagnose import Severity
 from plaudit.cli.main import main
@@ -143,7 +144,7 @@ def test_the_noise_ceiling_comes_from_those_who_answered_the_same():
 
 def test_accuracy_counts_equal_scores_as_half_and_stands_beside_trivial_scorers():
     material = pairs_of(("a b c", "a"), ("a", "b"), ("a", "b c d"), ("a b", "c"))
-    card = reward_card(FunctionSignal("words", words), material, CardConfig())
+    card = reward_card(FunctionSignal("words", words), material, config=CardConfig())
     assert card.accuracy.value == pytest.approx((1 + 0.5 + 0 + 1) / 4)
     longer = next(one for one in card.rivals if one.name == "longer")
     assert (longer.accuracy.value, longer.ahead.value) == (pytest.approx(2.5 / 4), pytest.approx(0))
@@ -217,7 +218,7 @@ def test_a_reward_that_contradicts_itself_is_told():
     drifting = FunctionSignal(
         "drifting", lambda texts: np.array([-float(len(t.completion)) + next(count) for t in texts])
     )
-    card = reward_card(drifting, pairs_of(("a b c d e f g h i j k l m n", "b")), CardConfig())
+    card = reward_card(drifting, pairs_of(("a b c d e f g h i j k l m n", "b")), config=CardConfig())
     assert "attribution" in [one.name for one in card.findings]
 
 
@@ -239,12 +240,12 @@ def test_a_planted_token_is_ranked_first():
 
 
 def test_a_constant_and_an_inverted_reward_are_problems():
-    material = draw(5, 200).material
+    one = draw(5, 200)
     for scorer, name in (
         (lambda texts: np.zeros(len(texts)), "constant"),
-        (lambda t: -clean(draw(5, 200))(t), "accuracy"),
+        (lambda texts: -clean(one)(texts), "accuracy"),
     ):
-        card = reward_card(FunctionSignal("x", scorer), material, CardConfig(edited=10, prefixed=10, examples=0))
+        card = reward_card(FunctionSignal("x", scorer), one.material, config=CardConfig(edited=10, prefixed=10))
         assert (card.findings[0].severity, card.findings[0].name) == (Severity.PROBLEM, name)
 
 
@@ -252,17 +253,17 @@ def test_scores_that_are_none_are_refused():
     material = pairs_of(("a", "b"))
     for bad in (lambda t: [np.nan] * len(t), lambda t: [1.0], lambda t: ["x"] * len(t)):
         with pytest.raises(LearningError, match="gave"):
-            reward_card(FunctionSignal("bad", bad), material, CardConfig())
+            reward_card(FunctionSignal("bad", bad), material, config=CardConfig())
 
 
 def test_distance_to_the_truth():
     material = draw(6, 100).material
     copy = reward_card(
-        FunctionSignal("x", lambda t: 3 * words(t) + 1), material, CardConfig(), gold=FunctionSignal("g", words)
+        FunctionSignal("x", lambda t: 3 * words(t) + 1), material, config=CardConfig(), gold=FunctionSignal("g", words)
     )
     assert copy.distance.distance == pytest.approx(0, abs=1e-9)
     assert copy.distance.agreement.value == 1
-    against = reward_card(TRIVIAL["shorter"], material, CardConfig(), gold=TRIVIAL["longer"])
+    against = reward_card(TRIVIAL["shorter"], material, config=CardConfig(), gold=TRIVIAL["longer"])
     assert against.distance.distance == pytest.approx(1)
 
 
@@ -286,7 +287,9 @@ def test_the_page_says_what_the_json_says_and_cannot_be_broken_out_of():
             TextSegment(f"{EVIL} {k}", "x y z " * (k % 4 + 1)),
             {EVIL: EVIL},
         )
-    card = reward_card(FunctionSignal(EVIL, words), gathered.done(), CardConfig(), data=EVIL, gold=TRIVIAL["shorter"])
+    card = reward_card(
+        FunctionSignal(EVIL, words), gathered.done(), config=CardConfig(), data=EVIL, gold=TRIVIAL["shorter"]
+    )
     page, data = render_card(card), to_json(card)
     assert "<script" not in page
     assert card.examples and card.prefixes and card.calibrated  # noqa: PT018

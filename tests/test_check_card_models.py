@@ -1,5 +1,7 @@
 """The card's adapters: plaudit's rewards of texts and behaviour, classifiers, and what a policy takes for reward."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ import transformers
 
 from plaudit.check.card.adapters import BehaviourSignal, PolicySignal, TextSignal, of_directory, of_run
 from plaudit.check.card.card import CardConfig, reward_card
-from plaudit.check.card.material import Gathering, of_path
+from plaudit.check.card.material import Gathering
+from plaudit.check.card.sources import of_path
+from plaudit.cli.main import main
 from plaudit.engine.model import LanguageModel
 from plaudit.errors import ConfigError, RecordError
 from plaudit.language.scorer import TextReward, export
@@ -65,6 +69,15 @@ def test_a_folder_of_a_reward_and_its_classifier_say_the_same(tmp_path):
     ours, theirs = of_directory(tmp_path / "reward"), of_directory(tmp_path / "classifier")
     np.testing.assert_allclose(ours.score(TEXTS).mean(0), theirs.score(TEXTS)[0], atol=1e-4)
     assert theirs.name == "classifier"
+    rows = [
+        {"prompt": "what is it ?", "chosen": f"the sea {said}", "rejected": f"no {said}"} for said in ("one", "two")
+    ]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["--data", str(tmp_path / "pairs.jsonl"), "--out", str(tmp_path / "card.html")]
+    assert main(["reward", "card", str(tmp_path / "reward"), *words, "--gold", str(tmp_path / "classifier")]) in (0, 1)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert (card["members"], card["signal"]) == (3, "reward")
+    assert card["distance"]["distance"] == pytest.approx(0, abs=1e-3)
 
 
 def test_what_an_aligned_policy_takes_for_reward(tmp_path):
@@ -113,8 +126,8 @@ def test_a_card_of_a_text_reward_has_explained_mistakes():
     for k in range(30):
         prompt = f"say {'so ' * (k % 5)}{['red', 'blue', 'sea', 'one', 'two', 'big'][k % 6]} ?"
         gathered.pair(TextSegment(prompt, "good sea ."), TextSegment(prompt, "bad no ."), {})
-    card = reward_card(TextSignal("r", reward()), gathered.done(), CardConfig())
-    other = reward_card(TextSignal("r", reward(4)), gathered.done(), CardConfig())
+    card = reward_card(TextSignal("r", reward()), gathered.done(), config=CardConfig())
+    other = reward_card(TextSignal("r", reward(4)), gathered.done(), config=CardConfig())
     assert card.members == 3
     wrong = [one for one in (card, other) if one.accuracy.value < 1]
     assert all(one.examples and one.examples[0].of_better.pieces[0] == "good" for one in wrong)
@@ -129,12 +142,15 @@ def test_the_reward_of_a_run_on_its_behaviour(tmp_path):
     material = of_path(tmp_path / "run")
     assert all(isinstance(one, Segment) for one in material.items)
     with of_run(tmp_path / "run") as signal:
-        card = reward_card(signal, material, CardConfig(), data="run")
+        card = reward_card(signal, material, config=CardConfig(), data="run")
         why = signal.explain(material.items[0])
         states = signal.states(material.items)
         with pytest.raises(RecordError, match="cannot score texts"):
             signal.score(TEXTS)
     assert isinstance(signal, BehaviourSignal)
+    words = ["--data", str(tmp_path / "run"), "--out", str(tmp_path / "card.html")]
+    assert main(["reward", "card", str(tmp_path / "run"), *words]) in (0, 1)
+    assert json.loads((tmp_path / "card.json").read_text())["accuracy"]["value"] == card.accuracy.value
     assert abs(why.gap) < 1e-4
     assert len(why.values) == material.items[0].length
     assert card.members > 1

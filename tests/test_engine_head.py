@@ -33,8 +33,13 @@ def test_equals_log_softmax(trained, entropy, rows, monkeypatch):
     loss, expected = (found.logprobs * mix).sum(), (chosen * mix).sum()
     if entropy:
         assert found.entropy is not None
+        assert found.likeliest is not None
         assert torch.allclose(found.entropy, spread, atol=1e-12)
+        assert torch.equal(found.likeliest, logp.argmax(1) == targets)
+        assert not found.likeliest.requires_grad
         loss, expected = loss + (found.entropy**2).sum(), expected + (spread**2).sum()
+    else:
+        assert found.likeliest is None
     wanted = [hidden, weight] if trained else [hidden]
     for a, b in zip(torch.autograd.grad(loss, wanted), torch.autograd.grad(expected, wanted), strict=True):
         assert torch.allclose(a, b, atol=1e-12)
@@ -50,6 +55,8 @@ def test_by_hand():
     assert found.logprobs.tolist() == pytest.approx([math.log(0.25), math.log(0.75)])
     assert found.entropy is not None
     assert found.entropy.tolist() == pytest.approx([-0.25 * math.log(0.25) - 0.75 * math.log(0.75)] * 2)
+    assert found.likeliest is not None
+    assert found.likeliest.tolist() == [False, True]
     found.logprobs.sum().backward()
     assert hidden.grad is not None
     assert hidden.grad[:, 0].tolist() == pytest.approx([-0.75 * math.log(3), 0.25 * math.log(3)])

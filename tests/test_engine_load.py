@@ -2,17 +2,22 @@
 
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.utils import are_progress_bars_disabled
+from safetensors.torch import load_file, save_file
 from torch.nn import Dropout
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
+from transformers.utils import logging
 
 from plaudit.cli.main import main
 from plaudit.engine import importing
 from plaudit.engine.importing import choose_pad, find_smollm2, import_model
 from plaudit.engine.load import Dtype, LoraConfig, ModelConfig, add_lora, load, without_dropout
+from plaudit.engine.quiet import quiet
 from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError, MissingExtra
 from plaudit.records import Message
@@ -115,6 +120,40 @@ def test_adapters_that_fit_nothing_are_named(saved):
     for wrong in ({"rank": 0}, {"alpha": 0.0}):
         with pytest.raises(ConfigError, match="cannot be made"):
             LoraConfig(**wrong)
+
+
+def test_loading_is_quiet_and_leaves_everybody_elses_settings_as_they_were(saved, tmp_path, capfd):
+    folder, _ = saved
+    add_lora(load(ModelConfig(str(folder))).module, LoraConfig(4), seed=1).save_pretrained(tmp_path / "adapter")
+    capfd.readouterr()
+    for level, shown in ((logging.INFO, True), (logging.WARNING, False)):
+        logging.set_verbosity(level)
+        (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+        hub = are_progress_bars_disabled()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            add_lora(load(ModelConfig(str(folder))).module, LoraConfig(2), seed=1)
+            load(ModelConfig(str(tmp_path / "adapter")))
+            with pytest.raises(ConfigError):
+                load(ModelConfig("./nowhere"))
+            with quiet() as held:
+                warnings.warn("aside", stacklevel=1)
+                logging.get_logger("transformers.trainer").warning("hint")
+        assert [str(one.message) for one in held] == ["aside"]
+        assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (level, shown)
+        assert are_progress_bars_disabled() == hub
+        assert capfd.readouterr() == ("", "")
+
+
+def test_an_adapter_whose_file_lacks_weights_is_refused(saved, tmp_path):
+    folder, _ = saved
+    add_lora(load(ModelConfig(str(folder))).module, LoraConfig(4), seed=1).save_pretrained(tmp_path)
+    file = tmp_path / "adapter_model.safetensors"
+    tensors = load_file(file)
+    del tensors[min(tensors)]
+    save_file(tensors, file)
+    with pytest.raises(ConfigError, match=r"not all weights of the adapter.*lora_A"):
+        load(ModelConfig(str(tmp_path)))
 
 
 def test_settings_have_sentences():

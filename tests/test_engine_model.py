@@ -30,6 +30,7 @@ def compare(fast: LanguageModel, slow: LanguageModel, batch: Batch, near: float)
     found = [model.logprobs(batch, temperature=0.7, entropy=True) for model in (fast, slow)]
     assert torch.allclose(found[0].logprobs, found[1].logprobs, atol=near, rtol=0)
     assert torch.allclose(found[0].entropy, found[1].entropy, atol=near, rtol=0)
+    assert torch.equal(found[0].likeliest, found[1].likeliest)
     losses = [(one.logprobs * mix).sum() for one in found]
     grads = [gradients(model, loss) for model, loss in zip((fast, slow), losses, strict=True)]
     assert worst(*grads) <= 100 * near

@@ -13,7 +13,7 @@ from plaudit.engine.sampling import Rollout
 from plaudit.errors import ConfigError, LearningError, RunError
 from plaudit.language.experience import order, pieces, together
 from plaudit.language.group import Group, train
-from plaudit.language.group_config import PRESETS, Baseline, GroupConfig, Paid, preset
+from plaudit.language.group_config import PRESETS, Baseline, GroupConfig, Paid, preset, with_preset
 from plaudit.language.group_loss import group_loss
 from plaudit.language.training import GroupTraining
 from plaudit.language.update import Schedule, UpdateConfig
@@ -513,6 +513,6 @@ def test_published_settings():
 def test_the_file_in_the_documentation_is_the_preset():
     page = (Path(__file__).parents[1] / "docs/how-to/language-rl.md").read_text()
     table = page.split("```toml")[1].split("```")[0]
-    found = from_table(GroupTraining, tomllib.loads(table), where="documentation")
-    assert found.group == preset("rloo")
+    found = from_table(GroupTraining, with_preset(tomllib.loads(table)), where="documentation")
+    assert found.group == replace(preset("rloo"), steps=200, max_tokens=64)
     assert all(f"| `{name}` |" in page for name in PRESETS)

@@ -37,7 +37,7 @@ def test_a_step_equals_trl():
     model = LanguageModel(tiny.causal(0.0))
     batch = Batch.of(tiny.PROMPTS, [[chosen] for chosen in tiny.CHOSEN])
     metrics = Sft(model, SftConfig()).step(batch)
-    for name in ("loss", "grad_norm", "entropy"):
+    for name in ("loss", "grad_norm", "entropy", "mean_token_accuracy"):
         assert metrics[name] == pytest.approx(GOLDEN["sft"][name], rel=1e-4)
 
 

@@ -13,6 +13,7 @@ from torch.nn import Parameter
 from plaudit.engine.batch import Batch
 from plaudit.errors import ConfigError, IntegrityError, LearningError, RunError
 from plaudit.language.direct import DirectConfig
+from plaudit.language.group_config import GroupConfig
 from plaudit.language.sft import SftConfig
 from plaudit.language.update import (
     PATIENCE,
@@ -20,6 +21,7 @@ from plaudit.language.update import (
     Update,
     UpdateConfig,
     keep,
+    lasting,
     named,
     parts,
     rate,
@@ -96,6 +98,42 @@ def test_steps_that_are_never_finite_are_an_error():
         update.step([parameter.sum() * math.nan])
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory: you tried"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_where_memory_runs_out_nothing_moves_and_it_is_said_what_to_lower(error):
+    update, twin = (Update([Parameter(torch.ones(3))], UpdateConfig(max_tokens=99), steps=9) for _ in range(2))
+    for one in (update, twin):
+        one.step([(one.parameters[0] ** 2).sum()])
+
+    def shares():
+        yield update.parameters[0].sum()
+        raise error
+
+    with pytest.raises(LearningError, match=r"max_tokens.*now 99.*nothing was lost"):
+        update.step(shares())
+    assert update.parameters[0].grad is None
+    assert (update.done, update.skipped) == (1, 0)
+    steps = [one.step([(one.parameters[0] ** 3).sum()]) for one in (update, twin)]
+    assert steps[0] == steps[1]
+    assert torch.equal(update.parameters[0], twin.parameters[0])
+
+
+def test_other_errors_go_through():
+    def shares():
+        yield from ()
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        Update([Parameter(torch.ones(3))], UpdateConfig(), steps=9).step(shares())
+
+
 def test_nothing_to_train():
     with pytest.raises(LearningError, match="Nothing"):
         Update([], UpdateConfig(), steps=1)
@@ -144,6 +182,15 @@ def test_a_training_is_named_by_all_that_it_depends_on():
     names.append(named(UpdateConfig(schedule=Schedule.COSINE), 0, [[1, 2]]))
     assert len(set(names)) == 4
     assert named(UpdateConfig(), 0, [[1, 2]]) == names[0]
+
+
+def test_a_training_may_go_on_with_smaller_micro_batches():
+    usual, small = SftConfig(max_length=64), SftConfig(max_length=64, update=UpdateConfig(max_tokens=7))
+    assert named(usual, 0) == named(small, 0)
+    assert named(GroupConfig(), 0) != named(GroupConfig(max_tokens=7), 0)  # of a completion
+    assert lasting({"a": {"update": {"max_tokens": 7, "warmup": 1}}}) == {
+        "a": {"update": {"max_tokens": None, "warmup": 1}}
+    }
 
 
 @pytest.mark.parametrize("config", [UpdateConfig, SftConfig, DirectConfig])

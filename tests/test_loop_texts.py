@@ -339,6 +339,8 @@ def test_a_run_file_is_of_a_language_model_by_its_tables(tmp_path):
     update = dataclasses.replace(usual.update, learning_rate=1e-6)
     assert config.improve.group == dataclasses.replace(usual, steps=7, update=update)
     assert settings_of(json.loads(json.dumps(to_json(config)))) == config
+    other = read(file, preset="dapo").improve  # as the flag --improve.preset says it
+    assert (other.preset, other.group) == ("dapo", dataclasses.replace(preset("dapo"), steps=7, update=update))
     file.write_text("[prompts]\ninstrutcions = 5\n")
     with pytest.raises(ConfigError, match="did you mean `instructions`"):
         read(file)

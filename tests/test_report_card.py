@@ -11,6 +11,7 @@ import pytest
 from plaudit.quality import table
 from plaudit.quality.audit import audit
 from plaudit.quality.groups import groups
+from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison
 from plaudit.report.card import Card, model_card, plain
 from plaudit.report.verdict import sign_off
 from plaudit.store.signoff import SignOff, Verdict, name_check, sign, standings, subject
@@ -55,6 +56,15 @@ def test_figures_and_groups_are_those_of_the_summary_and_the_audit(store: Store)
     assert "Groups of fewer than 5 people are not shown." in text
     assert re.search(r"\| Reward model agrees with answers it never saw \| \d+\s%( \(\d+\s% to \d+\s%\))? \|", text)
     assert re.search(r"\| Return per episode \| .+ \(.+ to .+\) \|", text)
+
+
+def test_language_models_that_judged_are_told_of(tmp_path) -> None:
+    with study_store(tmp_path) as store:
+        assert re.search(r"- Annotators: \d+ people, \d+ simulated$", card_of(store), re.MULTILINE)
+        store.add_annotator(AnnotatorProfile("judge-1", AnnotatorKind.JUDGE))
+        asked = store.queries()[0]
+        store.add_feedback([Comparison(id="j", query=asked.id, annotator="judge-1", choice=Choice.FIRST)])
+        assert "simulated; language models that judged: 1" in card_of(store)
 
 
 def test_a_card_without_open_checks_says_so(store: Store) -> None:

@@ -41,9 +41,9 @@ def every(first, second, transitions):
     """All three distances."""
     uniform = np.ones_like(transitions) / transitions.size
     return (
-        epic(first, second, uniform, discount=DISCOUNT),
-        dard(first, second, transitions, discount=DISCOUNT),
-        starc(first, second, transitions, discount=DISCOUNT),
+        epic(first, second, coverage=uniform, discount=DISCOUNT),
+        dard(first, second, transitions=transitions, discount=DISCOUNT),
+        starc(first, second, transitions=transitions, discount=DISCOUNT),
     )
 
 
@@ -121,7 +121,7 @@ def test_a_right_angle_by_hand():
     """Levelled rewards (1, -1) and the like in two states that lead to themselves: orthogonal rewards are sqrt(1/2) apart."""
     stay = np.repeat(np.eye(2)[:, None], 2, axis=1)
     first, second = np.array([[1.0, -1.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [1.0, -1.0]])
-    assert starc(first, second, stay, discount=DISCOUNT) == pytest.approx(0.5**0.5)
+    assert starc(first, second, transitions=stay, discount=DISCOUNT) == pytest.approx(0.5**0.5)
 
 
 def of_table(reward):
@@ -134,11 +134,13 @@ def test_samples_of_everything_are_the_tables():
     first, second = tables(rng, transitions.shape), tables(rng, transitions.shape)
     grid = Transitions(*(one.ravel() for one in np.meshgrid(range(4), range(2), range(4), indexing="ij")))
     uniform = np.ones_like(transitions) / transitions.size
-    exact = epic(first, second, uniform, discount=DISCOUNT)
-    assert epic_sampled(of_table(first), of_table(second), grid, grid, discount=DISCOUNT) == pytest.approx(exact)
+    exact = epic(first, second, coverage=uniform, discount=DISCOUNT)
+    assert epic_sampled(of_table(first), of_table(second), seen=grid, drawn=grid, discount=DISCOUNT) == pytest.approx(
+        exact
+    )
     seen, beside, beyond = walked(transitions, rng, 2000, 200)
-    near = dard_sampled(of_table(first), of_table(second), seen, beside, beyond, discount=DISCOUNT)
-    assert near == pytest.approx(dard(first, second, transitions, discount=DISCOUNT), abs=0.03)
+    near = dard_sampled(of_table(first), of_table(second), seen=seen, around=(beside, beyond), discount=DISCOUNT)
+    assert near == pytest.approx(dard(first, second, transitions=transitions, discount=DISCOUNT), abs=0.03)
 
 
 def walked(transitions, rng, count, around):
@@ -162,16 +164,16 @@ def test_few_samples_are_free_of_shaping_too(seed):
     copy = shaped(first, 10 * rng.standard_normal(5), 7.0)
     seen, beside, beyond = walked(transitions, rng, 30, 2)
     drawn = walked(transitions, rng, 4, 1)[0]
-    assert epic_sampled(of_table(first), of_table(copy), seen, drawn, discount=DISCOUNT) <= 1e-6
-    assert dard_sampled(of_table(first), of_table(copy), seen, beside, beyond, discount=DISCOUNT) <= 1e-6
+    assert epic_sampled(of_table(first), of_table(copy), seen=seen, drawn=drawn, discount=DISCOUNT) <= 1e-6
+    assert dard_sampled(of_table(first), of_table(copy), seen=seen, around=(beside, beyond), discount=DISCOUNT) <= 1e-6
 
 
 def test_answers_lose_what_all_of_a_prompt_share():
     prompt = np.array([0, 0, 1, 1])
     first = np.array([0.0, 1.0, 5.0, 6.0])
-    assert answers_apart(first, np.array([10.0, 12.0, -3.0, -1.0]), prompt) == pytest.approx(0, abs=1e-12)
-    assert answers_apart(first, -first, prompt) == pytest.approx(1)
-    assert answers_apart(first, np.array([0.0, 1.0, 6.0, 5.0]), prompt) == pytest.approx(0.5**0.5)
+    assert answers_apart(first, np.array([10.0, 12.0, -3.0, -1.0]), prompt=prompt) == pytest.approx(0, abs=1e-12)
+    assert answers_apart(first, -first, prompt=prompt) == pytest.approx(1)
+    assert answers_apart(first, np.array([0.0, 1.0, 6.0, 5.0]), prompt=prompt) == pytest.approx(0.5**0.5)
 
 
 def test_what_does_not_fit_is_refused():
@@ -179,8 +181,8 @@ def test_what_does_not_fit_is_refused():
     reward = tables(rng, transitions.shape)
     for bad in (reward[:3], reward[:, :, :2], reward[0]):
         with pytest.raises(ValueError, match="fit"):
-            starc(reward, bad, transitions, discount=DISCOUNT)
+            starc(reward, bad, transitions=transitions, discount=DISCOUNT)
     with pytest.raises(ValueError, match="discount"):
-        starc(reward, reward, transitions, discount=1.0)
+        starc(reward, reward, transitions=transitions, discount=1.0)
     with pytest.raises(ValueError, match="coverage"):
-        epic(reward, reward, np.zeros_like(reward), discount=DISCOUNT)
+        epic(reward, reward, coverage=np.zeros_like(reward), discount=DISCOUNT)

@@ -38,7 +38,7 @@ from plaudit.studio import passwords
 from plaudit.studio.access import COOKIE, LONGEST_BODY, SESSION_SECONDS, Access, Guard, Site
 from plaudit.studio.accounts import IDLE_SECONDS, Accounts
 from plaudit.studio.invitations import LINK_SECONDS, UNSAID, Asks, Joining
-from plaudit.studio.limits import ANSWERS, LOGIN, Limits, Rate
+from plaudit.studio.limits import ADDRESS, ANSWERS, LOGIN, Limits, Rate
 from plaudit.studio.network import StudioConfig, access_for
 from plaudit.studio.passwords import clean_name
 from plaudit.studio.roles import MAY, Permission, Role
@@ -333,6 +333,24 @@ def test_guessing_is_slowed_down(studio: Studio) -> None:
     assert "try again" in slow.json()["error"]
     studio.clock.now += int(slow.headers["retry-after"])
     assert browser.post("/api/login", json={"name": "Trillian", "password": PASSWORD}).status_code == 200
+
+
+def test_who_follows_a_link_too_often_gets_a_page_that_opens_by_itself_and_the_link_stays_good(studio: Studio) -> None:
+    browser, link = studio.browser(), f"/enter?token={studio.access.invite('ann')}"
+    page = {"Accept": "text/html,application/xhtml+xml;q=0.9"}
+    for number in range(ADDRESS.burst):
+        assert browser.get(f"/enter?token=wrong-{number}", headers=page).status_code != 429
+    slow = browser.get(link, headers=page)
+    seconds = int(slow.headers["retry-after"])
+    assert (slow.status_code, slow.headers["content-type"].partition(";")[0]) == (429, "text/html")
+    assert f'<meta http-equiv="refresh" content="{seconds}">' in slow.text
+    assert f"in {seconds} s" in slow.text
+    assert f"{seconds} 秒" in slow.text
+    assert "ann" not in slow.text
+    assert browser.get(link).json()["code"] == "too-often"  # a program reads a code
+    studio.clock.now += seconds
+    assert browser.get(link, headers=page).status_code == 200
+    assert browser.get("/api/me").json()["account"] == "ann"
 
 
 def test_answers_are_taken_at_the_pace_of_people(studio: Studio) -> None:

@@ -40,6 +40,7 @@ from plaudit.records import (
 from plaudit.store.store import Store
 from plaudit.studio.access import Access
 from plaudit.studio.app import create_app
+from plaudit.studio.limits import ADDRESS
 from tests.browser_examples import Pages
 from tests.studio_examples import ask, make_store, moving_webp, render_all, run_payload
 
@@ -364,6 +365,19 @@ from pathlib import Path
 from plaudit.studio.serve import serve
 serve(Path(sys.argv[1]), port=int(sys.argv[2]), open_browser=False, announce=lambda link: print(link, flush=True))
 """
+
+
+def test_where_many_sign_in_the_label_page_opens_by_itself_a_little_later(tmp_path: Path, browser: Any) -> None:
+    pages = Pages(browser)
+    with make_store(tmp_path) as store, Studio(store) as studio:
+        for _ in range(ADDRESS.burst):
+            studio.access.limits.take(("enter", "127.0.0.1"), ADDRESS)
+        page = pages.open(of=studio.visitors)
+        page.goto(studio.link)
+        page.wait_for_selector("h1:has-text('Too many people sign in now')")
+        wait_ready(page)  # the next sign-in is allowed two seconds later
+        assert page.url == f"{studio.address}/"
+    pages.close("status of 429")
 
 
 @pytest.mark.slow

@@ -506,7 +506,7 @@ def end_to_end(options: Numbers, *, with_adapter: bool) -> Numbers:
     trainer = dpo_trainer_like(options, reference)
     loss = dpo_trainer.DPOTrainer._compute_loss(trainer, module, inputs, return_outputs=False)
     loss.backward()
-    metrics = {name: trainer._metrics["train"][name][0] for name in (*METRICS, "entropy")}
+    metrics = {name: trainer._metrics["train"][name][0] for name in (*METRICS, "entropy", "mean_token_accuracy")}
     case = {"options": options, "adapter": with_adapter, "loss": loss.item(), "grad_norm": norm_of(module)}
     return {**case, "metrics": metrics}
 
@@ -520,8 +520,8 @@ def end_to_end_sft() -> Numbers:
     trainer = sft_trainer_like()
     loss = sft_trainer.SFTTrainer.compute_loss(trainer, module, inputs)
     loss.backward()
-    entropy = trainer._metrics["train"]["entropy"][0]
-    return {"loss": loss.item(), "grad_norm": norm_of(module), "entropy": entropy}
+    logged = {name: trainer._metrics["train"][name][0] for name in ("entropy", "mean_token_accuracy")}
+    return {"loss": loss.item(), "grad_norm": norm_of(module), **logged}
 
 
 def write(name: str, content: object) -> None:

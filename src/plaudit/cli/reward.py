@@ -12,9 +12,10 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
-from plaudit.check.card.card import CardConfig, RewardCard, reward_card
-from plaudit.check.card.material import joined, of_path
+from plaudit.check.card.card import CardConfig, reward_card
+from plaudit.check.card.numbers import RewardCard
 from plaudit.check.card.signal import TRIVIAL, RewardSignal, of_function
+from plaudit.check.card.sources import joined, of_path
 from plaudit.check.diagnose import Severity
 from plaudit.engine.load import EXTRA
 from plaudit.errors import ConfigError
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         signal = _signal(given.signal, given, stack)
         gold = _signal(given.gold, given, stack) if given.gold else None
         name = ", ".join(path.name for path in given.data)
-        card = reward_card(signal, material, given.card, data=name, gold=gold)
+        card = reward_card(signal, material, config=given.card, data=name, gold=gold)
     page, data = write_card(card, given.out)
     _print(card, Console())
     Console().print(f"page: {page}   numbers: {data}", markup=False, soft_wrap=True, highlight=False)

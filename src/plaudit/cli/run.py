@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from plaudit.cli.flags import flag
 from plaudit.cli.services import open_studio
 from plaudit.cli.terminal import TerminalProgress
 from plaudit.loop.kinds import kind_of, read
@@ -38,7 +39,7 @@ class Arguments:
 def main(arguments: Sequence[str]) -> int:
     """Entry point of the verb."""
     given, rest = tyro.cli(Arguments, args=arguments, prog="plaudit run", return_unknown_args=True)
-    settings = read(given.file)
+    settings = read(given.file, preset=flag(rest, "improve.preset"))
     config = tyro.cli(
         tyro.conf.AvoidSubcommands[tyro.conf.EnumChoicesFromValues[type(settings)]],
         default=settings,

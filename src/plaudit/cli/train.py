@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tyro
 from rich.console import Console
 
+from plaudit.cli import rollouts
+from plaudit.cli.flags import flag
 from plaudit.engine.text import Tokeniser
 from plaudit.errors import ConfigError
 from plaudit.exchange.prompts import load_prompts
 from plaudit.language import training
-from plaudit.run.config import load
-from plaudit.worlds.prompts import Part, PromptsConfig
+from plaudit.language.group_config import with_preset
+from plaudit.run.config import from_table, read_table
+from plaudit.worlds.prompts import Part, Prompt, PromptsConfig
 
 SHOWN = (
     "loss",
@@ -25,10 +29,14 @@ SHOWN = (
     "objective/scores",
     "divergence",
     "rewards/accuracies",
+    "mean_token_accuracy",
     "entropy",
     "grad_norm",
 )
 """metrics that a line on the terminal has room for, where a stage has them"""
+
+NAMED = 3
+"""rows of files that a warning names"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +45,15 @@ class Stage:
 
     settings: type[Any]
     run: Callable[[Any, training.Each], Path]
+    prepared: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    """fills in what a file leaves to an algorithm's name"""
 
 
 STAGES = {
     "sft": Stage(training.SftTraining, training.train_sft),
     "reward": Stage(training.RewardTraining, training.train_reward),
     "ppo": Stage(training.PPOTraining, lambda given, each: training.train_ppo(given, each, prompts)),
-    "group": Stage(training.GroupTraining, lambda given, each: training.train_group(given, each, prompts)),
+    "group": Stage(training.GroupTraining, lambda given, each: training.train_group(given, each, prompts), with_preset),
     "direct": Stage(training.DirectTraining, training.train_direct),
     "unpaired": Stage(training.UnpairedTraining, training.train_unpaired),
     "offline": Stage(training.OfflineTraining, training.train_offline),
@@ -52,6 +62,7 @@ STAGES = {
     "rest": Stage(training.RestTraining, lambda given, each: training.train_rest(given, each, prompts)),
 }
 USAGE = f"""usage: plaudit train {{{",".join(STAGES)}}} [FILE.toml] --out DIRECTORY --model.path DIRECTORY ...
+       plaudit train show DIRECTORY [--rollout N]
 
 sft      learn to write what people wrote (demonstrations in a store)
 reward   fit a reward model to every kind of feedback in a store
@@ -61,8 +72,9 @@ offline  learn from logged answers with scores, without sampling (AWR, importanc
 distill  learn to say next what a teacher would, on the student's own answers (GKD)
 online   learn from the policy's own answers, ordered by a reward (online DPO)
 rest     imitate the best of the policy's own answers (rejection sampling, ReST)
-group    optimise against a reward: GRPO, Dr. GRPO, DAPO, RLOO, REINFORCE++, GSPO, CISPO
+group    optimise against a reward: GRPO, Dr. GRPO, DAPO, RLOO, REINFORCE++, GSPO, CISPO (--preset)
 ppo      optimise against a reward with a critic
+show     print what the policy of `group` or `ppo` wrote in a rollout, and what each completion was worth
 
 `plaudit train STAGE --help` lists the settings of one. A file gives them as a run file does; flags override it. A training
 whose folder is there already goes on where it stopped."""
@@ -71,12 +83,14 @@ whose folder is there already goes on where it stopped."""
 def main(arguments: Sequence[str]) -> int:
     """Entry point of the verb."""
     console = Console(highlight=False)
+    if arguments and arguments[0] == "show":
+        return rollouts.main(arguments[1:])
     if not arguments or arguments[0] not in STAGES:
         if arguments and arguments[0] in ("-h", "--help"):
             console.print(USAGE, markup=False)
             return 0
         raise ConfigError(
-            "There is no such stage", got=list(arguments[:1]), expected=f"one of {', '.join(STAGES)}",
+            "There is no such stage", got=list(arguments[:1]), expected=f"one of {', '.join(STAGES)}, or show",
             next_step="plaudit train --help",
         )  # fmt: skip
     name, *rest = arguments
@@ -92,19 +106,24 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def prompts(files: tuple[str, ...], tokeniser: Tokeniser) -> list[tuple[int, ...]]:
-    """Prompts of files as tokens, each once; those without a usable prompt are left out. Raises ConfigError without any."""
+def prompts(files: tuple[str, ...], tokeniser: Tokeniser) -> Sequence[Prompt]:
+    """Prompts of files, each once; rows without a usable one are left out, with a warning. Raises ConfigError without any file."""
     if not files:
         raise ConfigError("There are no prompts to answer", expected="files", next_step="give --prompts FILE ...")
     found = load_prompts(PromptsConfig(policy_files=files), count=lambda text: len(tokeniser.prompt(text)))
-    return [tokeniser.prompt(one.text) for one in found[Part.POLICY]]
+    if found.skipped:
+        first = "; ".join(f"{where}: {why}" for where, why in found.skipped[:NAMED])
+        warnings.warn(f"{len(found.skipped)} rows of the files of prompts are left out: {first}", stacklevel=2)
+    return found[Part.POLICY]
 
 
 def _given(stage: Stage, name: str, words: list[str]) -> Any:
     """Settings from a file, if the first word names one, and from flags."""
     shape = tyro.conf.AvoidSubcommands[tyro.conf.EnumChoicesFromValues[stage.settings]]
-    prog = f"plaudit train {name}"
-    if words and words[0].endswith(".toml"):
-        path, *words = words
-        return tyro.cli(shape, default=load(stage.settings, Path(path)), args=words, prog=prog)
-    return tyro.cli(shape, args=words, prog=prog)
+    path = Path(words.pop(0)) if words and words[0].endswith(".toml") else None
+    preset = flag(words, "preset")  # decides about settings that neither file nor flags name
+    table = ({} if path is None else read_table(path)) | ({} if preset is None else {"preset": preset})
+    default = from_table(stage.settings, stage.prepared({"out": "", **table}), where=path.name if path else "flags")
+    if not default.out:
+        default = replace(default, out=tyro.MISSING)
+    return tyro.cli(shape, default=default, args=words, prog=f"plaudit train {name}")

@@ -126,6 +126,8 @@ class TokenScores:
     """[T] natural logarithm of each token's probability given all before it, fp32 (float64 for float64 models)"""
     entropy: Tensor | None = None
     """[T] entropy in nats of the distribution that each token was drawn from"""
+    likeliest: Tensor | None = None
+    """[T] whether no token was likelier there (in low precision there may be several such); known where the entropy is"""
 
 
 def _check(batch: Batch) -> None:

@@ -48,16 +48,19 @@ def adapted(module: Any, adapter: str | None) -> Generator[Any]:
 
 def padded_scores(module: Any, batch: Batch, *, temperature: float, entropy: bool) -> TokenScores:
     """Log-probabilities and entropies of all response tokens; `module` is a causal model of Transformers."""
-    found: list[tuple[Tensor, Tensor]] = []
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
     for inputs, lengths in _padded(batch, module):
         logits = module(**inputs, use_cache=False).logits
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
         for row, (prompt, whole) in enumerate(lengths):
             logp = torch.log_softmax(logits[row, prompt - 1 : whole - 1], -1)
             chosen = logp.gather(1, inputs["input_ids"][row, prompt:whole, None]).squeeze(1)
-            found.append((chosen, -(logp.exp() * logp).sum(1) if entropy else chosen.detach()))
-    logprobs, entropies = (torch.cat(one) for one in zip(*found, strict=True))
-    return TokenScores(logprobs, entropies if entropy else None)
+            if entropy:
+                found.append((chosen, -(logp.exp() * logp).sum(1), chosen >= logp.amax(1)))
+            else:
+                found.append((chosen, chosen.detach(), chosen.detach()))
+    logprobs, entropies, likeliest = (torch.cat(one) for one in zip(*found, strict=True))
+    return TokenScores(logprobs, entropies, likeliest) if entropy else TokenScores(logprobs)
 
 
 def padded_hidden(module: Any, batch: Batch, read: Read) -> Tensor:

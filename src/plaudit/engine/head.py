@@ -22,10 +22,10 @@ def score(hidden: Tensor, head: Matrix, targets: Tensor, *, temperature: float, 
     scaled in the backward pass: two products in all. A head that is trained, or a loss that uses the entropy, makes the
     chunks once more.
     """
-    logprobs, entropies = _Score.apply(  # pyright: ignore[reportGeneralTypeIssues]
+    logprobs, entropies, likeliest = _Score.apply(  # pyright: ignore[reportGeneralTypeIssues]
         hidden, head.weight, head.parts[0].weight, targets, temperature, entropy
     )
-    return TokenScores(logprobs, entropies)
+    return TokenScores(logprobs, entropies, likeliest)
 
 
 def chunks(rows: int, vocabulary: int, device: torch.device) -> list[slice]:
@@ -38,27 +38,32 @@ class _Score(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, parameter: Tensor, targets: Tensor, temperature: float, entropy: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         accurate = torch.promote_types(hidden.dtype, torch.float32)
         ctx.set_materialize_grads(False)
         ctx.temperature, ctx.parameter_dtype = temperature, parameter.dtype
         unit = torch.empty_like(hidden) if ctx.needs_input_grad[0] and not ctx.needs_input_grad[2] else None
         logprobs = hidden.new_empty(len(hidden), dtype=accurate)
         entropies = torch.empty_like(logprobs) if entropy else None
+        likeliest = torch.empty_like(targets, dtype=torch.bool) if entropy else None
         for piece in chunks(len(hidden), len(weight), hidden.device):
-            p, norm, found = _softmax(hidden[piece], weight, targets[piece], temperature, entropies, piece)
-            logprobs[piece] = found
+            p, norm, below = _softmax(hidden[piece], weight, targets[piece], temperature, entropies, piece)
+            logprobs[piece] = below - norm.log()
+            if likeliest is not None:
+                likeliest[piece] = below >= 0
             if unit is not None:  # (onehot - p / norm) @ weight / temperature, without a pass over the logits
                 slope = torch.mm(p.to(weight.dtype), weight, out=unit[piece])
                 slope.mul_((-1 / (norm * temperature)).unsqueeze(1).to(slope.dtype))
                 slope.add_(weight.index_select(0, targets[piece]), alpha=1 / temperature)
         ctx.save_for_backward(hidden, weight, targets, unit, parameter)
-        return logprobs, entropies
+        if likeliest is not None:
+            ctx.mark_non_differentiable(likeliest)
+        return logprobs, entropies, likeliest
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         hidden, weight, targets, unit, _ = ctx.saved_tensors
-        d_logprobs, d_entropies = grads
+        d_logprobs, d_entropies, _ = grads
         if d_entropies is None and unit is not None:
             scaled = None if d_logprobs is None else unit * d_logprobs.to(unit.dtype).unsqueeze(1)
             return scaled, None, None, None, None, None
@@ -77,17 +82,16 @@ class _Score(torch.autograd.Function):
 def _softmax(
     hidden: Tensor, weight: Tensor, targets: Tensor, temperature: float, entropies: Tensor | None, piece: slice
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """exp(z - max), its sum, and the targets' log-probabilities; fills in the entropies."""
+    """exp(z - max), its sum, and the targets' z - max; fills in the entropies."""
     z = _logits(hidden, weight, temperature)
     top = z.amax(1, keepdim=True)
     chosen = (z.gather(1, targets.unsqueeze(1)) - top).squeeze(1)
     z.sub_(top)
     p = z.exp() if entropies is not None else z.exp_()
     norm = p.sum(1)
-    log_norm = norm.log()
     if entropies is not None:
-        entropies[piece] = log_norm - torch.linalg.vecdot(p, z) / norm
-    return p, norm, chosen - log_norm
+        entropies[piece] = norm.log() - torch.linalg.vecdot(p, z) / norm
+    return p, norm, chosen
 
 
 def _slope(

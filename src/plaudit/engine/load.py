@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plaudit.engine.quiet import quiet
 from plaudit.errors import ConfigError
 from plaudit.run.optional import require
 from plaudit.run.seeds import derive
@@ -85,7 +86,10 @@ def load(config: ModelConfig) -> Loaded:
     base = _base_of(adapter) if adapter.is_file() else config.path
     dtype = {Dtype.FLOAT32: torch.float32, Dtype.BFLOAT16: torch.bfloat16}[config.dtype]
     try:
-        module, info = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=dtype, output_loading_info=True)
+        with quiet():
+            module, info = transformers.AutoModelForCausalLM.from_pretrained(
+                base, dtype=dtype, output_loading_info=True
+            )
     except (OSError, ValueError, KeyError) as error:
         raise _unusable(base, error) from error
     if lost := sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])}):
@@ -97,7 +101,9 @@ def load(config: ModelConfig) -> Loaded:
         )
     if adapter.is_file():
         peft: Any = require("peft", EXTRA)
-        module = peft.PeftModel.from_pretrained(module, config.path, is_trainable=True)
+        with quiet() as held:
+            module = peft.PeftModel.from_pretrained(module, config.path, is_trainable=True)
+        _check_adapter(config.path, [str(one.message) for one in held])
     module = _off_the_file(module).to(config.device)
     return Loaded(without_dropout(module), _tokenizer(transformers, config.path, base))
 
@@ -118,7 +124,7 @@ def add_lora(module: Any, lora: LoraConfig, *, seed: int, name: str = "default")
     settings = peft.LoraConfig(
         task_type="CAUSAL_LM", r=lora.rank, lora_alpha=lora.alpha, target_modules=targets, lora_dropout=0.0
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(derive(seed, "lora", name))
         try:
             if not isinstance(module, peft.PeftModel):
@@ -173,6 +179,17 @@ def _check_path(path: str) -> None:
         raise ConfigError("There is no such directory", got=path, next_step=IMPORT)
 
 
+def _check_adapter(path: str, told: list[str]) -> None:
+    """Raises ConfigError where PEFT left some of an adapter as it was drawn, which it only warns of."""
+    if lost := next((one for one in told if "missing adapter keys" in one), None):
+        raise ConfigError(
+            "The file has not all weights of the adapter, which would be left at random",
+            got=f"{path}: {lost}",
+            expected="the adapter that its adapter_config.json describes",
+            next_step="save the adapter again, or bring the file that belongs to these settings",
+        )
+
+
 def _base_of(adapter: Path) -> str:
     """Where the model lies that an adapter belongs to."""
     try:
@@ -201,7 +218,8 @@ def _tokenizer(transformers: Any, source: str, base: str) -> Any:
     """The tokenizer that lies beside the weights; that of the base model when an adapter came without."""
     has_own = not Path(source).is_dir() or any(Path(source).glob("tokenizer*"))
     try:
-        return transformers.AutoTokenizer.from_pretrained(source if has_own else base)
+        with quiet():
+            return transformers.AutoTokenizer.from_pretrained(source if has_own else base)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             "The model has no tokenizer that can be read",

@@ -9,7 +9,7 @@ from torch.nn import Parameter
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout
-from plaudit.errors import ConfigError
+from plaudit.errors import ConfigError, LearningError
 from plaudit.language.experience import Score
 from plaudit.language.scorer import TextReward, width_of
 from plaudit.reward.dispatch import OVERALL
@@ -82,9 +82,18 @@ class Critic:
 
 
 def paid_by(reward: TextReward) -> Score:
-    """Completions are worth what the members of a reward say on average, in deviations from the mean of the texts it was fitted to."""
+    """Completions are worth what the members of a reward say on average, in deviations from the mean of the texts it was fitted to.
+
+    One of which the reward says no number has no score. Raises LearningError where it says none at all: it is broken.
+    """
 
     def score(rollout: Rollout) -> Tensor:
-        return torch.from_numpy(reward.normalised(rollout.batch).mean(axis=0))
+        found = torch.from_numpy(reward.normalised(rollout.batch).mean(axis=0))
+        if not found.isfinite().any():
+            raise LearningError(
+                "The reward says no number of any completion", got=f"{len(found)} completions, {float(found[0])} of the first",
+                next_step="fit the reward again, in float32 or with a smaller learning rate; what was learned so far is kept",
+            )  # fmt: skip
+        return found.where(found.isfinite(), torch.nan)
 
     return score

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from plaudit.engine.batch import Batch
+from plaudit.engine.batch import Batch, TokenScores
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError, RecordError
@@ -116,14 +116,15 @@ class Alignment:
 
         Returns what `Update.step` does, and what TRL logs: rewards/chosen, rewards/rejected (beta times the sum of log
         ratios), rewards/margins, rewards/accuracies (share of pairs with a positive margin), logps/chosen, logps/rejected
-        (sums over tokens), entropy, num_tokens. Falling logps/chosen are to be expected. Without a reference, logps are
-        means over tokens and rewards beta times these. Where the chosen ones' likelihood is a part of the loss, nll_loss.
+        (sums over tokens), entropy, mean_token_accuracy (of chosen completions), num_tokens. Falling logps/chosen are to be
+        expected. Without a reference, logps are means over tokens and rewards beta times these. Where the chosen ones'
+        likelihood is a part of the loss, nll_loss.
         """
         if any(len(group) != 2 for group in batch.completions):
             raise RecordError(
                 "Every prompt needs a chosen and a rejected completion", got=[len(x) for x in batch.completions]
             )
-        seen = _Seen([], [], [], [])
+        seen = _Seen([], [], [], [], [])
         metrics = self.update.step(self._shares(batch, reference, seen))
         return {**metrics, **seen.metrics(self.config.beta), "num_tokens": float(len(batch.tokens))}
 
@@ -146,7 +147,7 @@ class Alignment:
             row = part.batch.row.to(scores.logprobs.device)
             held = self.score(part.batch) if reference is None else reference[part.rows]
             share = self._losses(scores.logprobs, held.to(scores.logprobs), row, seen).sum() / len(batch.prompts)
-            seen.entropies.append(torch.empty(0) if scores.entropy is None else scores.entropy.detach())
+            seen.add(scores, row % 2 == 0)
             if imitated:
                 weights = liked[part.tokens].to(scores.logprobs)
                 nll = negative_log_likelihood(scores.logprobs, row, whole=whole, weights=weights)
@@ -175,7 +176,14 @@ class _Seen:
     ours: list[Tensor]
     theirs: list[Tensor]
     entropies: list[Tensor]
+    likeliest: list[Tensor]
+    """of chosen completions only"""
     nll: list[Tensor]
+
+    def add(self, scores: TokenScores, chosen: Tensor) -> None:
+        if scores.entropy is not None and scores.likeliest is not None:
+            self.entropies.append(scores.entropy.detach())
+            self.likeliest.append(scores.likeliest[chosen].to(scores.entropy))
 
     def metrics(self, beta: float) -> dict[str, float]:
         ours = torch.cat(self.ours)
@@ -184,7 +192,7 @@ class _Seen:
         found = {
             "rewards/chosen": rewards[::2], "rewards/rejected": rewards[1::2], "rewards/margins": margins,
             "rewards/accuracies": (margins > 0).to(margins), "logps/chosen": ours[::2], "logps/rejected": ours[1::2],
-            "entropy": torch.cat(self.entropies),
+            "entropy": torch.cat(self.entropies), "mean_token_accuracy": torch.cat(self.likeliest),
         }  # fmt: skip
         imitated = {"nll_loss": float(torch.stack(self.nll).sum())} if self.nll else {}
         return {name: float(values.mean()) for name, values in found.items()} | imitated

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from plaudit.errors import ConfigError
 from plaudit.language.update import Schedule, UpdateConfig
@@ -11,6 +13,7 @@ from plaudit.ops.advantages import Scale
 from plaudit.ops.kl import Penalty
 from plaudit.ops.policy import Correction, Level
 from plaudit.ops.tokens import Average
+from plaudit.records.codec import to_json
 
 
 class Baseline(enum.Enum):
@@ -135,6 +138,8 @@ def refuse_both(trust: bool, correction: Correction | None) -> None:
         )
 
 
+PRESET = "grpo"
+"""what is taken where nobody names an algorithm"""
 PRESETS: dict[str, GroupConfig] = {
     "grpo": GroupConfig(),
     "dr-grpo": GroupConfig(scale=Scale.NONE, average=Average.CONSTANT, kl=0.0),
@@ -169,3 +174,16 @@ def preset(name: str) -> GroupConfig:
     if name not in PRESETS:
         raise ConfigError("There is no such algorithm", got=name, expected=f"one of {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def with_preset(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of a run file that holds `preset` and `group`: with the algorithm's settings where `group` does not say otherwise.
+
+    What is wrong in the table is left to whoever reads it. Raises ConfigError where no algorithm has the preset's name.
+    """
+    name, said = table.get("preset", PRESET), table.get("group", {})
+    if not isinstance(name, str) or not isinstance(said, dict):
+        return dict(table)
+    usual: dict[str, Any] = to_json(preset(name))
+    nested = {key: {**usual[key], **value} for key, value in said.items() if isinstance(value, dict) and usual.get(key)}
+    return {**table, "group": usual | said | nested}

@@ -58,20 +58,23 @@ class Sft:
 
         Minimises -sum_t w_t log p(token_t) / sum_t w_t over all completion tokens of the batch, however it is cut up.
 
-        Returns what `Update.step` does, and entropy (mean over completion tokens, in nats) and num_tokens (of completions).
+        Returns what `Update.step` does, and entropy (mean over completion tokens, in nats), mean_token_accuracy (share of them
+        than which no token was likelier) and num_tokens (of completions).
         """
         counted = None if weights is None else weights[batch.row]
-        seen: list[Tensor] = []
+        seen: dict[str, list[Tensor]] = {"entropy": [], "mean_token_accuracy": []}
         metrics = self.update.step(self._shares(batch, counted, seen))
-        return {**metrics, "entropy": float(torch.cat(seen).mean()), "num_tokens": float(len(batch.tokens))}
+        means = {name: float(torch.cat(values).mean()) for name, values in seen.items()}
+        return {**metrics, **means, "num_tokens": float(len(batch.tokens))}
 
-    def _shares(self, batch: Batch, weights: Tensor | None, seen: list[Tensor]) -> Iterator[Tensor]:
+    def _shares(self, batch: Batch, weights: Tensor | None, seen: dict[str, list[Tensor]]) -> Iterator[Tensor]:
         whole = totals(batch.row, len(batch), weights=weights)
         for part in parts(batch, self.config.update.tokens(self.model.device)):
             scores = self.model.logprobs(part.batch, entropy=True)
             here = None if weights is None else weights[part.tokens].to(scores.logprobs)
-            if scores.entropy is not None:
-                seen.append(scores.entropy.detach())
+            if scores.entropy is not None and scores.likeliest is not None:
+                seen["entropy"].append(scores.entropy.detach())
+                seen["mean_token_accuracy"].append(scores.likeliest.to(scores.entropy))
             row = part.batch.row.to(scores.logprobs.device)
             yield negative_log_likelihood(scores.logprobs, row, whole=whole, weights=here)
 

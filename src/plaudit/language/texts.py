@@ -1,15 +1,20 @@
-"""What people demonstrated and preferred, as texts to learn from."""
+"""What people demonstrated and preferred, as texts to learn from; prompts to be answered."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from plaudit.engine.text import Group
-from plaudit.errors import LearningError, RecordError
+from plaudit.engine.model import LanguageModel
+from plaudit.engine.text import Group, Tokeniser
+from plaudit.errors import ConfigError, LearningError, RecordError
 from plaudit.records import Choice, Comparison, Demonstration, Feedback, Rating, Text, TextSegment
 from plaudit.reward.texts import TextStore
+from plaudit.worlds.prompts import Prompt
+
+Read = Callable[[tuple[str, ...], Tokeniser], Sequence[Prompt]]
+"""prompts of files; the reader of files lives above this layer's siblings"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +151,44 @@ def fitting(groups: Sequence[Group], longest: int) -> list[int]:
             f"{len(groups) - len(kept)} of {len(groups)} texts are longer than {longest} tokens: left out", stacklevel=3
         )
     return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Prompts to be answered."""
+
+    prompts: tuple[Prompt, ...]
+    ids: tuple[tuple[int, ...], ...]
+    """the same as tokens"""
+    words: Tokeniser
+
+    @classmethod
+    def of(cls, read: Read, files: tuple[str, ...], models: Sequence[LanguageModel], *, room: int) -> Asked:
+        """Prompts of files that leave room for a completion of so many tokens; the others are left out, with a warning.
+
+        Args:
+            read: reads files.
+            files: of prompts.
+            models: whose contexts hold prompt and completion, the policy's first.
+            room: tokens of the longest completion.
+
+        Raises ConfigError if none leaves room.
+        """
+        words, context = Tokeniser(models[0].tokenizer), min(model.context for model in models)
+        prompts = read(files, words)
+        ids = [words.prompt(one.text) for one in prompts]
+        kept = [place for place, one in enumerate(ids) if len(one) + room <= context]
+        if not kept:
+            raise ConfigError(
+                "No prompt leaves room for a completion",
+                got=f"{len(ids)} prompts, the shortest of {min(map(len, ids), default=0)} tokens; completions up to {room}",
+                expected=f"together at most {context} tokens",
+                next_step="ask for shorter completions (`max_tokens`), or bring shorter prompts",
+            )
+        if len(kept) < len(ids):
+            warnings.warn(
+                f"{len(ids) - len(kept)} of {len(ids)} prompts are left out: with completions of up to {room} tokens they do not "
+                f"fit into a context of {context}",
+                stacklevel=3,
+            )
+        return cls(tuple(prompts[place] for place in kept), tuple(ids[place] for place in kept), words)

@@ -1,7 +1,7 @@
 """What `plaudit train` does: one function per stage, from settings and files to a folder that holds the result.
 
-A folder holds `settings.json`, `metrics.jsonl`, `checkpoints/` and, at the end, `model/`. A training whose folder is there
-already goes on where its newest checkpoint is, with equal bits, if its settings are the same.
+A folder holds `settings.json`, `metrics.jsonl`, `checkpoints/`, `rollouts/` where there are any and, at the end, `model/`. A
+training whose folder is there already goes on where its newest checkpoint is, with equal bits, if its settings are the same.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from plaudit.engine.gemm import Gemm, probe
 from plaudit.engine.load import Dtype, ModelConfig, add_lora, load
 from plaudit.engine.load import LoraConfig as LoraConfig
 from plaudit.engine.model import LanguageModel
-from plaudit.engine.text import Group, Tokeniser
+from plaudit.engine.quiet import quiet
+from plaudit.engine.text import Group
 from plaudit.errors import ConfigError, RunError
-from plaudit.language import direct, distill, group, offline, online, ppo, rest, sft, unpaired
+from plaudit.language import direct, distill, group, offline, online, ppo, rest, rollouts, sft, unpaired
 from plaudit.language.best_of_n import Learned
 from plaudit.language.critic import Critic, paid_by
 from plaudit.language.experience import Told
+from plaudit.language.memory import enough_memory
 from plaudit.language.mixture import Mixture
 from plaudit.language.process import by_sentence
 from plaudit.language.reward import RewardFitting
 from plaudit.language.scorer import TextReward, export
-from plaudit.language.texts import Logged, demonstrated, judged, preferred, rated
+from plaudit.language.texts import Asked, Logged, Read, demonstrated, judged, preferred, rated
 from plaudit.language.training_config import (
     DirectTraining,
     DistillTraining,
@@ -41,7 +43,7 @@ from plaudit.language.training_config import (
     Training,
     UnpairedTraining,
 )
-from plaudit.language.update import done_at, keep, resume
+from plaudit.language.update import done_at, keep, lasting, resume
 from plaudit.ops.direct import Alone
 from plaudit.records.codec import canonical_json, to_json
 from plaudit.run.directory import RunDirectory, writing
@@ -51,60 +53,58 @@ from plaudit.store.store import Store
 
 Each = Callable[[int, int, Mapping[str, float]], None]
 """told the number of a step, how many there are, and its metrics"""
-Read = Callable[[tuple[str, ...], Tokeniser], list[tuple[int, ...]]]
-"""prompts of files as tokens; the reader of files lives above this layer's siblings"""
 
 
 def train_sft(given: SftTraining, each: Each) -> Path:
     """Supervised fine-tuning. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        examples = demonstrated([answer for _, answer in store.feedback()], store)
-    root = _root(given)
-    watched = _Watched(sinks, given.sft.steps, each, done_at(root))
-    sft.train(model, examples, given.sft, seed=given.seed, folder=root, monitor=watched)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            examples = demonstrated([answer for _, answer in store.feedback()], store)
+        root = _root(given)
+        watched = _Watched(sinks, given.sft.steps, each, done_at(root))
+        sft.train(model, examples, given.sft, seed=given.seed, folder=root, monitor=watched)
+        return _finish(given, model.save)
 
 
 def train_direct(given: DirectTraining, each: Each) -> Path:
     """Direct alignment. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        pairs = preferred([answer for _, answer in store.feedback()], store)
-    root = _root(given)
-    reference = None if isinstance(given.direct.loss, Alone) else _reference(given, model)
-    watched = _Watched(sinks, given.direct.steps, each, done_at(root))
-    direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            pairs = preferred([answer for _, answer in store.feedback()], store)
+        root = _root(given)
+        reference = None if isinstance(given.direct.loss, Alone) else _reference(given, model)
+        watched = _Watched(sinks, given.direct.steps, each, done_at(root))
+        direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
+        return _finish(given, model.save)
 
 
 def train_unpaired(given: UnpairedTraining, each: Each) -> Path:
     """Alignment from answers found good or bad. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        verdicts = judged([answer for _, answer in store.feedback()], store, pairs=given.unpaired.pairs)
-    root, reference = _root(given), _reference(given, model)
-    watched = _Watched(sinks, given.unpaired.steps, each, done_at(root))
-    unpaired.train(
-        model, verdicts, given.unpaired, seed=given.seed, reference=reference, folder=root, monitor=watched
-    )  # fmt: skip
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            verdicts = judged([answer for _, answer in store.feedback()], store, pairs=given.unpaired.pairs)
+        root, reference = _root(given), _reference(given, model)
+        watched = _Watched(sinks, given.unpaired.steps, each, done_at(root))
+        unpaired.train(
+            model, verdicts, given.unpaired, seed=given.seed, reference=reference, folder=root, monitor=watched
+        )  # fmt: skip
+        return _finish(given, model.save)
 
 
 def train_offline(given: OfflineTraining, each: Each) -> Path:
     """Learning from logged answers with scores. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        answers = [answer for _, answer in store.feedback()]
-        logged = _scored(_reward(given.reward, model), store) if given.reward else rated(answers, store)
-    root = _root(given)
-    weighs = given.offline.weighing is offline.Weighing.IMPORTANCE
-    watched = _Watched(sinks, given.offline.steps, each, done_at(root))
-    offline.train(
-        model, logged, given.offline, seed=given.seed, logger=_reference(given, model) if weighs else None,
-        folder=root, monitor=watched,
-    )  # fmt: skip
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            answers = [answer for _, answer in store.feedback()]
+            logged = _scored(_reward(given.reward, model), store) if given.reward else rated(answers, store)
+        root = _root(given)
+        weighs = given.offline.weighing is offline.Weighing.IMPORTANCE
+        watched = _Watched(sinks, given.offline.steps, each, done_at(root))
+        offline.train(
+            model, logged, given.offline, seed=given.seed, logger=_reference(given, model) if weighs else None,
+            folder=root, monitor=watched,
+        )  # fmt: skip
+        return _finish(given, model.save)
 
 
 def _scored(reward: TextReward, store: Store) -> list[Logged]:
@@ -117,91 +117,97 @@ def _scored(reward: TextReward, store: Store) -> list[Logged]:
 
 def train_reward(given: RewardTraining, each: Each) -> Path:
     """A reward model. Returns its folder."""
-    model, sinks = _begin(given)
-    with _store(given.store) as store:
-        answers = [answer for _, answer in store.feedback()]
-        fitting = RewardFitting(model, answers, store, config=given.reward, seed=given.seed)
-        resume(fitting, _root(given))
-        while (metrics := fitting.step()) is not None:
-            done, steps = fitting.update.done, fitting.update.steps
-            sinks.tell(done, metrics)
-            each(done, steps, metrics)
-            if done % given.checkpoint_every == 0 or done == steps:
-                keep(fitting, _root(given))
-        told = fitting.measures()
-    sinks.tell(fitting.update.steps + 1, told)
-    each(fitting.update.steps, fitting.update.steps, told)
-    folder = _finish(given, fitting.reward.save)
-    if given.classifier:
-        _finish(given, lambda fresh: export(fitting.reward, fresh), "classifier")
-    return folder
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            answers = [answer for _, answer in store.feedback()]
+            fitting = RewardFitting(model, answers, store, config=given.reward, seed=given.seed)
+            resume(fitting, _root(given))
+            while (metrics := fitting.step()) is not None:
+                done, steps = fitting.update.done, fitting.update.steps
+                sinks.tell(done, metrics)
+                each(done, steps, metrics)
+                if done % given.checkpoint_every == 0 or done == steps:
+                    keep(fitting, _root(given))
+            told = fitting.measures()
+        sinks.tell(fitting.update.steps + 1, told)
+        each(fitting.update.steps, fitting.update.steps, told)
+        folder = _finish(given, fitting.reward.save)
+        if given.classifier:
+            _finish(given, lambda fresh: export(fitting.reward, fresh), "classifier")
+        return folder
 
 
 def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
     """A policy gradient on groups. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    reward = _reward(given.reward, model)
-    stage = group.Group(
-        model, given.group, given.seed, reference=_reference(given, model), mixture=_mixture(given, model),
-        process=by_sentence(reward) if given.sentences else None,
-    )  # fmt: skip
-    prompts = read(given.prompts, Tokeniser(model.tokenizer))
-    told = _told(sinks, given.group.steps, each)
-    group.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        stage = group.Group(
+            model, given.group, given.seed, reference=_reference(given, model), mixture=_mixture(given, model),
+            process=by_sentence(reward) if given.sentences else None,
+        )  # fmt: skip
+        asked = Asked.of(read, given.prompts, [model, reward.model], room=given.group.max_tokens)
+        told = _told(given, asked, sinks, given.group.steps, each)
+        group.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        return _finish(given, model.save)
 
 
 def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
     """PPO. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    reward = _reward(given.reward, model)
-    critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
-    stage = ppo.PPO(
-        model, critic, given.ppo, given.seed, reference=_reference(given, model), mixture=_mixture(given, model),
-        process=by_sentence(reward) if given.sentences else None,
-    )  # fmt: skip
-    prompts = read(given.prompts, Tokeniser(model.tokenizer))
-    told = _told(sinks, given.ppo.steps, each)
-    ppo.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
+        stage = ppo.PPO(
+            model, critic, given.ppo, given.seed, reference=_reference(given, model), mixture=_mixture(given, model),
+            process=by_sentence(reward) if given.sentences else None,
+        )  # fmt: skip
+        asked = Asked.of(read, given.prompts, [model, reward.model], room=given.ppo.max_tokens)
+        told = _told(given, asked, sinks, given.ppo.steps, each)
+        ppo.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        return _finish(given, model.save)
 
 
 def train_online(given: OnlineTraining, each: Each, read: Read) -> Path:
     """Online direct alignment. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    reward = _reward(given.reward, model)
-    stage = online.Online(model, given.online, given.seed, reference=_reference(given, model))
-    prompts, told = read(given.prompts, Tokeniser(model.tokenizer)), _told(sinks, given.online.steps, each)
-    online.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        stage = online.Online(model, given.online, given.seed, reference=_reference(given, model))
+        asked = Asked.of(read, given.prompts, [model, reward.model], room=given.online.max_tokens)
+        told = _learned(sinks, given.online.steps, each)
+        online.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        return _finish(given, model.save)
 
 
 def train_rest(given: RestTraining, each: Each, read: Read) -> Path:
     """Rejection sampling and ReST. Returns the folder of the model."""
-    model, sinks = _begin(given)
-    reward = _reward(given.reward, model)
-    stage = rest.Rest(model, given.rest, given.seed)
-    prompts, told = read(given.prompts, Tokeniser(model.tokenizer)), _told(sinks, given.rest.rounds, each)
-    rest.train(stage, prompts, paid_by(reward), folder=_root(given), each=told)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        stage = rest.Rest(model, given.rest, given.seed)
+        asked = Asked.of(read, given.prompts, [model, reward.model], room=given.rest.max_tokens)
+        told = _learned(sinks, given.rest.rounds, each)
+        rest.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        return _finish(given, model.save)
 
 
 def train_distill(given: DistillTraining, each: Each, read: Read) -> Path:
     """Distillation. Returns the folder of the student."""
-    model, sinks = _begin(given)
-    if not given.teacher:
-        raise ConfigError("There is no teacher", expected="a directory of Transformers", next_step="give --teacher")
-    stage = distill.Distillation(model, LanguageModel.load(given.teacher, dtype=model.dtype), given.distill, given.seed)
-    prompts = read(given.prompts, Tokeniser(model.tokenizer)) if given.distill.own > 0 else []
-    texts: list[Group] = []
-    if given.distill.own < 1:
-        with _store(given.store) as store:
-            examples = demonstrated([answer for _, answer in store.feedback()], store)
-        texts, _ = sft.rows_to_imitate(model, examples, given.distill.max_length)
-    root = _root(given)
-    watched = _Watched(sinks, given.distill.steps, each, done_at(root))
-    distill.train(stage, prompts, texts, folder=root, monitor=watched)
-    return _finish(given, model.save)
+    with _begun(given) as (model, sinks):
+        if not given.teacher:
+            raise ConfigError("There is no teacher", expected="a directory of Transformers", next_step="give --teacher")
+        stage = distill.Distillation(
+            model, LanguageModel.load(given.teacher, dtype=model.dtype), given.distill, given.seed
+        )
+        prompts: tuple[tuple[int, ...], ...] = ()
+        if given.distill.own > 0:
+            prompts = Asked.of(read, given.prompts, [model, stage.teacher], room=given.distill.max_tokens).ids
+        texts: list[Group] = []
+        if given.distill.own < 1:
+            with _store(given.store) as store:
+                examples = demonstrated([answer for _, answer in store.feedback()], store)
+            texts, _ = sft.rows_to_imitate(model, examples, given.distill.max_length)
+        root = _root(given)
+        watched = _Watched(sinks, given.distill.steps, each, done_at(root))
+        distill.train(stage, prompts, texts, folder=root, monitor=watched)
+        return _finish(given, model.save)
 
 
 def _mixture(given: GroupTraining | PPOTraining, model: LanguageModel) -> Mixture | None:
@@ -226,25 +232,40 @@ def _store(path: str) -> Generator[Store]:
         yield store
 
 
-def _told(sinks: Sinks, steps: int, each: Each) -> Callable[[Told | Learned], None]:
-    def told(one: Told | Learned) -> None:
+def _told(given: Training, asked: Asked, sinks: Sinks, steps: int, each: Each) -> Callable[[Told], None]:
+    def told(one: Told) -> None:
+        rollout, prompts = one.experience.rollout, [asked.prompts[place] for place in one.prompts]
+        rows = zip(rollout.batch.group.tolist(), rollout.batch.rows, strict=True)
+        texts = [asked.words.answer(prompts[prompt].text, row.tolist()) for prompt, row in rows]
+        known = rollouts.judged(one.experience)
+        rollouts.write(Path(given.out), one.number, rollouts.samples_of(prompts, rollout, texts, known))
         sinks.tell(one.number, one.metrics)
         each(one.number, steps, one.metrics)
 
     return told
 
 
-def _begin(given: Training) -> tuple[LanguageModel, Sinks]:
+def _learned(sinks: Sinks, steps: int, each: Each) -> Callable[[Learned], None]:
+    def told(one: Learned) -> None:
+        sinks.tell(one.number, one.metrics)
+        each(one.number, steps, one.metrics)
+
+    return told
+
+
+@contextmanager
+def _begun(given: Training) -> Generator[tuple[LanguageModel, Sinks]]:
     """The model that is trained, after the settings were written down or found to be the same."""
     if not given.model.path:
         raise ConfigError(
             "There is no model to train", expected="a directory of Transformers, or a name on the hub",
             next_step="give --model.path; `plaudit model import smollm2 DIRECTORY` makes one",
         )  # fmt: skip
-    choice = _settled(given)
-    choice.apply()
-    sinks = Sinks(Path(given.out), given.log, Path(given.out).name)
-    return policy(given.model, seed=given.seed), sinks
+    with enough_memory():
+        choice = _settled(given)
+        choice.apply()
+        sinks = Sinks(Path(given.out), given.log, Path(given.out).name)
+        yield policy(given.model, seed=given.seed), sinks
 
 
 def policy(config: ModelConfig, *, seed: int) -> LanguageModel:
@@ -291,26 +312,31 @@ def _body(folder: Path, model: LanguageModel, name: str) -> LanguageModel:
         or json.loads(settings.read_text())["base_model_name_or_path"] != base
     ):
         return LanguageModel.load(folder, dtype=model.dtype, device=str(model.device))
-    model.module.load_adapter(str(folder), adapter_name=name, is_trainable=True)
+    with quiet():
+        model.module.load_adapter(str(folder), adapter_name=name, is_trainable=True)
     model.module.set_adapter(model.adapter)
     return model.view(name)
 
 
 def _settled(given: Training) -> Gemm:
     """Write the settings and how to multiply into the folder, or read the latter. Raises RunError when they were others."""
-    path, settings = Path(given.out) / "settings.json", to_json(given)
-    if path.is_file():
-        found = json.loads(path.read_text())
-        if found["settings"] != json.loads(canonical_json(settings)):
+    path, settings = Path(given.out) / "settings.json", json.loads(canonical_json(to_json(given)))
+    found = json.loads(path.read_text()) if path.is_file() else None
+    if found is not None:
+        if lasting(found["settings"]) != lasting(settings):
             raise RunError(
                 "The folder holds a training with other settings", got=str(path),
                 next_step="give its own settings to go on, or another folder to begin",
             )  # fmt: skip
-        return Gemm(**found["gemm"])
-    choice = probe(given.model.dtype.value, threads=given.threads)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path):
-        path.write_bytes(canonical_json({"settings": settings, "gemm": choice.plain()}) + b"\n")
+        choice = Gemm(**found["gemm"])
+    else:
+        choice = probe(given.model.dtype.value, threads=given.threads)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if found is None or found["settings"] != settings:
+        fresh = path.with_suffix(".new")
+        with writing(path):
+            fresh.write_bytes(canonical_json({"settings": settings, "gemm": choice.plain()}) + b"\n")
+            fresh.replace(path)
     return choice
 
 

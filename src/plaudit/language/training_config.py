@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from plaudit.engine.load import LoraConfig, ModelConfig
 from plaudit.language.direct import DirectConfig
 from plaudit.language.distill import DistillConfig
-from plaudit.language.group_config import GroupConfig
+from plaudit.language.group_config import PRESET, GroupConfig
 from plaudit.language.mixture import MixtureConfig
 from plaudit.language.offline import OfflineConfig
 from plaudit.language.online import OnlineConfig
@@ -103,6 +103,9 @@ class GroupTraining(Training):
     """files of prompts: .jsonl, .json, .csv, .parquet"""
     reward: str = ""
     """folder of a reward: `model` in the folder of `plaudit train reward`"""
+    preset: str = PRESET
+    """published algorithm whose settings hold where `group` does not say otherwise: grpo, dr-grpo, dapo, rloo, reinforce++,
+    reinforce++-baseline, gspo, cispo"""
     examples: str = ""
     """directory of a run or of imports whose demonstrations are imitated in every step (PTX); none: none are"""
     mixture: MixtureConfig = field(default_factory=MixtureConfig)

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -23,6 +23,7 @@ from torch.nn import Parameter
 
 from plaudit.engine.batch import Batch
 from plaudit.errors import ConfigError, LearningError, RunError
+from plaudit.language.memory import enough_memory
 from plaudit.records import canonical_json, digest, to_json
 from plaudit.records.codec import Json
 from plaudit.run.checkpoint import commit, locate, remove_others, replace
@@ -132,14 +133,10 @@ class Update:
         """Add up the gradients of a loss's shares and move against them, unless they are not finite: then nothing moves.
 
         Returns loss, grad_norm (before it is cut), learning_rate and skipped_steps. Raises LearningError after PATIENCE
-        skipped steps in a row.
+        skipped steps in a row, and where memory runs out: then nothing has moved either.
         """
         self._optimiser.zero_grad(set_to_none=True)
-        losses: list[Tensor] = []
-        for share in shares:
-            share.backward()
-            losses.append(share.detach())
-        loss = sum(float(share) for share in losses)
+        loss = sum(float(share) for share in self._gathered(shares))
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))
         pace = rate(self.config, self.done, self.steps)
         if math.isfinite(loss) and math.isfinite(norm):
@@ -159,6 +156,19 @@ class Update:
                 next_step="lower the learning rate, or look for broken rewards or texts",
             )  # fmt: skip
         return {"loss": loss, "grad_norm": norm, "learning_rate": pace, "skipped_steps": float(self.skipped)}
+
+    def _gathered(self, shares: Iterable[Tensor]) -> list[Tensor]:
+        """Add up gradients; the shares themselves. Where memory runs out nothing is left of them."""
+        losses: list[Tensor] = []
+        try:
+            with enough_memory(self.config.tokens(self.parameters[0].device)):
+                for share in shares:
+                    share.backward()
+                    losses.append(share.detach())
+        except LearningError:
+            self._optimiser.zero_grad(set_to_none=True)
+            raise
+        return losses
 
     def due(self, every: int) -> bool:
         """Whether a checkpoint is due: after so many steps each time, and after the last."""
@@ -260,7 +270,16 @@ def done_at(root: Path) -> int:
 
 def named(settings: object, *parts: Json) -> str:
     """A name for a training: the same settings (a dataclass) and the same seed, texts and so on give the same name."""
-    return digest(canonical_json([to_json(settings), *parts]))
+    return digest(canonical_json([lasting(to_json(settings)), *parts]))
+
+
+def lasting(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings without those that a training may go on without: `max_tokens` of an update is about memory alone."""
+    free: dict[str, Any] = {"max_tokens": None}
+    return {
+        name: lasting(value) | (free if name.endswith("update") else {}) if isinstance(value, dict) else value
+        for name, value in settings.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

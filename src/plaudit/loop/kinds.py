@@ -20,9 +20,17 @@ KINDS: tuple[Kind, ...] = (TEXTS, AGENT)
 """the last one takes what no other kind does"""
 
 
-def read(path: Path) -> Settings:
-    """The settings of a run file of any kind. Raises ConfigError naming file, place and next step."""
+def read(path: Path, *, preset: str | None = None) -> Settings:
+    """The settings of a run file of any kind. Raises ConfigError naming file, place and next step.
+
+    Args:
+        path: of the file.
+        preset: algorithm to take instead of the file's `improve.preset`.
+    """
     table = read_table(path)
+    improve = table.get("improve", {})
+    if preset is not None and isinstance(improve, dict):
+        table["improve"] = improve | {"preset": preset}
     kind = _kind_with(table)
     return from_table(kind.settings, kind.prepared(table), where=path.name)
 

@@ -25,6 +25,7 @@ from plaudit.records.feedback import (
     require_confirmed,
 )
 from plaudit.records.people import AnnotatorKind, AnnotatorProfile
+from plaudit.records.sample import Sample, plain
 from plaudit.records.tasks import Level, Query
 from plaudit.records.text import Message, Text, TextSegment, segment_from_json, sentences
 
@@ -47,6 +48,7 @@ __all__ = [
     "QueryKind",
     "Ranking",
     "Rating",
+    "Sample",
     "Scores",
     "Segment",
     "SegmentData",
@@ -63,6 +65,7 @@ __all__ = [
     "from_json",
     "is_skip",
     "kind_of",
+    "plain",
     "require_confirmed",
     "segment_from_json",
     "sentences",

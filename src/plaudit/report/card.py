@@ -94,12 +94,12 @@ def _trained(summary: Summary) -> list[str]:
 
 def _answers(card: Card) -> list[str]:
     ask, found = card.summary.ask, card.audit
-    simulated = sum(one.kind == "simulated" for one in found.annotators)
+    simulated, judges = (sum(one.kind == kind for one in found.annotators) for kind in ("simulated", "judge"))
     hours = "not timed" if ask.human_seconds is None else format_number(ask.human_seconds, Style.SECONDS)
     lines = ["## On whose answers", ""]
     lines += [
         f"- Answers: {_count(found.answers)}; skips: {_count(found.skipped)}; questions: {_count(found.questions)}",
-        f"- Annotators: {ask.people} people, {simulated} simulated",
+        f"- Annotators: {ask.people} people, {simulated} simulated{f'; language models that judged: {judges}' if judges else ''}",
         f"- Time of people: {plain(hours)}",
     ]
     for trait in card.traits:

@@ -12,10 +12,10 @@ import numpy as np
 
 from plaudit.check.compare import fraction
 from plaudit.control.config import ALGORITHMS
+from plaudit.records import plain
 from plaudit.report.answers import Answers, outcomes, summarise_answers
 from plaudit.report.doctor import diagnose
 from plaudit.report.reward import floats, summarise_reward
-from plaudit.report.samples import plain
 from plaudit.report.source import TEXT, Source
 from plaudit.report.stage_log import StageRow, last_metric, read_timing
 from plaudit.report.summary import (

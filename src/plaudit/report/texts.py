@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from plaudit.records import TextSegment
+from plaudit.records import Sample, TextSegment, plain
 from plaudit.report import samples
-from plaudit.report.samples import Sample, plain
 from plaudit.report.source import Source
 from plaudit.report.stage_log import StageRow, last_metric
 from plaudit.report.summary import Estimate, SampleSummary, TextMeasures, TextsSummary

@@ -27,9 +27,11 @@ COMPLETIONS = {
 }
 """what every stage says of the completions that it sampled"""
 
+_LIKELIEST = "as none was likelier there"
 SFT = UPDATE | {
     "loss": "mean negative log-likelihood in nats; over completion tokens, each with its example's weight",
     "entropy": "of the next token's distribution, in nats; over all completion tokens of the batch, weights apart",
+    "mean_token_accuracy": f"share of tokens that the model would have written, {_LIKELIEST}; over all completion tokens of the batch, weights apart",
     "num_tokens": "completion tokens of the batch, those of prompts not",
 }
 
@@ -42,6 +44,7 @@ DIRECT = UPDATE | {
     "logps/chosen": "log-probability of a chosen completion, summed over its tokens; over pairs. It mostly falls",
     "logps/rejected": "the same of rejected completions; over pairs",
     "entropy": "of the next token's distribution, in nats; over all completion tokens of the batch, chosen and rejected",
+    "mean_token_accuracy": f"share of tokens that the policy would have written, {_LIKELIEST}; over tokens of chosen completions",
     "num_tokens": "completion tokens of the batch, chosen and rejected, those of prompts not",
     "nll_loss": "negative log-likelihood of chosen completions in nats, where it is a part of the loss; over their tokens",
 }

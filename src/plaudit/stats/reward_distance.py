@@ -29,7 +29,7 @@ NOTHING = 1e-9
 """a canonical reward smaller than this share of the reward it was made from is rounding: it prefers nothing"""
 
 
-def epic(first: Floats, second: Floats, coverage: Floats, *, discount: float) -> float:
+def epic(first: Floats, second: Floats, *, coverage: Floats, discount: float) -> float:
     """EPIC's distance, 0 .. 1.
 
     Args:
@@ -48,7 +48,7 @@ def epic(first: Floats, second: Floats, coverage: Floats, *, discount: float) ->
 
 
 def dard(
-    first: Floats, second: Floats, transitions: Floats, *, discount: float, coverage: Floats | None = None
+    first: Floats, second: Floats, *, transitions: Floats, discount: float, coverage: Floats | None = None
 ) -> float:
     """DARD's distance, 0 .. 1.
 
@@ -68,7 +68,7 @@ def dard(
 
 
 def starc(
-    first: Floats, second: Floats, transitions: Floats, *, discount: float, policy: Floats | None = None
+    first: Floats, second: Floats, *, transitions: Floats, discount: float, policy: Floats | None = None
 ) -> float:
     """STARC's distance with value-adjusted levelling and Euclidean norms, 0 .. 1.
 
@@ -131,7 +131,7 @@ Reward = Callable[[Transitions], Floats]
 """[transition] what transitions [transition, ...] are worth"""
 
 
-def epic_sampled(first: Reward, second: Reward, seen: Transitions, drawn: Transitions, *, discount: float) -> float:
+def epic_sampled(first: Reward, second: Reward, *, seen: Transitions, drawn: Transitions, discount: float) -> float:
     """EPIC's distance over the transitions that were seen; shaping changes nothing, however few are drawn.
 
     Args:
@@ -147,18 +147,19 @@ def epic_sampled(first: Reward, second: Reward, seen: Transitions, drawn: Transi
 
 
 def dard_sampled(
-    first: Reward, second: Reward, seen: Transitions, beside: Transitions, beyond: Transitions, *, discount: float
-) -> float:  # fmt: skip
+    first: Reward, second: Reward, *, seen: Transitions, around: tuple[Transitions, Transitions], discount: float
+) -> float:
     """DARD's distance over the transitions that were seen.
 
     Args:
         first: a reward.
         second: another.
         seen: [n] the coverage.
-        beside: [n, m] from the seen states: actions drawn alike, and what the world (or a model of it) does then.
-        beyond: [n, m] the same from the seen next states.
+        around: [n, m] from the seen states, actions drawn alike and what the world (or a model of it) does then; and the same from
+            the seen next states.
         discount: of the shaping that is to change nothing.
     """
+    beside, beyond = around
     across = Transitions(beside.after, beyond.actions, beyond.after)
     made = [
         np.asarray(reward(seen), dtype=np.float64)
@@ -171,7 +172,7 @@ def dard_sampled(
     return _apart(*made, weights=np.ones(len(made[0])), sizes=sizes, centred=True)
 
 
-def answers_apart(first: Floats, second: Floats, prompt: NDArray[np.int64]) -> float:
+def answers_apart(first: Floats, second: Floats, *, prompt: NDArray[np.int64]) -> float:
     """The distance of rewards of answers, 0 .. 1: DARD and STARC where an answer ends the episode.
 
     Potentials then only move all answers to a prompt alike, so the mean of each prompt is taken off.

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from plaudit.errors import MissingExtra, RecordError
 from plaudit.studio.access import Access, caller_of
 from plaudit.studio.access_shapes import Asked, Join, Login, Logout, Me, Password, Token, Ways
-from plaudit.studio.client import ENTER, index
+from plaudit.studio.client import ENTER, index, waiting
 from plaudit.studio.invitations import Joining
 from plaudit.studio.limits import ADDRESS, LOGIN
 from plaudit.studio.manage_api import add_management, asked
@@ -38,8 +38,11 @@ def add_access(app: FastAPI, access: Access, hooks: Webhooks) -> None:
         return app.openapi()
 
     @app.exception_handler(AnyHTTPException)
-    def refused(request: Request, error: Exception) -> JSONResponse:
+    def refused(request: Request, error: Exception) -> Response:
         wrong = cast(AnyHTTPException, error)
+        after = (wrong.headers or {}).get("Retry-After")
+        if wrong.status_code == 429 and after is not None and "text/html" in request.headers.get("accept", ""):
+            return waiting(int(after))  # somebody followed a link: a page for people, which tries again
         return JSONResponse(refusal(str(wrong.detail)), wrong.status_code, headers=wrong.headers)
 
     @app.exception_handler(MissingExtra)

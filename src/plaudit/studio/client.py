@@ -15,6 +15,11 @@ FOR_EVER = "public, max-age=31536000, immutable"
 # a page of its own, not a redirect: a browser that followed a link from elsewhere sends a strict cookie only from here
 ENTER = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">
 <title>plaudit</title><link rel="icon" href="/static/icon.svg"><a href="/">Open</a></html>"""
+WAIT = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="{seconds}">
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>plaudit</title>
+<link rel="icon" href="/static/icon.svg"><main><h1>Too many people sign in now</h1>
+<p>This page opens by itself in {seconds} s; your link stays good.</p>
+<p lang="zh-CN">现在登录的人太多。本页将在 {seconds} 秒后自动打开，您的链接仍然有效。</p></main></html>"""
 UNBUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>plaudit</title>
 <h1>The studio's page is not built</h1><p>Run <code>python hatch_build.py</code> in the checkout, then reload.</p></html>"""
 
@@ -25,6 +30,11 @@ def index(status: int = 200) -> HTMLResponse:
     if not path.is_file():
         return HTMLResponse(UNBUILT, 503)
     return HTMLResponse(path.read_text(encoding="utf-8"), status, headers={"Cache-Control": "no-cache"})
+
+
+def waiting(seconds: int) -> HTMLResponse:
+    """A page for whoever came too often, which asks again for the same address when it may."""
+    return HTMLResponse(WAIT.format(seconds=seconds), 429, headers={"Retry-After": str(seconds)})
 
 
 def assets() -> dict[str, Path]:

@@ -122,7 +122,7 @@ def by_prefix(signal: RewardSignal, text: TextSegment, *, pieces: int = PIECES) 
     return Attribution(tuple(parts), tuple(np.diff(scores).tolist()), float(scores[0]), whole)
 
 
-def prefixes(signal: RewardSignal, material: Material, margins: Floats, chosen: Sequence[int]) -> tuple[Prefix, ...]:
+def prefixes(signal: RewardSignal, material: Material, *, margins: Floats, chosen: Sequence[int]) -> tuple[Prefix, ...]:
     """Whether the reward of the first words of two answers takes the side that it takes in the end.
 
     Needed before tokens are credited, or beams are searched, by a reward of prefixes.

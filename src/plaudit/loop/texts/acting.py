@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from plaudit.language.rollouts import Judged, samples_of
 from plaudit.loop.context import Outcome
 from plaudit.loop.texts.checking import START, measure
 from plaudit.loop.texts.config import questions_per_round
 from plaudit.loop.texts.context import TextContext
 from plaudit.loop.texts.demonstrated import imitate
-from plaudit.loop.texts.judging import Judged, golden, samples_of
+from plaudit.loop.texts.judging import golden
 from plaudit.report.samples import keep
 from plaudit.run import checkpoint
 from plaudit.run.seeds import derive, generator

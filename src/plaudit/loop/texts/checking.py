@@ -9,9 +9,10 @@ import torch
 
 from plaudit.engine.batch import Batch
 from plaudit.engine.decode import Rollout
+from plaudit.language.rollouts import FloatArray, Judged, samples_of
 from plaudit.loop.context import Outcome, stage_key
 from plaudit.loop.texts.context import TextContext
-from plaudit.loop.texts.judging import FloatArray, Judged, distances, golden, repetition, samples_of
+from plaudit.loop.texts.judging import distances, golden, repetition
 from plaudit.records import Text, TextSegment
 from plaudit.report.samples import keep
 from plaudit.run.seeds import derive, generator

@@ -10,14 +10,13 @@ from plaudit.ask.schedule import Schedule, sessions
 from plaudit.ask.teachers import TeacherConfig
 from plaudit.engine.load import LoraConfig, ModelConfig
 from plaudit.errors import ConfigError
-from plaudit.language.group_config import GroupConfig
+from plaudit.language.group_config import PRESET, GroupConfig
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.reward import TextRewardConfig
 from plaudit.language.sft import SftConfig
 from plaudit.records import QueryKind
 from plaudit.worlds.prompts import PromptsConfig
 
-PRESET = "grpo"
 SIMULATED = (QueryKind.COMPARISON, QueryKind.RATING, QueryKind.RANKING)
 """kinds that a simulated teacher answers about texts"""
 

@@ -15,12 +15,12 @@ from plaudit.language import update as kept
 from plaudit.language.experience import Prompts, Score, Told, order
 from plaudit.language.group import Group
 from plaudit.language.ppo import PPO
+from plaudit.language.rollouts import FloatArray, judged, samples_of
 from plaudit.loop.context import Outcome
 from plaudit.loop.texts.context import TextContext
-from plaudit.loop.texts.judging import FloatArray, Judged, golden, samples_of
+from plaudit.loop.texts.judging import golden
 from plaudit.loop.texts.models import version_of
 from plaudit.loop.texts.training import folder_of
-from plaudit.ops.tokens import segment_sum
 from plaudit.records import canonical_json
 from plaudit.report.samples import keep
 from plaudit.run import checkpoint
@@ -99,14 +99,9 @@ class _Paid:
 def _keep(context: TextContext, prompts: tuple[Prompt, ...], told: Told) -> str:
     """Store a rollout with what was thought of it."""
     found, rollout = told.experience, told.experience.rollout
-    texts, row, count = context.texts(prompts, rollout), rollout.batch.row, len(rollout.batch)
-    distance = None
-    if found.reference is not None:
-        distance = segment_sum((rollout.logprobs.cpu() - found.reference.cpu()).double(), row, count).numpy()
-    advantages = segment_sum(found.advantages.double().cpu(), row, count) / rollout.batch.lengths
-    scores = found.scores.double().numpy()[None]
-    judged = Judged(golden(context, prompts, rollout, texts), scores, advantages.numpy(), distance)
-    return keep(context.journal.store.blobs, samples_of(prompts, rollout, texts, judged))
+    texts = context.texts(prompts, rollout)
+    known = judged(found, gold=golden(context, prompts, rollout, texts))
+    return keep(context.journal.store.blobs, samples_of(prompts, rollout, texts, known))
 
 
 @dataclass

@@ -14,10 +14,10 @@ import numpy as np
 
 from plaudit.language import update as kept
 from plaudit.language.reward import RewardFitting
+from plaudit.language.rollouts import FloatArray
 from plaudit.language.scorer import FACTS, HEADS, TextReward, side_by_side
 from plaudit.loop.context import Outcome, stage_key
 from plaudit.loop.texts.context import TextContext
-from plaudit.loop.texts.judging import FloatArray
 from plaudit.loop.texts.models import keep, take, version_of
 from plaudit.loop.texts.training import folder_of
 from plaudit.records import Feedback, TextSegment, brought, canonical_json, is_skip

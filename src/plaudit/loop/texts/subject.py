@@ -11,7 +11,7 @@ from plaudit.ask.teachers import Teacher
 from plaudit.engine.gemm import Gemm, probe
 from plaudit.engine.model import LanguageModel
 from plaudit.errors import IntegrityError
-from plaudit.language.group_config import preset
+from plaudit.language.group_config import with_preset
 from plaudit.language.scorer import TextReward
 from plaudit.loop.context import Outcome
 from plaudit.loop.journal import Journal
@@ -20,7 +20,7 @@ from plaudit.loop.texts import learning
 from plaudit.loop.texts.acting import act
 from plaudit.loop.texts.asking import ask
 from plaudit.loop.texts.checking import check
-from plaudit.loop.texts.config import PRESET, Products, TextRunConfig
+from plaudit.loop.texts.config import Products, TextRunConfig
 from plaudit.loop.texts.context import TextContext
 from plaudit.loop.texts.estimate import estimate
 from plaudit.loop.texts.gold import Gold, GoldTeacher, require_gold
@@ -28,7 +28,6 @@ from plaudit.loop.texts.improving import improve
 from plaudit.loop.texts.models import Cast, digest_of, directory_of, version_of
 from plaudit.loop.texts.training import FOLDER, tidy
 from plaudit.loop.texts.world import prompts_of
-from plaudit.records import to_json
 from plaudit.run import checkpoint
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.worlds.prompts import PromptSet
@@ -163,15 +162,7 @@ def _gemm(config: TextRunConfig) -> Gemm:
 def _prepared(table: dict[str, Any]) -> dict[str, Any]:
     """With the settings of the algorithm that improve.preset names, where improve.group does not say otherwise."""
     improve = table.get("improve")
-    if not isinstance(improve, dict) or not isinstance(improve.get("preset", ""), str):
-        return table
-    usual, said = to_json(preset(improve.get("preset", PRESET))), improve.get("group", {})
-    if not isinstance(said, dict):
-        return table
-    nested = {
-        name: {**usual[name], **value} for name, value in said.items() if isinstance(value, dict) and usual.get(name)
-    }
-    return table | {"improve": improve | {"group": usual | said | nested}}
+    return table | {"improve": with_preset(improve)} if isinstance(improve, dict) else table
 
 
 def _begin(config: TextRunConfig, place: Place, created: Mapping[str, Any]) -> Texts:
