@@ -18,7 +18,7 @@ from plaudit.cli.main import main
 from plaudit.cli.rollouts import shown
 from plaudit.cli.train import STAGES, _given, prompts
 from plaudit.errors import ConfigError
-from plaudit.records import Choice, Comparison, Demonstration, Query, QueryKind, Sample, TextSegment
+from plaudit.records import Choice, Comparison, Demonstration, Query, QueryKind, Rating, Sample, TextSegment
 from plaudit.run.directory import RunDirectory
 from plaudit.store.store import Store
 from tests.store_examples import RUN
@@ -53,7 +53,12 @@ def given(tmp_path: Path) -> Path:
             good, bad = TextSegment(prompt, "good ."), TextSegment(prompt, "bad .")
             shown = Query(QueryKind.DEMONSTRATION, (bad.id,), (0,), 0, number, "x")
             compared = Query(QueryKind.COMPARISON, (good.id, bad.id), (0, 1), 0, 100 + number, "x")
-            texts, queries = [*texts, good, bad], [*queries, shown, compared]
+            rated = [Query(QueryKind.RATING, (one.id,), (0,), 0, 200 + number, "x") for one in (bad, good)]
+            texts, queries = [*texts, good, bad], [*queries, shown, compared, *rated]
+            answers += [
+                Rating(id=f"r{number}-{value}", query=query.id, annotator="ann", value=value, levels=2)
+                for value, query in enumerate(rated)
+            ]
             answers += [
                 Demonstration(id=f"d{number}", query=shown.id, annotator="ann", segment=good.id),
                 Comparison(id=f"c{number}", query=compared.id, annotator="ann", choice=Choice.FIRST),
@@ -88,9 +93,15 @@ def chance(folder: Path, text: str) -> float:
         )
 
 
-@pytest.mark.parametrize("stage", ["sft", "direct"])
-def test_stages_that_learn_from_a_store(tmp_path, base, given, stage):
-    words = [f"--{stage}.steps", "30", f"--{stage}.batch-size", "4", f"--{stage}.update.learning-rate", "1e-2"]
+@pytest.mark.parametrize(
+    ("stage", "more"),
+    [
+        ("sft", []), ("direct", []), ("direct", ["--direct.loss", "simpo", "--direct.beta", "2"]),
+        ("direct", ["--direct.loss", "orpo"]), ("unpaired", []), ("offline", []),
+    ],
+)  # fmt: skip
+def test_stages_that_learn_from_a_store(tmp_path, base, given, stage, more):
+    words = [*more, f"--{stage}.steps", "30", f"--{stage}.batch-size", "4", f"--{stage}.update.learning-rate", "1e-2"]
     out = tmp_path / "out"
     assert main(["train", stage, "--store", str(given), "--out", str(out), *model_flags(base), *words]) == 0
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -100,13 +111,13 @@ def test_stages_that_learn_from_a_store(tmp_path, base, given, stage):
     assert better > chance(base, "good .") - chance(base, "bad .") + 0.3
 
 
-@pytest.mark.parametrize("stage", ["group", "ppo"])
+@pytest.mark.parametrize("stage", ["group", "ppo", "online", "rest"])
 def test_stages_that_learn_from_a_reward(tmp_path, base, given, stage, capsys):
     reward, out = reward_in(tmp_path, base, given), tmp_path / "out"
     (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in PROMPTS))
     words = ["--prompts", str(tmp_path / "prompts.jsonl"), "--reward", str(reward), "--out", str(out)]
     sizes = [
-        f"--{stage}.steps",
+        f"--{stage}.{'rounds' if stage == 'rest' else 'steps'}",
         "3",
         f"--{stage}.prompts",
         "4",
@@ -115,12 +126,17 @@ def test_stages_that_learn_from_a_reward(tmp_path, base, given, stage, capsys):
         f"--{stage}.max-tokens",
         "4",
     ]
+    mixed = stage in ("group", "ppo")
+    sizes += ["--examples", str(given), "--mixture.weight", "0.1"] if mixed else []
     assert main(["train", stage, *words, *model_flags(base), *sizes]) == 0
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3]
+    assert ("ptx_loss" in lines[-1]) is mixed
     assert "3/3" in capsys.readouterr().out
     LanguageModel.load(out / "model")
     assert (reward.parent / "classifier" / "config.json").is_file()
+    if not mixed:  # these two keep no rollouts
+        return
     assert rollouts.numbers(out) == [1, 2, 3]
     kept = rollouts.read(out, 2)
     assert len(kept) == 4 * 2
@@ -174,6 +190,21 @@ right = 0.75
     assert said["diagnosis"]
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert ["guard/pairs" in line for line in lines][:2] == [False, True]
+
+
+def test_a_student_is_taught_on_its_own_answers_and_on_texts(tmp_path, base, given, capsys):
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in PROMPTS))
+    language_model(seed=1, folder=tmp_path / "teacher")
+    words = ["--prompts", str(tmp_path / "prompts.jsonl"), "--store", str(given)]
+    sizes = ["--distill.steps", "4", "--distill.own", "0.5", "--distill.batch-size", "4", "--distill.max-tokens", "4"]
+    taught = ["train", "distill", *words, *model_flags(base), *sizes]
+    assert main([*taught, "--out", str(tmp_path / "out"), "--teacher", str(tmp_path / "teacher")]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert all(line["divergence"] > 0 for line in lines)
+    LanguageModel.load(tmp_path / "out" / "model")
+    assert main([*taught, "--out", str(tmp_path / "other")]) == 2
+    assert "no teacher" in capsys.readouterr().err
 
 
 def test_an_interrupted_training_goes_on_with_equal_bits(tmp_path, base, given, monkeypatch):

@@ -13,9 +13,10 @@ from plaudit.errors import ConfigError, RecordError
 from plaudit.language.direct import Alignment, DirectConfig, train
 from plaudit.language.texts import Pair
 from plaudit.language.update import UpdateConfig
-from plaudit.ops.direct import Direct
+from plaudit.ops.direct import Alone, Direct, alone_loss
 from tests.golden import tiny
 from tests.language_examples import adapted, parameters, same, whole
+from tests.language_rollouts import policy, slow_logprobs
 from tests.test_language_sft import Killed, Killer
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "trl_end_to_end.json").read_text())
@@ -56,7 +57,7 @@ def test_margins_rise_from_nothing(how):
     assert last["loss"] < first["loss"]
 
 
-@pytest.mark.parametrize("how", Direct)
+@pytest.mark.parametrize("how", [*Direct, *Alone])
 def test_micro_batches_make_the_same_step(how):
     found = []
     for most in (10_000, 60, 1):
@@ -150,5 +151,54 @@ def test_groups_of_other_sizes_are_refused():
     "wrong", [{"beta": 0.0}, {"smoothing": 0.5}, {"loss": Direct.IPO, "smoothing": 0.1}, {"steps": 0}]
 )
 def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ConfigError, match="direct alignment"):
+        DirectConfig(**wrong)
+
+
+@pytest.mark.parametrize(("how", "likelihood"), [(Alone.SIMPO, None), (Alone.SIMPO, 0.4), (Alone.ORPO, None)])
+def test_a_step_without_a_reference_equals_its_slow_twin(how, likelihood):
+    model = policy()
+    batch = batch_of(model, PAIRS)
+    config = DirectConfig(how, beta=0.7, likelihood=likelihood, margin=0.3 if how is Alone.SIMPO else None)
+    tokens = [one.detach() for one in slow_logprobs(model, batch, 1.0)]
+    means = torch.stack([one.mean() for one in tokens])
+    chosen = torch.cat(tokens[::2])
+    expected = alone_loss(means[::2], means[1::2], how=how, beta=0.7, margin=0.3).mean()
+    expected = expected - (likelihood or float(how is Alone.ORPO)) * chosen.mean()
+    metrics = Alignment(model, config).step(batch)
+    assert metrics["loss"] == pytest.approx(float(expected), rel=1e-9)
+    assert metrics["rewards/margins"] == pytest.approx(float(0.7 * (means[::2] - means[1::2]).mean()), rel=1e-9)
+    assert metrics["logps/chosen"] == pytest.approx(float(means[::2].mean()), rel=1e-9)
+    if config.imitated:
+        assert metrics["nll_loss"] == pytest.approx(float(-chosen.mean()), rel=1e-9)
+
+
+@pytest.mark.parametrize("how", Alone)
+def test_without_a_reference_whole_models_learn_too(how, tmp_path):
+    config = DirectConfig(
+        how, beta=2.0, steps=25, batch_size=5, checkpoint_every=10, update=UpdateConfig(learning_rate=3e-3)
+    )
+    model, watch = whole(), Killer()
+    train(model, PAIRS, config, seed=0, monitor=watch)
+    first, last = watch.told[0], watch.told[-1]
+    assert last["rewards/margins"] > first["rewards/margins"] + 0.3
+    assert last["loss"] < first["loss"]
+    with pytest.raises(Killed):
+        train(whole(), PAIRS, config, seed=0, folder=tmp_path, monitor=Killer(17))
+    resumed = whole()
+    train(resumed, PAIRS, config, seed=0, folder=tmp_path)
+    assert same(parameters(resumed), parameters(model))
+
+
+def test_imitation_can_be_added_to_every_loss():
+    model = policy()
+    batch = batch_of(model, PAIRS)
+    plain, more = (Alignment(policy(), DirectConfig(likelihood=weight)).step(batch) for weight in (0.0, 0.5))
+    assert "nll_loss" not in plain
+    assert more["loss"] == pytest.approx(plain["loss"] + 0.5 * more["nll_loss"])
+
+
+@pytest.mark.parametrize("wrong", [{"margin": 0.5}, {"likelihood": -1.0}, {"loss": Alone.ORPO, "smoothing": 0.1}])
+def test_settings_that_do_not_belong_together_are_refused(wrong):
     with pytest.raises(ConfigError, match="direct alignment"):
         DirectConfig(**wrong)

@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from plaudit.ops import advantages, direct, kl, policy
+from plaudit.ops import advantages, direct, distill, kl, policy, unpaired
 from plaudit.ops.policy import Beyond, Clip, Correction, Level
-from plaudit.ops.tokens import Average, average, negative_log_likelihood, rows_of, segment_sum, totals
+from plaudit.ops.tokens import (
+    Average,
+    average,
+    negative_log_likelihood,
+    rows_of,
+    segment_mean,
+    segment_sum,
+    totals,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
-POLICY, ADVANTAGES, DIRECT = (
-    json.loads((GOLDEN / f"trl_{name}.json").read_text()) for name in ("policy", "advantages", "direct")
+POLICY, ADVANTAGES, DIRECT, ALONE = (
+    json.loads((GOLDEN / f"trl_{name}.json").read_text()) for name in ("policy", "advantages", "direct", "alone")
 )
 LENGTHS = torch.tensor(POLICY["lengths"])
 COUNT = len(LENGTHS)
@@ -140,6 +148,55 @@ def test_losses_of_pairs(name):
         found[::2], found[1::2], how=how, beta=options["beta"], smoothing=options.get("smoothing", 0.0)
     )
     check(case, logprobs, losses.mean())
+
+
+@pytest.mark.parametrize("name", ALONE["alone"])
+def test_losses_of_pairs_without_a_reference(name):
+    case = ALONE["alone"][name]
+    options = case["options"]
+    how = direct.Alone(options["loss"])
+    logprobs = numbers(case["logprobs"]).requires_grad_()
+    means = segment_mean(logprobs, ROW, COUNT)
+    settings = {
+        "beta": options["beta"],
+        "margin": options.get("margin", 0.0),
+        "smoothing": options.get("smoothing", 0.0),
+    }
+    losses = direct.alone_loss(means[::2], means[1::2], how=how, **settings)
+    liked = (ROW % 2 == 0).double()
+    nll = negative_log_likelihood(logprobs, ROW, whole=totals(ROW, COUNT, weights=liked), weights=liked)
+    imitated = 1.0 if how is direct.Alone.ORPO else options.get("likelihood", 0.0)
+    if imitated:
+        assert nll.item() == pytest.approx(case["metrics"]["nll_loss"], rel=1e-10)
+    assert options["beta"] * means[::2].mean().item() == pytest.approx(case["metrics"]["rewards/chosen"], rel=1e-10)
+    check(case, logprobs, losses.mean() + imitated * nll)
+
+
+@pytest.mark.parametrize("name", ALONE["kto"])
+def test_losses_of_single_answers(name):
+    case = ALONE["kto"][name]
+    options, good = case["options"], torch.tensor(case["good"])
+    logprobs = numbers(case["logprobs"]).requires_grad_()
+    apart = segment_sum(numbers(case["kl"]) - numbers(case["kl_reference"]), ROW, COUNT)
+    drift = unpaired.drifted(apart) if options["drift"] else torch.zeros(())
+    assert drift.item() == pytest.approx(case["metrics"]["kl"], rel=1e-10)
+    assert (drift > 0) == (options["drift"] and not options.get("closer", False))
+    h = direct.implicit(logprobs, segment_sum(numbers(case["reference"]), ROW, COUNT), ROW)
+    weights = torch.where(good, options.get("desirable", 1.0), options.get("undesirable", 1.0))
+    losses = weights * unpaired.unpaired_loss(h, good, beta=options["beta"], drift=drift)
+    assert options["beta"] * h[good].mean().item() == pytest.approx(case["metrics"]["rewards/chosen"], rel=1e-10)
+    check(case, logprobs, losses.mean())
+
+
+@pytest.mark.parametrize("case", ALONE["gkd"], ids=lambda case: f"{case['mix']} {case['temperature']}")
+def test_divergences_from_a_teacher(case):
+    student, teacher = (torch.tensor(case[name], dtype=torch.float64) for name in ("student", "teacher"))
+    student.requires_grad_()
+    found = distill.divergence(student / case["temperature"], teacher / case["temperature"], mix=case["mix"])
+    loss = found[torch.tensor(case["counted"])].mean()
+    loss.backward()
+    torch.testing.assert_close(loss.detach(), torch.tensor(case["loss"], dtype=torch.float64), **EXACT)
+    torch.testing.assert_close(student.grad, torch.tensor(case["gradient"], dtype=torch.float64), **EXACT)
 
 
 def test_likelihood_of_completions():

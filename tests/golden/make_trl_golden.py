@@ -18,7 +18,10 @@ from types import SimpleNamespace
 import tiny
 import torch
 import trl
-from trl.trainer import dpo_trainer, grpo_trainer, reward_trainer, rloo_trainer, sft_trainer
+from trl.experimental.cpo.cpo_trainer import CPOTrainer
+from trl.experimental.gkd.gkd_trainer import GKDTrainer
+from trl.experimental.orpo.orpo_trainer import ORPOTrainer
+from trl.trainer import dpo_trainer, grpo_trainer, kto_trainer, reward_trainer, rloo_trainer, sft_trainer
 from trl.trainer.utils import add_fused_lm_head
 
 HERE = Path(__file__).parent
@@ -317,6 +320,134 @@ def dpo_case(options: Numbers, seed: int) -> Numbers:
     return {"options": options, **plain(data), "loss": total.item(), "gradient": flat.grad.tolist(), "metrics": means}
 
 
+ALONE = {
+    "simpo": {"loss": "simpo", "beta": 2.0, "margin": 0.5},
+    "simpo_smoothed": {"loss": "simpo", "beta": 2.0, "margin": 1.0, "smoothing": 0.1},
+    "simpo_imitating": {"loss": "simpo", "beta": 2.0, "margin": 0.5, "likelihood": 0.7},
+    "orpo": {"loss": "orpo", "beta": 0.1},
+    "orpo_heavy": {"loss": "orpo", "beta": 1.5},
+}
+
+
+class Binary:
+    """A model of two tokens, the first of which has the given log-probabilities behind a prompt of one token."""
+
+    def __call__(self, ids: torch.Tensor, **_: object) -> SimpleNamespace:
+        return SimpleNamespace(logits=self.logits)
+
+    def __init__(self, logprobs: torch.Tensor) -> None:
+        first = torch.cat(
+            [logprobs, torch.full_like(logprobs[:, :1], -1.0)], dim=1
+        )  # what follows the last is not read
+        self.logits = torch.stack([first, torch.log(-torch.expm1(first))], dim=2)
+
+
+def alone_case(options: Numbers, seed: int) -> Numbers:
+    """Even rows were chosen, odd rows rejected. TRL's ORPO rounds to single precision, which is kept from it here."""
+    data = draw(seed)
+    flat = data["logprobs"].clone().requires_grad_()
+    order = torch.tensor([0, 2, 4, 1, 3, 5])
+    kind = ORPOTrainer if options["loss"] == "orpo" else CPOTrainer
+    trainer = SimpleNamespace(
+        beta=options["beta"], loss_type="simpo", simpo_gamma=options.get("margin", 0.0), alpha=0.0, aux_loss_enabled=False,
+        label_smoothing=options.get("smoothing", 0.0), cpo_alpha=options.get("likelihood", 0.0), is_encoder_decoder=False,
+        padding_value=0, pad_token_id=0, accelerator=accelerator(), get_batch_logps=kind.get_batch_logps,
+    )  # fmt: skip
+    for name in ("concatenated_forward", "odds_ratio_loss" if kind is ORPOTrainer else "cpo_loss"):
+        setattr(trainer, name, getattr(kind, name).__get__(trainer))
+    logprobs = torch.where(mask()[order].bool(), padded(flat)[order], torch.tensor(-1.0))
+    valid = torch.cat([torch.ones(len(order), 1, dtype=torch.int64), mask()[order]], dim=1)
+    labels = torch.cat([torch.full((len(order), 1), -100), torch.where(mask()[order].bool(), 0, -100)], dim=1)
+    batch = {
+        "concatenated_input_ids": torch.zeros_like(valid),
+        "concatenated_attention_mask": valid,
+        "concatenated_labels": labels,
+    }
+    trainer.concatenated_inputs = lambda *_, **__: batch
+    single = torch.Tensor.float
+    torch.Tensor.float = torch.Tensor.double
+    loss, metrics = kind.get_batch_loss_metrics(trainer, Binary(logprobs), {"chosen_labels": labels[:3]})
+    torch.Tensor.float = single
+    loss.backward()
+    metrics = {name: metrics[name] for name in (*METRICS, "nll_loss")}
+    return {"options": options, **plain(data), "loss": loss.item(), "gradient": flat.grad.tolist(), "metrics": metrics}
+
+
+KTO = {
+    "kto": {"drift": True, "beta": 0.5},
+    "kto_weighted": {"drift": True, "beta": 0.5, "desirable": 1.5, "undesirable": 0.5},
+    "kto_no_drift": {"drift": True, "beta": 0.5, "closer": True},
+    "apo_zero": {"drift": False, "beta": 0.5},
+}
+GOOD = (True, False, True, True, False, False)
+
+
+class InTurn:
+    """Returns one output after the other."""
+
+    def __init__(self, *outputs: SimpleNamespace) -> None:
+        self.outputs, self.training = list(outputs), True
+
+    def __call__(self, **_: object) -> SimpleNamespace:
+        return self.outputs.pop(0)
+
+
+def kto_case(options: Numbers, seed: int) -> Numbers:
+    """The drift is measured on log-probabilities of their own; with `closer` it would be below 0."""
+    data, other = draw(seed), draw(seed + 50)
+    flat, valid = data["logprobs"].clone().requires_grad_(), mask()
+    ahead = (-1 if options.get("closer") else 1) * other["entropy"] / 4
+    moved = {"kl": other["logprobs"], "kl_reference": other["logprobs"] - ahead}
+    kl, kl_reference = (outputs_of(padded(one) * valid, valid) for one in moved.values())
+    turns = (
+        (kl, outputs_of(padded(flat) * valid, valid)),
+        (kl_reference, outputs_of(padded(data["reference"]) * valid, valid)),
+    )
+    policy, reference = (InTurn(*(turn if options["drift"] else turn[1:])) for turn in turns)
+    kto_trainer.disable_gradient_checkpointing = lambda *_: torch.no_grad()
+    kto_trainer.is_peft_model = lambda _: False
+    trainer = SimpleNamespace(
+        model=SimpleNamespace(training=True), ref_model=reference, accelerator=accelerator(), aux_loss_enabled=False,
+        calculate_KL=options["drift"], precompute_ref_logps=False, args=SimpleNamespace(gradient_checkpointing_kwargs=None),
+        loss_type="kto" if options["drift"] else "apo_zero_unpaired", beta=options["beta"], _tp_size=1,
+        desirable_weight=options.get("desirable", 1.0), undesirable_weight=options.get("undesirable", 1.0),
+        _metrics=defaultdict(lambda: defaultdict(list)), _total_train_tokens=0,
+    )  # fmt: skip
+    trainer._compute_kl_logps = kto_trainer.KTOTrainer._compute_kl_logps.__get__(trainer)
+    completion_mask = torch.cat([torch.zeros(len(valid), 1, dtype=torch.int64), valid], dim=1)
+    ids = {"input_ids": torch.zeros_like(completion_mask), "attention_mask": torch.ones_like(completion_mask), "completion_mask": completion_mask}  # fmt: skip
+    inputs = {**ids, **{f"KL_{name}": value for name, value in ids.items()}, "label": torch.tensor(GOOD)}
+    loss = kto_trainer.KTOTrainer._compute_loss(trainer, policy, inputs, return_outputs=False)
+    loss.backward()
+    names = ("kl", "rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected")
+    metrics = {name: trainer._metrics["train"][name][0] for name in names}
+    case = {
+        "options": options,
+        **plain(data | moved),
+        "good": GOOD,
+        "loss": loss.item(),
+        "gradient": flat.grad.tolist(),
+    }
+    return {**case, "metrics": metrics}
+
+
+def gkd_case(mix: float, temperature: float) -> Numbers:
+    """Logits of a vocabulary of 4, and labels that leave two tokens out."""
+    random = torch.Generator().manual_seed(180)
+    student, teacher = (3 * torch.randn(1, 6, 4, generator=random) for _ in range(2))
+    student.requires_grad_()
+    labels = torch.tensor([[-100, 1, 2, -100, 0, 3]])
+    loss = GKDTrainer.generalized_jsd_loss(student, teacher, labels=labels, beta=mix, temperature=temperature)
+    loss.backward()
+    case = {"mix": mix, "temperature": temperature, "counted": (labels != -100)[0].tolist(), "loss": loss.item()}
+    return {
+        **case,
+        "student": student[0].tolist(),
+        "teacher": teacher[0].tolist(),
+        "gradient": student.grad[0].tolist(),
+    }
+
+
 def sft_trainer_like() -> SimpleNamespace:
     return SimpleNamespace(
         model=SimpleNamespace(training=True), aux_loss_enabled=False, accelerator=accelerator(), compute_loss_func=None,
@@ -407,6 +538,10 @@ def main() -> None:
     write("trl_advantages.json", {**shape, "cases": advantage_cases()})
     pairs = {name: dpo_case(options, 70 + n) for n, (name, options) in enumerate(DPO.items())}
     write("trl_direct.json", {**shape, "dpo": pairs, "sft": sft_case(80), "reward": [reward_case(o) for o in REWARD]})
+    alone = {name: alone_case(options, 160 + n) for n, (name, options) in enumerate(ALONE.items())}
+    single = {name: kto_case(options, 170 + n) for n, (name, options) in enumerate(KTO.items())}
+    taught = [gkd_case(mix, temperature) for mix in (0.0, 0.1, 0.5, 1.0) for temperature in (1.0, 1.7)]
+    write("trl_alone.json", {**shape, "alone": alone, "kto": single, "gkd": taught})
     torch.set_default_dtype(torch.float32)
     cases = [
         end_to_end(options, with_adapter=it)

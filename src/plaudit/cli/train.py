@@ -27,6 +27,7 @@ SHOWN = (
     "kl",
     "reward",
     "objective/scores",
+    "divergence",
     "rewards/accuracies",
     "mean_token_accuracy",
     "entropy",
@@ -54,13 +55,23 @@ STAGES = {
     "ppo": Stage(training.PPOTraining, lambda given, each: training.train_ppo(given, each, prompts)),
     "group": Stage(training.GroupTraining, lambda given, each: training.train_group(given, each, prompts), with_preset),
     "direct": Stage(training.DirectTraining, training.train_direct),
+    "unpaired": Stage(training.UnpairedTraining, training.train_unpaired),
+    "offline": Stage(training.OfflineTraining, training.train_offline),
+    "distill": Stage(training.DistillTraining, lambda given, each: training.train_distill(given, each, prompts)),
+    "online": Stage(training.OnlineTraining, lambda given, each: training.train_online(given, each, prompts)),
+    "rest": Stage(training.RestTraining, lambda given, each: training.train_rest(given, each, prompts)),
 }
 USAGE = f"""usage: plaudit train {{{",".join(STAGES)}}} [FILE.toml] --out DIRECTORY --model.path DIRECTORY ...
        plaudit train show DIRECTORY [--rollout N]
 
 sft      learn to write what people wrote (demonstrations in a store)
 reward   fit a reward model to every kind of feedback in a store
-direct   learn from comparisons without a reward model (DPO, IPO, ...)
+direct   learn from comparisons without a reward model (DPO, IPO, SimPO, ORPO, ...)
+unpaired learn from single answers found good or bad, without a reward model (KTO)
+offline  learn from logged answers with scores, without sampling (AWR, importance weights)
+distill  learn to say next what a teacher would, on the student's own answers (GKD)
+online   learn from the policy's own answers, ordered by a reward (online DPO)
+rest     imitate the best of the policy's own answers (rejection sampling, ReST)
 group    optimise against a reward: GRPO, Dr. GRPO, DAPO, RLOO, REINFORCE++, GSPO, CISPO (--preset)
 ppo      optimise against a reward with a critic
 show     print what the policy of `group` or `ppo` wrote in a rollout, and what each completion was worth

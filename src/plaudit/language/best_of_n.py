@@ -15,7 +15,7 @@ alignment.step(found.pairs().batch)    # or from the best and the worst
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +25,7 @@ from plaudit.engine.batch import Batch
 from plaudit.engine.sampling import Rollout, Sampler, Sampling
 from plaudit.errors import ConfigError, LearningError
 from plaudit.language.experience import Prompts, Score, about_completions, checked, chosen
+from plaudit.ops.scores import without_end
 
 
 def kl_bound(n: int) -> float:
@@ -68,6 +69,10 @@ class Candidates:
         together = Batch(tuple(batch.prompts[best // self.n] for best, _ in pairs), groups)
         return Rollout(together, logprobs, self.rollout.finished[rows])
 
+    def telling(self) -> int:
+        """Prompts with completions whose scores differ."""
+        return len(self._apart())
+
     def _apart(self) -> list[tuple[int, int]]:
         """Rows of the best and the worst with a score."""
         known = (~self.scores.view(-1, self.n).isnan()).sum(dim=1)
@@ -104,6 +109,16 @@ class Candidates:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What is told of candidates that were learned from."""
+
+    number: int
+    """of the round, from 1"""
+    candidates: Candidates
+    metrics: Mapping[str, float]
+
+
 def sample(
     sampler: Sampler, prompts: Prompts, score: Score, *, n: int, sampling: Sampling, seed: int
 ) -> Candidates:  # fmt: skip
@@ -117,6 +132,15 @@ def sample(
         raise ConfigError("There is no best of none", got=n, expected="n >= 1")
     rollout = sampler.generate(prompts, samples=n, sampling=sampling, seed=seed)
     return Candidates(rollout, checked(score(rollout), rollout.batch), n)
+
+
+def fined(score: Score, penalty: float) -> Score:
+    """The same score, less `penalty` for completions that did not end by themselves."""
+
+    def found(rollout: Rollout) -> Tensor:
+        return without_end(checked(score(rollout), rollout.batch), rollout.finished.cpu(), penalty=penalty)
+
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import assert_never
 
@@ -26,6 +27,7 @@ from torch import Tensor
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.sampling import Rollout, Sampler, Sampling
+from plaudit.errors import ConfigError
 from plaudit.language.experience import (
     Experience,
     Piece,
@@ -52,10 +54,12 @@ from plaudit.language.experience import (
 )
 from plaudit.language.group_config import Baseline, GroupConfig, Paid
 from plaudit.language.group_loss import group_loss
+from plaudit.language.mixture import Mixture, mixed
+from plaudit.language.process import Process, earned_by
 from plaudit.language.update import Update, keep, named, resume
-from plaudit.ops.advantages import from_group_means, groups_of, leave_one_out, reinforce_plus_plus
+from plaudit.ops.advantages import from_group_means, from_steps, groups_of, leave_one_out, reinforce_plus_plus
 from plaudit.ops.kl import Controller, Estimator, estimate
-from plaudit.ops.scores import clipped, informative, overlong, token_rewards, without_end
+from plaudit.ops.scores import clipped, in_steps, informative, overlong, token_rewards, without_end
 from plaudit.ops.tokens import segment_sum, totals
 from plaudit.run.seeds import derive
 
@@ -75,6 +79,8 @@ class Group:
             before is part of what the policy begins with: give a view of a frozen copy of it.
         sampler: what completes prompts, if not the model itself; its log-probabilities may differ from the model's, see
             `GroupConfig.correction`.
+        mixture: examples that are imitated in every step, beside what the reward teaches.
+        process: what of scores is earned on the way (`plaudit.language.process`), for the baselines `group` and `whitened`.
 
     Attributes:
         rollouts: learned from so far.
@@ -82,7 +88,8 @@ class Group:
         controller: the price of a nat.
         update: the optimiser.
 
-    Raises ConfigError if `kl` has a price and the policy no adapter: it would be compared with itself.
+    Raises ConfigError if `kl` has a price and the policy no adapter: it would be compared with itself; or for a process with
+    another baseline.
     """
 
     def __init__(
@@ -93,14 +100,25 @@ class Group:
         *,
         reference: LanguageModel | None = None,
         sampler: Sampler | None = None,
+        mixture: Mixture | None = None,
+        process: Process | None = None,
     ) -> None:
-        self.model, self.config, self.seed = model, config, seed
+        if process is not None and config.baseline not in (Baseline.GROUP, Baseline.WHITENED):
+            raise ConfigError(
+                "Steps have nothing to be compared with",
+                got=f"baseline {config.baseline.value}",
+                expected="group or whitened",
+            )
+        self.process = process
+        self.model, self.config, self.seed, self.mixture = model, config, seed, mixture
         self.reference = reference_of(model, reference, needed=config.kl > 0)
         self.sampler = model if sampler is None else sampler
         self.rollouts, self.asked = 0, 0
         self.controller = Controller(config.kl, config.kl_target or math.inf, config.kl_horizon)
         steps = config.steps * config.epochs * config.minibatches
-        self.update = Update(model.parameters(), config.update, steps=steps, training=named(config, seed))
+        self.update = Update(
+            model.parameters(), config.update, steps=steps, training=named(config, seed, *mixed(mixture))
+        )
 
     def collect(self, prompts: Prompts, score: Score) -> Asked:
         """Ask the next prompts, and more in place of those whose scores are all the same, as often as `redraws` says.
@@ -159,7 +177,10 @@ class Group:
             correction = corrected(old, rollout, config.correction)
             metrics |= about_sampler(old, rollout, correction)
         price = self.controller.coefficient if paid else 0.0
-        advantages = self._advantages(rewards, price * distance, batch, weights)
+        earned = None if self.process is None else earned_by(self.process, rollout)
+        if earned is not None:
+            metrics["rewards/steps"] = float((~earned.isnan()).double().sum() / len(batch))
+        advantages = self._advantages(rewards, earned, price * distance, batch, weights)
         old = None if config.single else old
         return Experience(rollout, scores, rewards, advantages, weights, old, reference, metrics, correction)
 
@@ -180,18 +201,22 @@ class Group:
             scores = scores + overlong(rollout.batch.lengths.double(), longest=config.max_tokens, buffer=buffer)
         return without_end(scores, rollout.finished.cpu(), penalty=config.missing_end)
 
-    def _advantages(self, rewards: Tensor, costs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """[T] from what completions are paid [N], less what their tokens cost [T]."""
-        row = batch.row
+    def _advantages(
+        self, rewards: Tensor, earned: Tensor | None, costs: Tensor, batch: Batch, weights: Tensor
+    ) -> Tensor:  # fmt: skip
+        """[T] from what completions are paid [N], of that what was earned on the way [T], less what their tokens cost [T]."""
+        row, scale = batch.row, self.config.scale
         match self.config.baseline:
             case Baseline.GROUP:
                 whole = rewards - segment_sum(costs, row, len(batch))
-                return from_group_means(whole, batch.group, scale=self.config.scale)[row]
+                if earned is not None:
+                    return from_steps(in_steps(whole, earned, batch.lengths), batch.lengths, batch.group, scale=scale)
+                return from_group_means(whole, batch.group, scale=scale)[row]
             case Baseline.OTHERS:
                 whole = rewards - segment_sum(costs, row, len(batch))
                 return leave_one_out(whole, batch.group)[row]
             case Baseline.WHITENED:
-                tokens = token_rewards(rewards, costs, batch.lengths, beta=1.0)
+                tokens = token_rewards(rewards, costs, batch.lengths, beta=1.0, earned=earned)
                 return reinforce_plus_plus(tokens, batch.lengths, weights=weights)
             case Baseline.GROUP_WHITENED:
                 tokens = token_rewards(rewards, costs, batch.lengths, beta=1.0)
@@ -215,7 +240,10 @@ class Group:
                 names=(self.rollouts, epoch),
                 max_tokens=config.update.tokens(self.model.device),
             ):
-                moved.append(self.update.step(self._shares(experience, step, sums)))
+                shares = self._shares(experience, step, sums)
+                if self.mixture is not None:
+                    shares = chain(shares, self.mixture.shares(self.model, self.update, sums))
+                moved.append(self.update.step(shares))
         metrics = {"kl_coef": self.controller.coefficient, **experience.metrics, **mean_of(moved)}
         metrics |= sums.means(max(1, len(moved)))
         if config.kl_target is not None:

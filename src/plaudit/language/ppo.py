@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -50,8 +51,10 @@ from plaudit.language.experience import (
     scored,
     write_facts,
 )
+from plaudit.language.mixture import Mixture, mixed
 from plaudit.language.ppo_config import PPOConfig
 from plaudit.language.ppo_loss import critic_loss, policy_loss
+from plaudit.language.process import Process, earned_by
 from plaudit.language.update import Update, keep, named, parts, resume
 from plaudit.ops.advantages import gae, whiten
 from plaudit.ops.kl import Controller, Estimator, estimate
@@ -72,6 +75,8 @@ class PPO:
         reference: what the policy is held close to; by default the model without its adapter. An adapter that was trained
             before is part of what the policy begins with: give a view of a frozen copy of it.
         sampler: what completes prompts, if not the model itself.
+        mixture: examples that the policy imitates in every step, beside what the reward teaches.
+        process: what of scores is earned on the way (`plaudit.language.process`).
 
     Attributes:
         rollouts: learned from so far.
@@ -92,18 +97,21 @@ class PPO:
         *,
         reference: LanguageModel | None = None,
         sampler: Sampler | None = None,
+        mixture: Mixture | None = None,
+        process: Process | None = None,
     ) -> None:
         if {id(one) for one in model.parameters()} & {id(one) for one in critic.parameters()}:
             raise ConfigError(
                 "Policy and critic would pull at the same weights", got="shared parameters", expected="an adapter for each"
             )  # fmt: skip
-        self.model, self.critic, self.config, self.seed = model, critic, config, seed
+        self.model, self.critic, self.config, self.seed, self.mixture = model, critic, config, seed, mixture
+        self.process = process
         self.reference = reference_of(model, reference, needed=True)
         self.sampler = model if sampler is None else sampler
         self.rollouts = 0
         self.controller = Controller(config.kl, config.kl_target or math.inf, config.kl_horizon)
         self.scale = RunningScale()
-        each, name = config.epochs * config.minibatches, named(config, seed)
+        each, name = config.epochs * config.minibatches, named(config, seed, *mixed(mixture))
         steps = each * max(1, config.steps - config.critic_warmup)
         self.update = Update(model.parameters(), config.update, steps=steps, training=name)
         self.critic_update = Update(critic.parameters(), config.critic_update, steps=each * config.steps, training=name)
@@ -131,7 +139,8 @@ class PPO:
         values = self._values(batch)
         weights = (~rewards.isnan()).double()[batch.row]
         distance = estimate(old, reference, Estimator.K1).double()
-        paid = token_rewards(rewards, distance, batch.lengths, beta=self.controller.coefficient)
+        earned = None if self.process is None else earned_by(self.process, rollout)
+        paid = token_rewards(rewards, distance, batch.lengths, beta=self.controller.coefficient, earned=earned)
         if config.whiten_rewards:
             paid = whiten(paid, weights=weights, shift=False)
         advantages = gae(paid, values.double(), batch.lengths, trace=config.trace, discount=config.discount)
@@ -149,6 +158,8 @@ class PPO:
         metrics["objective/entropy"] = float(per(-old.double()))
         metrics["val/num_eos_tokens"] = float(rollout.finished.sum())
         metrics["critic/vf_explained_var"] = float(explained_variance(found[known], returns[known]))
+        if earned is not None:
+            metrics["rewards/steps"] = float((~earned.isnan()).double().sum() / len(batch))
         before = None if config.single else old
         return Experience(
             rollout, scores, rewards, whitened, weights, before, reference, metrics, correction, values, returns
@@ -200,7 +211,10 @@ class PPO:
             names, tokens = (self.rollouts, epoch), config.update.tokens(self.model.device)
             for step in pieces(experience, config.minibatches, self.seed, names=names, max_tokens=tokens):
                 if self.rollouts >= config.critic_warmup:
-                    moved.append(self.update.step(self._policy_shares(experience, step, sums)))
+                    shares = self._policy_shares(experience, step, sums)
+                    if self.mixture is not None:
+                        shares = chain(shares, self.mixture.shares(self.model, self.update, sums))
+                    moved.append(self.update.step(shares))
                 valued.append(self.critic_update.step(self._value_shares(experience, step, sums)))
         metrics = {**experience.metrics, **sums.means(max(1, len(valued)))}
         metrics |= {_NAMES.get(name, f"policy/{name}"): value for name, value in mean_of(moved).items()}

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from plaudit.engine.batch import Batch
 from plaudit.engine.model import LanguageModel
-from plaudit.engine.text import Tokeniser
+from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError
 from plaudit.language.texts import Example, fitting
-from plaudit.language.update import Update, UpdateConfig, keep, named, parts, resume, rows_of_step
+from plaudit.language.update import Update, UpdateConfig, go_on, named, parts, rows_of_step
 from plaudit.ops.tokens import negative_log_likelihood, totals
-from plaudit.run.monitor import Monitor, Signal, Unwatched
+from plaudit.run.monitor import Monitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +98,24 @@ def train(
         folder: for checkpoints.
         monitor: is told the metrics of each step, and may stop.
     """
-    watching = Unwatched() if monitor is None else monitor
+    rows, weights = rows_to_imitate(model, examples, config.max_length)
+    listed = [[row.prompt, row.completions[0], weight] for row, weight in zip(rows, weights.tolist(), strict=True)]
+    stage = Sft(model, config, training=named(config, seed, listed))
+
+    def step() -> dict[str, float]:
+        drawn = rows_of_step(stage.update.done, config.batch_size, count=len(rows), seed=seed, name="sft")
+        batch = Batch.of([rows[place].prompt for place in drawn], [rows[place].completions for place in drawn])
+        return stage.step(batch, weights=weights[drawn])
+
+    go_on(stage.update, step, every=config.checkpoint_every, folder=folder, monitor=monitor)
+    return stage
+
+
+def rows_to_imitate(model: LanguageModel, examples: Sequence[Example], max_length: int) -> tuple[list[Group], Tensor]:
+    """Examples as tokens, every turn of the assistant by itself, and [N] how much each counts; without those that are too long."""
     words = Tokeniser(model.tokenizer)
     every = [
         (group, example.weight) for example in examples for group in words.turns(example.prompt, example.completion)
     ]
-    kept = fitting([group for group, _ in every], min(config.max_length, model.context))
-    rows, weights = [every[place][0] for place in kept], torch.tensor([every[place][1] for place in kept])
-    listed = [[row.prompt, row.completions[0], weight] for row, weight in zip(rows, weights.tolist(), strict=True)]
-    stage = Sft(model, config, training=named(config, seed, listed))
-    if folder is not None:
-        resume(stage.update, folder)
-    while stage.update.done < config.steps:
-        drawn = rows_of_step(stage.update.done, config.batch_size, count=len(rows), seed=seed, name="sft")
-        batch = Batch.of([rows[place].prompt for place in drawn], [rows[place].completions for place in drawn])
-        metrics = stage.step(batch, weights=weights[drawn])
-        if folder is not None and stage.update.due(config.checkpoint_every):
-            keep(stage.update, folder)
-        if watching.report(1, metrics) is Signal.STOP:
-            break
-    return stage
+    kept = fitting([group for group, _ in every], min(max_length, model.context))
+    return [every[place][0] for place in kept], torch.tensor([every[place][1] for place in kept])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.text import Group, Tokeniser
 from plaudit.errors import ConfigError, LearningError, RecordError
-from plaudit.records import Choice, Comparison, Demonstration, Feedback, Message, Query, Text, TextSegment
+from plaudit.records import Choice, Comparison, Demonstration, Feedback, Message, Query, Rating, Text, TextSegment
 from plaudit.reward.texts import TextStore
 from plaudit.worlds.prompts import Prompt
 
@@ -71,6 +71,24 @@ def asked_by_user(read: Read) -> Read:
     return prompts
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A prompt with an answer that was found good or bad."""
+
+    prompt: Text
+    completion: Text
+    good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A prompt with an answer that was given to it, and how good it was found, in any unit."""
+
+    prompt: Text
+    completion: Text
+    score: float
+
+
 def demonstrated(answers: Sequence[Feedback], store: TextStore) -> list[Example]:
     """What people wrote when they were asked to show how it is done; skips are left out."""
     shown = [answer.segment for answer in answers if isinstance(answer, Demonstration) and answer.segment is not None]
@@ -95,6 +113,43 @@ def preferred(answers: Sequence[Feedback], store: TextStore) -> list[Pair]:
     said = [pair for pair in found if all(texts[name].characters for name in pair)]
     _tell_empty(len(found) - len(said), "comparisons")
     return [_pair(texts[chosen], texts[rejected]) for chosen, rejected in said]
+
+
+def judged(answers: Sequence[Feedback], store: TextStore, *, pairs: bool = True) -> list[Verdict]:
+    """Answers that people found good or bad, one verdict for each time that somebody said so.
+
+    A rating above the middle of its scale is good, one below it bad; those in the middle, skips and ratings of one aspect
+    are left out. Of a comparison the preferred answer is good and the other bad, unless `pairs` is False.
+    """
+    queries = {query.id: query for query in store.queries()}
+    found: list[tuple[str, bool]] = []
+    for answer in answers:
+        if isinstance(answer, Rating) and answer.value is not None and queries[answer.query].aspect is None:
+            above = 2 * answer.value - (answer.levels - 1)
+            found += [(queries[answer.query].segments[0], above > 0)] if above else []
+    texts = store.texts(sorted({name for name, _ in found}))
+    said = [(texts[name], good) for name, good in found if texts[name].characters]
+    _tell_empty(len(found) - len(said), "ratings")
+    verdicts = [Verdict(text.prompt, text.completion, good) for text, good in said]
+    for pair in preferred(answers, store) if pairs else ():
+        verdicts += [Verdict(pair.prompt, pair.chosen, True), Verdict(pair.prompt, pair.rejected, False)]
+    return verdicts
+
+
+def rated(answers: Sequence[Feedback], store: TextStore) -> list[Logged]:
+    """Answers with their mean rating, from 0 for the lowest grade to 1 for the highest; in the order in which they were rated.
+
+    Skips and ratings of one aspect are left out.
+    """
+    queries = {query.id: query for query in store.queries()}
+    found: dict[str, list[float]] = {}
+    for answer in answers:
+        if isinstance(answer, Rating) and answer.value is not None and queries[answer.query].aspect is None:
+            found.setdefault(queries[answer.query].segments[0], []).append(answer.value / (answer.levels - 1))
+    texts = store.texts(list(found))
+    said = {name: grades for name, grades in found.items() if texts[name].characters}
+    _tell_empty(len(found) - len(said), "rated texts")
+    return [Logged(texts[n].prompt, texts[n].completion, sum(grades) / len(grades)) for n, grades in said.items()]
 
 
 def _tell_empty(count: int, what: str) -> None:

@@ -10,129 +10,52 @@ import json
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from plaudit.engine.gemm import Gemm, probe
-from plaudit.engine.load import Dtype, LoraConfig, ModelConfig, add_lora, load
+from plaudit.engine.load import Dtype, ModelConfig, add_lora, load
+from plaudit.engine.load import LoraConfig as LoraConfig
 from plaudit.engine.model import LanguageModel
 from plaudit.engine.quiet import quiet
+from plaudit.engine.text import Group
 from plaudit.errors import ConfigError, RunError
-from plaudit.language import direct, group, ppo, rollouts, sft
+from plaudit.language import direct, distill, group, offline, online, ppo, rest, rollouts, sft, unpaired
+from plaudit.language.best_of_n import Learned
 from plaudit.language.critic import Critic, paid_by
 from plaudit.language.experience import Told
-from plaudit.language.group_config import PRESET, GroupConfig
 from plaudit.language.guard import TextGuard
-from plaudit.language.guarded import TextGuardConfig, guarding
+from plaudit.language.guarded import guarding
 from plaudit.language.memory import enough_memory
-from plaudit.language.ppo_config import PPOConfig
-from plaudit.language.reward import RewardFitting, TextRewardConfig
+from plaudit.language.mixture import Mixture
+from plaudit.language.process import by_sentence
+from plaudit.language.reward import RewardFitting
 from plaudit.language.scorer import TextReward, export
-from plaudit.language.texts import Asked, AsUser, Read, asked_by_user, demonstrated, preferred
+from plaudit.language.texts import Asked, AsUser, Logged, Read, asked_by_user, demonstrated, judged, preferred, rated
+from plaudit.language.training_config import (
+    DirectTraining,
+    DistillTraining,
+    GroupTraining,
+    OfflineTraining,
+    OnlineTraining,
+    PPOTraining,
+    RestTraining,
+    RewardTraining,
+    SftTraining,
+    Training,
+    UnpairedTraining,
+)
 from plaudit.language.update import done_at, keep, lasting, resume
-from plaudit.ops.aggregate import AggregateConfig
+from plaudit.ops.direct import Alone
 from plaudit.records.codec import canonical_json, to_json
 from plaudit.reward.texts import TextStore
 from plaudit.run.directory import RunDirectory, writing
 from plaudit.run.monitor import Signal
-from plaudit.run.sinks import Sinks, Tool
+from plaudit.run.sinks import Sinks
 from plaudit.store.store import Store
 
 SETTINGS, DATA = "settings.json", "data.json"
 """files of a training's folder: what it was asked to do, and what its store held when it began"""
-
-
-def _adapted() -> ModelConfig:
-    return ModelConfig(lora=LoraConfig())
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What every stage of `plaudit train` needs to know."""
-
-    out: str
-    """folder of the training; it goes on where it stopped if it is there already"""
-    model: ModelConfig = field(default_factory=_adapted)
-    """the language model; a directory with an adapter is taken with the adapter merged in"""
-    seed: int = 0
-    """of everything random"""
-    threads: int | None = None
-    """of a product; none: as many as a probe finds fastest, which is then kept"""
-    as_user: bool = False
-    """take plain prompts as what a user says, and plain completions as the assistant's turn: for a model to chat with"""
-    log: tuple[Tool, ...] = ()
-    """tools that metrics also go to: tensorboard, wandb, mlflow, trackio"""
-
-
-@dataclass(frozen=True, slots=True)
-class SftTraining(Training):
-    """Learn to write what people wrote: demonstrations in a store (`plaudit import` makes one)."""
-
-    store: str = ""
-    """directory of a run or of imports"""
-    sft: sft.SftConfig = field(default_factory=sft.SftConfig)
-    """the stage"""
-
-
-@dataclass(frozen=True, slots=True)
-class DirectTraining(Training):
-    """Learn from comparisons without a reward model: DPO and its kin."""
-
-    store: str = ""
-    """directory of a run or of imports"""
-    direct: direct.DirectConfig = field(default_factory=direct.DirectConfig)
-    """the stage"""
-
-
-@dataclass(frozen=True, slots=True)
-class RewardTraining(Training):
-    """Fit a reward model to every kind of feedback in a store."""
-
-    store: str = ""
-    """directory of a run or of imports"""
-    reward: TextRewardConfig = field(default_factory=TextRewardConfig)
-    """the stage"""
-    checkpoint_every: int = 50
-    """steps between checkpoints"""
-    classifier: bool = True
-    """also write `classifier/`: a sequence classifier that Transformers, TRL and RewardBench load, adapters merged in"""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupTraining(Training):
-    """Optimise against a reward, completions of a prompt compared with each other: GRPO, RLOO and their kin."""
-
-    prompts: tuple[str, ...] = ()
-    """files of prompts: .jsonl, .json, .csv, .parquet"""
-    reward: str = ""
-    """folder of a reward: `model` in the folder of `plaudit train reward`"""
-    preset: str = PRESET
-    """published algorithm whose settings hold where `group` does not say otherwise: grpo, dr-grpo, dapo, rloo, reinforce++,
-    reinforce++-baseline, gspo, cispo"""
-    group: GroupConfig = field(default_factory=GroupConfig)
-    """the stage"""
-    aggregate: AggregateConfig | None = None
-    """how the reward's members become one number; none: their mean"""
-    guard: TextGuardConfig | None = None
-    """have the policy judged while it trains; none: nobody looks"""
-
-
-@dataclass(frozen=True, slots=True)
-class PPOTraining(Training):
-    """Optimise against a reward with a critic that begins as the reward: policy, reward, critic and reference."""
-
-    prompts: tuple[str, ...] = ()
-    """files of prompts: .jsonl, .json, .csv, .parquet"""
-    reward: str = ""
-    """folder of a reward: `model` in the folder of `plaudit train reward`"""
-    ppo: PPOConfig = field(default_factory=PPOConfig)
-    """the stage"""
-    aggregate: AggregateConfig | None = None
-    """how the reward's members become one number; none: their mean"""
-    guard: TextGuardConfig | None = None
-    """have the policy judged while it trains; none: nobody looks"""
-
-
 Each = Callable[[int, int, Mapping[str, float]], None]
 """told the number of a step, how many there are, and its metrics"""
 
@@ -153,10 +76,50 @@ def train_direct(given: DirectTraining, each: Each) -> Path:
     with _begun(given) as (model, sinks):
         with _store(given.store) as store:
             pairs = preferred([answer for _, answer in store.feedback()], _texts(given, store))
-        root, reference = _root(given), _reference(given, model)
+        root = _root(given)
+        reference = None if isinstance(given.direct.loss, Alone) else _reference(given, model)
         watched = _Watched(sinks, given.direct.steps, each, done_at(root))
         direct.train(model, pairs, given.direct, seed=given.seed, reference=reference, folder=root, monitor=watched)
         return _finish(given, model.save)
+
+
+def train_unpaired(given: UnpairedTraining, each: Each) -> Path:
+    """Alignment from answers found good or bad. Returns the folder of the model."""
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            answers = [answer for _, answer in store.feedback()]
+            verdicts = judged(answers, _texts(given, store), pairs=given.unpaired.pairs)
+        root, reference = _root(given), _reference(given, model)
+        watched = _Watched(sinks, given.unpaired.steps, each, done_at(root))
+        unpaired.train(
+            model, verdicts, given.unpaired, seed=given.seed, reference=reference, folder=root, monitor=watched
+        )  # fmt: skip
+        return _finish(given, model.save)
+
+
+def train_offline(given: OfflineTraining, each: Each) -> Path:
+    """Learning from logged answers with scores. Returns the folder of the model."""
+    with _begun(given) as (model, sinks):
+        with _store(given.store) as store:
+            answers = [answer for _, answer in store.feedback()]
+            texts = _texts(given, store)
+            logged = _scored(_reward(given.reward, model), texts) if given.reward else rated(answers, texts)
+        root = _root(given)
+        weighs = given.offline.weighing is offline.Weighing.IMPORTANCE
+        watched = _Watched(sinks, given.offline.steps, each, done_at(root))
+        offline.train(
+            model, logged, given.offline, seed=given.seed, logger=_reference(given, model) if weighs else None,
+            folder=root, monitor=watched,
+        )  # fmt: skip
+        return _finish(given, model.save)
+
+
+def _scored(reward: TextReward, store: TextStore) -> list[Logged]:
+    """Every text that was asked about, and what the reward makes of it."""
+    names = dict.fromkeys(name for query in store.queries() for name in query.segments)
+    texts = [text for text in store.texts(list(names)).values() if text.characters]
+    scores = reward.judge(texts).mean.tolist()
+    return [Logged(text.prompt, text.completion, score) for text, score in zip(texts, scores, strict=True)]
 
 
 def train_reward(given: RewardTraining, each: Each) -> Path:
@@ -187,7 +150,10 @@ def train_group(given: GroupTraining, each: Each, read: Read) -> Path:
     """A policy gradient on groups. Returns the folder of the model."""
     with _begun(given) as (model, sinks):
         reward = _reward(given.reward, model)
-        stage = group.Group(model, given.group, given.seed, reference=_reference(given, model))
+        stage = group.Group(
+            model, given.group, given.seed, reference=_reference(given, model), mixture=_mixture(given, model),
+            process=by_sentence(reward) if given.sentences else None,
+        )  # fmt: skip
         asked = Asked.of(_read(given, read), given.prompts, [model, reward.model], room=given.group.max_tokens)
         told = _told(given, asked, sinks, given.group.steps, each)
         score = paid_by(reward, given.aggregate)
@@ -202,7 +168,10 @@ def train_ppo(given: PPOTraining, each: Each, read: Read) -> Path:
     with _begun(given) as (model, sinks):
         reward = _reward(given.reward, model)
         critic = Critic.from_reward(reward, _body(Path(given.reward), model, "critic"))
-        stage = ppo.PPO(model, critic, given.ppo, given.seed, reference=_reference(given, model))
+        stage = ppo.PPO(
+            model, critic, given.ppo, given.seed, reference=_reference(given, model), mixture=_mixture(given, model),
+            process=by_sentence(reward) if given.sentences else None,
+        )  # fmt: skip
         asked = Asked.of(_read(given, read), given.prompts, [model, reward.model], room=given.ppo.max_tokens)
         told = _told(given, asked, sinks, given.ppo.steps, each)
         score = paid_by(reward, given.aggregate)
@@ -218,6 +187,61 @@ def _conclude(given: Training, guard: TextGuard | None) -> None:
         path = Path(given.out) / "guard.json"
         with writing(path):
             path.write_bytes(canonical_json(guard.guard.account()) + b"\n")
+
+
+def train_online(given: OnlineTraining, each: Each, read: Read) -> Path:
+    """Online direct alignment. Returns the folder of the model."""
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        stage = online.Online(model, given.online, given.seed, reference=_reference(given, model))
+        asked = Asked.of(_read(given, read), given.prompts, [model, reward.model], room=given.online.max_tokens)
+        told = _learned(sinks, given.online.steps, each)
+        online.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        return _finish(given, model.save)
+
+
+def train_rest(given: RestTraining, each: Each, read: Read) -> Path:
+    """Rejection sampling and ReST. Returns the folder of the model."""
+    with _begun(given) as (model, sinks):
+        reward = _reward(given.reward, model)
+        stage = rest.Rest(model, given.rest, given.seed)
+        asked = Asked.of(_read(given, read), given.prompts, [model, reward.model], room=given.rest.max_tokens)
+        told = _learned(sinks, given.rest.rounds, each)
+        rest.train(stage, asked.ids, paid_by(reward), folder=_root(given), each=told)
+        return _finish(given, model.save)
+
+
+def train_distill(given: DistillTraining, each: Each, read: Read) -> Path:
+    """Distillation. Returns the folder of the student."""
+    with _begun(given) as (model, sinks):
+        if not given.teacher:
+            raise ConfigError("There is no teacher", expected="a directory of Transformers", next_step="give --teacher")
+        stage = distill.Distillation(
+            model, LanguageModel.load(given.teacher, dtype=model.dtype), given.distill, given.seed
+        )
+        prompts: tuple[tuple[int, ...], ...] = ()
+        if given.distill.own > 0:
+            prompts = Asked.of(
+                _read(given, read), given.prompts, [model, stage.teacher], room=given.distill.max_tokens
+            ).ids
+        texts: list[Group] = []
+        if given.distill.own < 1:
+            with _store(given.store) as store:
+                examples = demonstrated([answer for _, answer in store.feedback()], _texts(given, store))
+            texts, _ = sft.rows_to_imitate(model, examples, given.distill.max_length)
+        root = _root(given)
+        watched = _Watched(sinks, given.distill.steps, each, done_at(root))
+        distill.train(stage, prompts, texts, folder=root, monitor=watched)
+        return _finish(given, model.save)
+
+
+def _mixture(given: GroupTraining | PPOTraining, model: LanguageModel) -> Mixture | None:
+    """The demonstrations that are imitated along the way, where there are any."""
+    if not given.examples:
+        return None
+    with _store(given.examples) as store:
+        examples = demonstrated([answer for _, answer in store.feedback()], _texts(given, store))
+    return Mixture(model, examples, given.mixture, given.seed)
 
 
 def _root(given: Training) -> Path:
@@ -250,6 +274,14 @@ def _told(given: Training, asked: Asked, sinks: Sinks, steps: int, each: Each) -
         texts = [asked.words.answer(prompts[prompt].text, row.tolist()) for prompt, row in rows]
         known = rollouts.judged(one.experience)
         rollouts.write(Path(given.out), one.number, rollouts.samples_of(prompts, rollout, texts, known))
+        sinks.tell(one.number, one.metrics)
+        each(one.number, steps, one.metrics)
+
+    return told
+
+
+def _learned(sinks: Sinks, steps: int, each: Each) -> Callable[[Learned], None]:
+    def told(one: Learned) -> None:
         sinks.tell(one.number, one.metrics)
         each(one.number, steps, one.metrics)
 

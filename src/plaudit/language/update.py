@@ -10,7 +10,7 @@ import enum
 import json
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from plaudit.language.memory import enough_memory
 from plaudit.records import canonical_json, digest, to_json
 from plaudit.records.codec import Json
 from plaudit.run.checkpoint import commit, locate, remove_others, replace
+from plaudit.run.monitor import Monitor, Signal, Unwatched
 from plaudit.run.seeds import generator
 
 STATE, ABOUT, LATEST = "update.safetensors", "update.json", "latest"
@@ -235,6 +236,29 @@ def resume(stage: Kept, root: Path) -> None:
     """Go on from the newest checkpoint under `root`, if there is one. Raises IntegrityError if it is damaged."""
     if (root / LATEST).exists():
         stage.load(locate(root, (root / LATEST).read_text()))
+
+
+def go_on(
+    update: Update, step: Callable[[], dict[str, float]], *, every: int, folder: Path | None, monitor: Monitor | None
+) -> None:
+    """Take steps until there were `update.steps`, or the monitor says stop; with a folder, from its newest checkpoint on.
+
+    Args:
+        update: which `step` moves on by one.
+        step: takes the step that `update.done` says is next; returns its metrics.
+        every: steps between checkpoints.
+        folder: for checkpoints.
+        monitor: is told the metrics of each step.
+    """
+    watching = Unwatched() if monitor is None else monitor
+    if folder is not None:
+        resume(update, folder)
+    while update.done < update.steps:
+        metrics = step()
+        if folder is not None and update.due(every):
+            keep(update, folder)
+        if watching.report(1, metrics) is Signal.STOP:
+            break
 
 
 def done_at(root: Path) -> int:

@@ -102,6 +102,20 @@ def leave_one_out(scores: Tensor, group: Tensor, *, standardised: bool = False, 
     return advantages.masked_fill(nothing, 0.0)
 
 
+def from_steps(rewards: Tensor, lengths: Tensor, group: Tensor, *, scale: Scale = Scale.GROUP) -> Tensor:
+    """[T] of each token, the sum of what the steps that end at it or after it are better than the steps of its group.
+
+    GRPO with process supervision: Shao et al. 2024, https://arxiv.org/abs/2402.03300, section 4.1.3.
+
+    Args:
+        rewards: [T] of each step at its last token; NaN where no step ends.
+        lengths: [N].
+        group: [N].
+        scale: what a step's difference from the mean of its group's steps is divided by.
+    """
+    return sums_ahead(from_group_means(rewards, torch.repeat_interleave(group, lengths), scale=scale), lengths)
+
+
 def whiten(values: Tensor, *, weights: Tensor | None = None, shift: bool = True) -> Tensor:
     """Scale to variance 1 (unbiased, + 1e-8) and shift to mean 0 over all tokens of the rollout, not of a micro-batch.
 

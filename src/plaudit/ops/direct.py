@@ -15,6 +15,8 @@ from torch.nn.functional import logsigmoid
 
 from plaudit.ops.tokens import segment_sum
 
+LOG_HALF = -0.6931471805599453
+
 
 class Direct(enum.Enum):
     """What a pair loses, with m = beta (h_chosen - h_rejected)."""
@@ -27,6 +29,16 @@ class Direct(enum.Enum):
     """max(0, 1 - m) (SLiC, Zhao et al. 2023, https://arxiv.org/abs/2305.10425; RSO, Liu et al. 2023)"""
     IPO = "ipo"
     """(h_chosen - h_rejected - 1 / (2 beta))^2 (Azar et al. 2023, https://arxiv.org/abs/2310.12036, equation 17)"""
+
+
+class Alone(enum.Enum):
+    """What a pair loses where there is no reference, with l the mean log-probability of a completion's tokens."""
+
+    SIMPO = "simpo"
+    """-log sigma(beta (l_chosen - l_rejected) - gamma) (Meng et al. 2024, https://arxiv.org/abs/2405.14734, equation 6)"""
+    ORPO = "orpo"
+    """-beta log sigma(log odds_chosen - log odds_rejected), odds = p / (1 - p) with p = exp(l): what is added to the chosen
+    ones' negative log-likelihood (Hong et al. 2024, https://arxiv.org/abs/2403.07691, equations 4, 6 and 7; beta is its lambda)"""
 
 
 def averaged(how: Direct) -> bool:
@@ -78,6 +90,39 @@ def pair_loss(chosen: Tensor, rejected: Tensor, *, how: Direct, beta: float, smo
             return (chosen - rejected - 1 / (2 * beta)) ** 2
         case _:
             assert_never(how)
+
+
+def alone_loss(
+    chosen: Tensor, rejected: Tensor, *, how: Alone, beta: float, margin: float = 0.0, smoothing: float = 0.0
+) -> Tensor:
+    """[P] loss of each pair, without a reference.
+
+    Args:
+        chosen: [P] l of the completions that were preferred: mean log-probability of their tokens, at most 0.
+        rejected: [P] l of the others.
+        how: which loss.
+        beta: how steep it is; of ORPO the weight.
+        margin: gamma, by how much beta l should differ, for SIMPO.
+        smoothing: e < 1/2, chance that an answer is the wrong way round, for SIMPO.
+
+    Raises ValueError for smoothing outside [0, 1/2).
+    """
+    if not 0 <= smoothing < 0.5:
+        raise ValueError(f"smoothing must be in [0, 0.5), got {smoothing}")
+    match how:
+        case Alone.SIMPO:
+            ahead = beta * (chosen - rejected) - margin
+            return -(1 - smoothing) * logsigmoid(ahead) - smoothing * logsigmoid(-ahead)
+        case Alone.ORPO:
+            return -beta * logsigmoid(log_odds(chosen) - log_odds(rejected))
+        case _:
+            assert_never(how)
+
+
+def log_odds(logprob: Tensor) -> Tensor:
+    """log(p / (1 - p)) of log p < 0; what rounding has made 0 is taken for the next number below."""
+    logp = logprob.clamp(max=-torch.finfo(logprob.dtype).eps)
+    return logp - torch.where(logp < LOG_HALF, torch.log1p(-torch.exp(logp)), torch.log(-torch.expm1(logp)))
 
 
 def reward_pair_loss(

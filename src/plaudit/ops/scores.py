@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from plaudit.ops.advantages import groups_of
-from plaudit.ops.tokens import last_tokens
+from plaudit.ops.tokens import last_tokens, segment_sum
 
 
 def clipped(scores: Tensor, limit: float) -> Tensor:
@@ -80,8 +80,10 @@ def informative(scores: Tensor, group: Tensor) -> Tensor:
     return groups_of(scores, group).deviation > 0
 
 
-def token_rewards(scores: Tensor, kl: Tensor, lengths: Tensor, *, beta: float) -> Tensor:
-    """[T] r_t = -beta kl_t, and at the last token of each completion its score as well.
+def token_rewards(
+    scores: Tensor, kl: Tensor, lengths: Tensor, *, beta: float, earned: Tensor | None = None
+) -> Tensor:  # fmt: skip
+    """[T] r_t = -beta kl_t, and at the last token of each completion its score as well, or in steps.
 
     Ouyang et al. 2022, https://arxiv.org/abs/2203.02155, equation 2 without its last term, with the KL paid where it arises.
 
@@ -90,11 +92,34 @@ def token_rewards(scores: Tensor, kl: Tensor, lengths: Tensor, *, beta: float) -
         kl: [T], k1 of each token (`kl.estimate`).
         lengths: [N].
         beta: price of a nat.
+        earned: [T] what of scores is paid before the last token, see `in_steps`; None: nothing.
     """
     rewards = -beta * kl.detach()
+    if earned is not None:
+        return rewards + in_steps(scores, earned, lengths).nan_to_num(0.0)
     scored = (lengths > 0) & ~scores.isnan()
     rewards[last_tokens(lengths)[scored]] += scores[scored].to(rewards.dtype)
     return rewards
+
+
+def in_steps(scores: Tensor, earned: Tensor, lengths: Tensor) -> Tensor:
+    """[T] a completion's score, paid in steps: what `earned` says where a step ends, at its last token what is left; else NaN.
+
+    The sum over a completion is its score, whatever was earned before its end.
+
+    Args:
+        scores: [N]; of one that is NaN all is NaN.
+        earned: [T] at the last token of each step what it was worth, NaN elsewhere; what stands at a completion's last token
+            is not read.
+        lengths: [N], at least 1.
+    """
+    last = last_tokens(lengths)
+    row = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    before = earned.to(scores.dtype).nan_to_num(0.0)
+    before[last] = 0.0
+    found = torch.where(scores.isnan()[row], torch.nan, earned.to(scores.dtype))
+    found[last] = scores - segment_sum(before, row, len(lengths))
+    return found
 
 
 def tokens_scored(scores: Tensor, lengths: Tensor) -> Tensor:

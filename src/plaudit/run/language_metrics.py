@@ -46,6 +46,30 @@ DIRECT = UPDATE | {
     "entropy": "of the next token's distribution, in nats; over all completion tokens of the batch, chosen and rejected",
     "mean_token_accuracy": f"share of tokens that the policy would have written, {_LIKELIEST}; over tokens of chosen completions",
     "num_tokens": "completion tokens of the batch, chosen and rejected, those of prompts not",
+    "nll_loss": "negative log-likelihood of chosen completions in nats, where it is a part of the loss; over their tokens",
+}
+
+UNPAIRED = UPDATE | {
+    "loss": "mean loss of an answer, each with the weight of its sort; over the answers of the batch",
+    "kl": "the drift: mean of log policy - log reference, summed over tokens, of completions behind other prompts, at least 0; "
+    "over the batch",
+    "rewards/chosen": "beta times the sum of log policy - log reference over a good answer; over those of the batch, if any",
+    "rewards/rejected": "the same of bad answers",
+    "rewards/margins": "good less bad, where the batch has both",
+    "logps/chosen": "log-probability of a good answer, summed over its tokens; over those of the batch, if any",
+    "logps/rejected": "the same of bad answers",
+    "entropy": "of the next token's distribution, in nats; over all completion tokens of the batch",
+    "num_tokens": "completion tokens of the batch, those of prompts not",
+}
+
+OFFLINE = UPDATE | {
+    "loss": "advantage: weighted negative log-likelihood over completion tokens; importance: minus the mean weighted advantage",
+    "weight_mean": "weight of an answer; over the batch",
+    "weight_max": "largest weight in the batch",
+    "effective_samples": "(sum of weights)^2 / sum of their squares: so many answers of the policy itself would say as much",
+    "logps": "log-probability of a completion, summed over its tokens; over the batch",
+    "entropy": "of the next token's distribution, in nats; over all completion tokens of the batch",
+    "num_tokens": "completion tokens of the batch, those of prompts not",
 }
 
 REWARD = UPDATE | {
@@ -62,6 +86,10 @@ REWARD = UPDATE | {
     "reward/lapse": "share of answers taken to be given at random",
 }
 
+_PTX = (
+    "negative log-likelihood of examples that are imitated along the way, in nats; over their tokens, before its weight"
+)
+_STEPS = "steps that are paid by themselves, with a process; over all completions"
 _WEIGHTS = (
     "weight that corrects for a sampler that is not quite the policy, with `correction`; over all completion tokens"
 )
@@ -81,6 +109,8 @@ GROUP = (
     | _SAMPLER
     | {
         "loss": "what was minimised: `policy_loss`, with the prices of distance and entropy where these are part of the loss",
+        "ptx_loss": _PTX,
+        "rewards/steps": _STEPS,
         "policy_loss": "the surrogate's part; over what the setting `average` says",
         "entropy": f"of the next token's distribution, in nats; {_SAMPLED}",
         "kl": f"k3 estimate of KL(policy || reference) per token, in nats, never negative; {_SAMPLED}",
@@ -114,6 +144,8 @@ PPO = (
         "objective/scores": "score as it came, before scaling, limits and fines; over completions with a score",
         "loss/policy_avg": f"clipped surrogate; {_SAMPLED}",
         "loss/value_avg": f"loss of the critic; {_SAMPLED}",
+        "ptx_loss": _PTX,
+        "rewards/steps": _STEPS,
         "policy/loss": "what was minimised for the policy: `loss/policy_avg`, with the entropy's price",
         "policy/grad_norm": UPDATE["grad_norm"],
         "policy/skipped_steps": UPDATE["skipped_steps"],
@@ -155,13 +187,48 @@ GUARD = {
     "guard/ended": "1 where the guard ended the training, else 0",
 }
 """what a training with a guard says besides, after each check"""
+_SCORED = {
+    "reward": "score, less the fine for a missing end; over completions with a score",
+    "rewards/unscored": "share of completions without a score; over all completions",
+}
+
+ONLINE = (
+    {name: meaning for name, meaning in DIRECT.items() if name != "nll_loss"}
+    | COMPLETIONS
+    | _SCORED
+    | {
+        "frac_reward_zero_std": "share of prompts whose completions all score the same, which make no pair; over prompts"
+    }
+)
+
+REST = (
+    SFT
+    | COMPLETIONS
+    | _SCORED
+    | {
+        "entropy": "of the next token's distribution, in nats; over the tokens that are imitated",
+        "reward_kept": "the same as `reward` of what was imitated last",
+        "kept": "completions that were imitated last: the best of their prompt that reach the highest threshold",
+    }
+)
+
+DISTILL = UPDATE | {
+    "loss": "the divergence",
+    "divergence": "of the student's next-token distributions from the teacher's, in nats; over completion tokens of the batch",
+    "num_tokens": "completion tokens of the batch, those of prompts not",
+}
 
 STAGES = {
     "sft": ("Fine-tuning (sft)", SFT),
     "direct": ("Direct alignment (direct)", DIRECT),
+    "unpaired": ("Alignment from single answers (unpaired): KTO", UNPAIRED),
+    "offline": ("Logged answers with scores (offline)", OFFLINE),
     "reward": ("Reward of texts (reward)", REWARD),
     "group": ("Groups (group): GRPO, RLOO and their kin", GROUP),
     "ppo": ("PPO (ppo)", PPO),
+    "distill": ("Distillation (distill)", DISTILL),
+    "online": ("Online DPO (online)", ONLINE),
+    "rest": ("Rejection sampling and ReST (rest)", REST),
     "best_of_n": ("Best of n", BEST_OF_N),
     "guard": ("Guard, of groups and PPO", GUARD),
 }
