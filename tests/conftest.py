@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
 from tests.browser_examples import CHROMIUM, OPTIONS
 from tests.postgres_server import NoServerError, Server
+
+
+@pytest.fixture(autouse=True)
+def products():
+    """Which library multiplies, on how many threads, is a setting of the process on which last bits depend: no test leaves it changed."""
+    torch = sys.modules.get("torch")
+    before = None if torch is None else (torch.backends.mkldnn.matmul.fp32_precision, torch.get_num_threads())
+    yield
+    if (torch := sys.modules.get("torch")) is not None:
+        precision, threads = before or ("none", torch.get_num_threads())
+        torch.backends.mkldnn.matmul.fp32_precision = precision
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

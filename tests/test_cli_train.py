@@ -320,14 +320,19 @@ def test_where_memory_runs_out_nothing_is_lost_and_it_goes_on_with_less(
 ):
     monkeypatch.setattr(training, "probe", lambda *_, **__: training.Gemm())
     words = ["train", stage, "--out", str(tmp_path / "out"), *model_flags(base)]
-    if stage in ("group", "ppo"):
+    if stage in ("group", "ppo", "online", "rest"):
         reward = reward_in(tmp_path, base, given)
         (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in PROMPTS))
         words += ["--prompts", str(tmp_path / "prompts.jsonl"), "--reward", str(reward)]
-        words += [f"--{stage}.{name}" for name in ("prompts=2", "samples=2", "max-tokens=4", "epochs=1")]
+        sizes = ["prompts=2", "samples=2", "max-tokens=4", *(["epochs=1"] if stage in ("group", "ppo") else [])]
+        words += [f"--{stage}.{size}" for size in (*sizes, *(["rounds=4"] if stage == "rest" else []))]
     else:
         words += ["--store", str(given)]
-    words += ["--checkpoint-every=1"] if stage == "reward" else [f"--{stage}.steps=4", f"--{stage}.checkpoint-every=1"]
+    if stage == "distill":
+        language_model(seed=1, folder=tmp_path / "teacher")
+        words += ["--teacher", str(tmp_path / "teacher"), "--distill.own=0"]
+    steps = f"--{stage}.steps={1 if stage == 'rest' else 4}"
+    words += ["--checkpoint-every=1"] if stage == "reward" else [steps, f"--{stage}.checkpoint-every=1"]
     with monkeypatch.context() as patched:
         broken(patched, 2)
         assert main(words) == 2

@@ -419,7 +419,7 @@ INTERRUPTED = textwrap.dedent(
             time.sleep(30)
         return slow(self, action)
     Shaky.step = step
-    verb.read = lambda file: shaky(step_seconds=60.0)
+    verb.read = lambda file, **_: shaky(step_seconds=60.0)
     sys.exit(main.main(["run", "any.toml", "--directory", sys.argv[1]]))
     """
 )

@@ -246,7 +246,7 @@ def test_what_a_run_leaves_opens_elsewhere(finished):
         batch = run.policy.generate([ids], samples=1, sampling=run._context.sampling(4, 1.0), seed=0).batch
         expected = run.policy.logprobs(batch).logprobs
     base = AutoModelForCausalLM.from_pretrained(tiny())
-    module = PeftModel.from_pretrained(base, finished / "policy" / "policy")
+    module = PeftModel.from_pretrained(base, finished / "policy")
     found = LanguageModel(module, AutoTokenizer.from_pretrained(tiny())).logprobs(batch).logprobs
     assert found.detach().numpy() == pytest.approx(expected.detach().numpy(), abs=1e-5)
 

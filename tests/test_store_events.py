@@ -12,6 +12,8 @@ from plaudit.ask.assistance import Assistance, assist
 from plaudit.ask.study import StudyConfig, begin
 from plaudit.exchange import consent
 from plaudit.exchange.formats import Format
+from plaudit.language import guarded
+from plaudit.quality import trust
 from plaudit.quality.gold import set_gold
 from plaudit.records import AnnotatorKind, AnnotatorProfile, Choice, Comparison
 from plaudit.store import people, signoff
@@ -57,6 +59,8 @@ def events(tmp_path):
         set_gold(store, {asked.id: Choice.FIRST})
         store.retract(id_, "a slip")
         store.append("stage.completed", {"round": 0}, "stage/0/ask")  # as Journal.stage
+        store.append(guarded.CHECKED, {"check": 1, "training": "x", "log_position": 9}, "guard/x/1/0")  # as PeopleJudge
+        store.append(trust.EVENT, {"annotator": "judge"}, "trust/0")  # as trust.note
         people.keep(store, "ann", {"name": "x"})
         consent.give(store, "ann", "v1")
         consent.withdraw(store, "ann")

@@ -39,7 +39,7 @@ class Arguments:
 def main(arguments: Sequence[str]) -> int:
     """Entry point of the verb."""
     given, rest = tyro.cli(Arguments, args=arguments, prog="plaudit run", return_unknown_args=True)
-    settings = read(given.file, preset=flag(rest, "improve.preset"))
+    settings = read(given.file, preset=flag(rest, "improve", "preset"))
     config = tyro.cli(
         tyro.conf.AvoidSubcommands[tyro.conf.EnumChoicesFromValues[type(settings)]],
         default=settings,

@@ -205,6 +205,11 @@ class LanguageModel:
         if self.adapter is not None:
             state = _own_storage(self.module.state_dict())
             self.module.save_pretrained(folder, selected_adapters=[self.adapter], state_dict=state)
+            named = Path(folder, self.adapter)  # where PEFT puts adapters that are not called "default"
+            if self.adapter != "default":
+                for file in named.iterdir():
+                    file.replace(Path(folder, file.name))
+                named.rmdir()
         else:
             self.causal.save_pretrained(folder, state_dict=_own_storage(_without_adapters(self.causal.state_dict())))
         if self.tokenizer is not None:

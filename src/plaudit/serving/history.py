@@ -191,9 +191,7 @@ def _policy(directory: RunDirectory) -> Path:
         raise RunError("This teaches no language model", got=str(directory.path), expected="a run with [model]")
     if not (directory.path / POLICY).is_dir():
         raise RunError("The run is not finished", got=str(directory.path), next_step=f"plaudit resume {directory.path}")
-    folder = directory.path / POLICY
-    inner = folder / POLICY  # where PEFT writes an adapter of this name
-    return inner if (inner / "adapter_config.json").is_file() else folder
+    return directory.path / POLICY
 
 
 def _result(path: Path) -> Path:
